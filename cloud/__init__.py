@@ -1,0 +1,1 @@
+"""The cloud side: ingest, storage, analytics, alerts, reports, pages, fleet."""

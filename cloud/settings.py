@@ -1,0 +1,155 @@
+"""Settings of the cloud side: `tidegate.toml`, environment over it, defaults under both."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from tidegate.configuration import Secret
+from wire.events import Severity
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where this installation stands; reports and pages show its name and times in its zone."""
+
+    name: str = "Tidegate"
+    timezone: str = "UTC"
+
+
+class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The address of pages and API."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str | None = None
+
+
+class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The MQTT broker: one of ours, started with us, or with `url` an external one.
+
+    `url` is `mqtt://user:password@host:port`; its accounts are the operator's.
+    """
+
+    url: Secret | None = None
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    kind: Literal["auto", "mosquitto", "amqtt"] = "auto"
+
+
+class TimeSeriesStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder."""
+
+    url: str | None = None
+
+
+class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How messages are gathered into batches before they are stored."""
+
+    batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 5_000
+    batch_wait_s: Positive = 0.2
+    queue_messages: Annotated[int, msgspec.Meta(ge=1)] = 20_000
+    max_future_s: Positive = 600.0
+
+
+class Analytics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The detectors."""
+
+    enabled: bool = True
+    queue_batches: Annotated[int, msgspec.Meta(ge=1)] = 256
+    max_series: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+
+
+class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One alert rule.
+
+    `threshold` needs `metric` and one of `above`, `below`; it clears at `clear` (default: the
+    threshold itself). `anomaly` fires on `anomaly.detected` and clears after `quiet_s` without
+    another. `offline` fires when a device was not heard for `after_s`.
+    """
+
+    name: str
+    type: Literal["threshold", "anomaly", "offline"]
+    metric: str | None = None
+    tenant: str | None = None
+    device: str | None = None
+    above: float | None = None
+    below: float | None = None
+    clear: float | None = None
+    for_s: Annotated[float, msgspec.Meta(ge=0)] = msgspec.field(default=0.0, name="for")
+    quiet_s: Positive = 300.0
+    after_s: Positive = 60.0
+    severity: Severity = "warning"
+
+
+class Webhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where alerts are posted, signed after Standard Webhooks when a secret is given."""
+
+    url: str
+    secret: Secret | None = None
+    allow_private: bool = False
+    timeout_s: Positive = 15.0
+
+
+def _default_rules() -> list[AlertRule]:
+    return [
+        AlertRule(name="device-offline", type="offline"),
+        AlertRule(name="anomaly", type="anomaly"),
+        AlertRule(
+            name="disk-nearly-full", type="threshold", metric="disk_used_pct", above=95.0, for_s=60.0
+        ),
+    ]
+
+
+class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules and where their alerts go. Mails go to `email_to` through `[smtp]`."""
+
+    rules: list[AlertRule] = msgspec.field(default_factory=_default_rules)
+    webhooks: list[Webhook] = []
+    email_to: list[str] = []
+
+
+class Smtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The mail server. Without `host` mails are kept as `.eml` files in the outbox."""
+
+    host: str | None = None
+    port: Port = 587
+    username: str | None = None
+    password: Secret | None = None
+    starttls: Literal["required", "opportunistic", "off"] = "required"
+    sender: str = "tidegate@localhost"
+    timeout_s: Positive = 30.0
+
+
+class Reports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """PDF reports: when the daily one is made (in the site's time zone), how long one may take."""
+
+    daily_at: str = "06:00"
+    timeout_s: Positive = 120.0
+    keep: Annotated[int, msgspec.Meta(ge=1)] = 100
+
+
+class Simulator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The simulated fleet that `tidegate up` runs beside the real devices."""
+
+    devices: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 20
+    interval_s: Positive = 2.0
+    seed: int = 7
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that `tidegate up` can be told."""
+
+    data: Path = Path("data")
+    site: Site = Site()
+    http: Http = Http()
+    broker: Broker = Broker()
+    timeseries: TimeSeriesStore = TimeSeriesStore()
+    ingest: Ingest = Ingest()
+    analytics: Analytics = Analytics()
+    alerts: Alerts = msgspec.field(default_factory=Alerts)
+    smtp: Smtp = Smtp()
+    reports: Reports = Reports()
+    simulator: Simulator = Simulator()

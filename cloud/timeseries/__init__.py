@@ -1,0 +1,1 @@
+"""Where telemetry is kept: the port and its adapters."""

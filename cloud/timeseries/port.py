@@ -1,0 +1,90 @@
+"""The port behind which telemetry is stored and read."""
+
+from typing import Literal, NamedTuple, Protocol
+
+import msgspec
+
+from wire.ids import SeriesKey
+from wire.messages import Value
+from wire.points import PointBatch
+
+Aggregate = Literal["mean", "min", "max", "last", "sum", "count"]
+
+
+class SeriesQuery(msgspec.Struct, frozen=True):
+    """Which points to read: `from_ms` inclusive, `to_ms` exclusive (Unix ms).
+
+    Without `step_ms` all raw points come, in order of time. With it, one point for each step
+    that has data: `aggregate` over [step start, step start + step), at the step's start; steps
+    are aligned to multiples of `step_ms`; texts and booleans are left out.
+    `tenant`, `device` or `metric` None means all.
+    """
+
+    from_ms: int
+    to_ms: int
+    tenant: str | None = None
+    device: str | None = None
+    metric: str | None = None
+    step_ms: int | None = None
+    aggregate: Aggregate = "mean"
+
+
+class Series(NamedTuple):
+    """Points of one series, in order of time: [(Unix ms, value), …]."""
+
+    key: SeriesKey
+    points: list[tuple[int, Value]]
+
+
+class Latest(NamedTuple):
+    """The newest point of a series by its own time."""
+
+    key: SeriesKey
+    ts_ms: int
+    value: Value
+
+
+class TimeSeriesError(Exception):
+    """Root of what a store can answer.
+
+    ├── StoreAway       transient: nothing is known to be written; the caller retries
+    └── PointsRejected  permanent for these points; the caller dead-letters them
+    """
+
+
+class StoreAway(TimeSeriesError):
+    """The store cannot take or answer anything now."""
+
+
+class PointsRejected(TimeSeriesError):
+    """The store will never take these points."""
+
+
+class TimeSeries(Protocol):
+    """A store of points. Every method may raise `StoreAway`."""
+
+    async def write(self, batch: PointBatch) -> None:
+        """Store a batch; durable on return.
+
+        Idempotent: a point with the same series and time as a stored one replaces it. Callers
+        may write concurrently; the order between concurrent batches is not defined.
+
+        Raises:
+            PointsRejected: none of the batch was stored, and none of it ever will be as it is.
+        """
+        ...
+
+    async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
+        """Return the series that have points in the range, ordered by key.
+
+        `limit` bounds the points in all; what is beyond it is left out at the end.
+        """
+        ...
+
+    async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
+        """Return the newest point of each series, ordered by key."""
+        ...
+
+    async def ping(self) -> None:
+        """Return when the store answers; raise `StoreAway` when it does not."""
+        ...

@@ -1,0 +1,52 @@
+"""Errors of the step runtime. Each class says who acts.
+
+TidegateError
+├── Misconfigured     the operator: stop at the start, exit code 2
+├── UndeclaredEmit    the step's author: the invocation fails
+├── NonRetriable      nobody retries: the event is dead-lettered at once
+├── RetryAfter        the runtime retries, but not before `seconds`
+├── HTTPError         the caller of an api step: answered as a problem document
+├── Conflict          the runtime runs the handler again: what it read has changed
+└── StoreAway         the runtime retries: the database does not answer
+"""
+
+
+class TidegateError(Exception):
+    """Root of the runtime's errors."""
+
+
+class Misconfigured(TidegateError):
+    """Something that the operator must correct before anything starts."""
+
+
+class UndeclaredEmit(TidegateError):
+    """A step emitted a topic that its config does not list."""
+
+
+class NonRetriable(TidegateError):
+    """Raised by a handler: trying this event again cannot help."""
+
+
+class RetryAfter(TidegateError):
+    """Raised by a handler: try again, but not before `seconds` from now."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(reason or f"retry after {seconds} s")
+        self.seconds = seconds
+
+
+class HTTPError(TidegateError):
+    """Raised by an api handler: answer with this status and detail (RFC 9457)."""
+
+    def __init__(self, status: int, detail: str = "") -> None:
+        super().__init__(detail or f"HTTP {status}")
+        self.status = status
+        self.detail = detail
+
+
+class Conflict(TidegateError):
+    """A value that the transaction read was changed by another before its commit."""
+
+
+class StoreAway(TidegateError):
+    """The state and event store does not answer."""

@@ -1,0 +1,1 @@
+"""What travels between devices and the cloud: ids, topics, messages, units, codecs. Pure."""

@@ -1,0 +1,1 @@
+"""Decoders and encoders of payloads, one file a format. Pure."""

@@ -1,0 +1,67 @@
+"""Names of tenants, devices and metrics, and the rules they obey."""
+
+from typing import NamedTuple, NewType
+
+from wire.errors import Malformed
+
+TenantId = NewType("TenantId", str)
+DeviceId = NewType("DeviceId", str)
+MetricName = NewType("MetricName", str)
+
+MAX_ID_CHARS = 64
+MAX_METRIC_CHARS = 120
+_TOPIC_SYNTAX = frozenset("/+#")
+
+
+class DeviceKey(NamedTuple):
+    """One device of one tenant."""
+
+    tenant: TenantId
+    device: DeviceId
+
+
+class SeriesKey(NamedTuple):
+    """One metric of one device: what a series of points belongs to."""
+
+    tenant: TenantId
+    device: DeviceId
+    metric: MetricName
+
+
+def tenant_id(text: str) -> TenantId:
+    """Check a tenant's name; raise `Malformed` when it cannot be one level of a topic."""
+    return TenantId(_topic_level("tenant", text))
+
+
+def device_id(text: str) -> DeviceId:
+    """Check a device's name; raise `Malformed` when it cannot be one level of a topic."""
+    return DeviceId(_topic_level("device", text))
+
+
+def metric_name(text: str) -> MetricName:
+    """Check a metric's name: any printable text up to 120 characters, no edge spaces."""
+    reason = _text_fault(text, MAX_METRIC_CHARS)
+    if reason:
+        raise Malformed(f"metric name {reason}")
+    return MetricName(text)
+
+
+def _topic_level(what: str, text: str) -> str:
+    reason = _text_fault(text, MAX_ID_CHARS)
+    if reason is None and not _TOPIC_SYNTAX.isdisjoint(text):
+        reason = "contains one of / + #"
+    if reason:
+        raise Malformed(f"{what} name {reason}")
+    return text
+
+
+def _text_fault(text: str, max_chars: int) -> str | None:
+    if not text:
+        return "is empty"
+    if len(text) > max_chars:
+        return f"is longer than {max_chars} characters"
+    if text != text.strip():
+        return "begins or ends with a space"
+    if not text.isprintable():
+        return "contains a control character"
+    return None

@@ -1,0 +1,57 @@
+"""The messages devices and the cloud exchange, independent of how they are encoded."""
+
+from typing import Literal
+
+import msgspec
+
+from wire.ids import MetricName
+
+Value = float | bool | str
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one device measured at one moment.
+
+    `ts_ms` is the device's Unix time in milliseconds, or None when it sent none. `boot` and
+    `seq` identify the reading: a boot's first sequence is 1, each reading adds 1.
+    Numbers are always floats, so that 21 and 21.5 never disagree about a type.
+    """
+
+    values: dict[MetricName, Value]
+    ts_ms: int | None = None
+    boot: str | None = None
+    seq: int | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why one reading of a payload was not taken; `index` counts from 0."""
+
+    index: int
+    reason: str
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """A payload's readings, and those of its readings that had to be refused.
+
+    `first` is the lowest sequence that the sender still holds of this boot: everything before
+    it will never come, so an acknowledgement may pass it.
+    """
+
+    readings: list[Reading]
+    refused: list[Refusal] = []
+    first: int | None = None
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """End-to-end acknowledgement: every reading of `boot` up to `seq` has its fate."""
+
+    boot: str
+    seq: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """A device's birth (`online`) and last will (`offline`), retained on its status topic."""
+
+    state: Literal["online", "offline"]
+    boot: str | None = None
+    agent: str | None = None
