@@ -98,7 +98,11 @@ def _default_rules() -> list[AlertRule]:
         AlertRule(name="device-offline", type="offline"),
         AlertRule(name="anomaly", type="anomaly"),
         AlertRule(
-            name="disk-nearly-full", type="threshold", metric="disk_used_pct", above=95.0, for_s=60.0
+            name="disk-nearly-full",
+            type="threshold",
+            metric="disk_used_pct",
+            above=95.0,
+            for_s=60.0,
         ),
     ]
 

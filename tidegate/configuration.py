@@ -39,9 +39,7 @@ class Secret:
         return f"Secret({SECRET_MASK!r})"
 
 
-def load(
-    kind: type[T], path: Path | None = None, environ: Mapping[str, str] | None = None
-) -> T:
+def load(kind: type[T], path: Path | None = None, environ: Mapping[str, str] | None = None) -> T:
     """Read the configuration of one deployable.
 
     Raises:
@@ -80,14 +78,14 @@ def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[str, list[str], Any
             yield name, keys, _literal(environ[name])
 
 
-def _literal(text: str) -> Any:  # noqa: ANN401 - decode edge
+def _literal(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def _nested(keys: list[str], value: Any) -> dict[str, Any]:  # noqa: ANN401 - decode edge
+def _nested(keys: list[str], value: Any) -> dict[str, Any]:
     for key in reversed(keys):
         value = {key: value}
     return dict(value)
@@ -102,7 +100,7 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _refuse_unknown(kind: Any, raw: Any, source: str, at: str = "") -> None:  # noqa: ANN401
+def _refuse_unknown(kind: Any, raw: Any, source: str, at: str = "") -> None:
     struct = _struct_in(kind)
     if isinstance(raw, list):
         for index, item in enumerate(raw):
@@ -123,7 +121,7 @@ def _nearest(key: str, known: list[str]) -> str:
     return f", did you mean '{close[0]}'?" if close else f"; known are: {', '.join(known)}"
 
 
-def _struct_in(kind: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401 - a type expression
+def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
     """Return the Struct inside `X`, `X | None` or `list[X]`, if there is one."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return kind
@@ -137,11 +135,11 @@ def _convert(kind: type[T], raw: dict[str, Any], source: str) -> T:
         raise Misconfigured(f"{source}: {str(exc).replace(' - at `$.', ' - at `')}") from exc
 
 
-def _decode_special(kind: type, raw: Any) -> Any:  # noqa: ANN401 - decode edge
+def _decode_special(kind: type, raw: Any) -> Any:
     if kind in (Secret, Path) and isinstance(raw, str):
         return kind(raw)
     raise ValueError(f"Expected `str`, got `{type(raw).__name__}`")
 
 
-def _encode_special(value: Any) -> Any:  # noqa: ANN401 - encode edge
+def _encode_special(value: Any) -> Any:
     return SECRET_MASK if isinstance(value, Secret) else str(value)

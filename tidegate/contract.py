@@ -35,12 +35,16 @@ class Logger(Protocol):
 class State(Protocol):
     """`ctx.state`: values in groups, read and written inside the invocation's transaction."""
 
-    async def get(self, group: str, key: str) -> Any:  # noqa: ANN401 - any JSON-like value
+    async def get(self, group: str, key: str) -> Any:
         """Return a copy of the value, or None."""
         ...
 
     async def set(
-        self, group: str, key: str, value: Any, ttl: float | None = None  # noqa: ANN401
+        self,
+        group: str,
+        key: str,
+        value: Any,
+        ttl: float | None = None,
     ) -> None:
         """Set the value; with `ttl` (seconds) it lapses, without it stays for good."""
         ...
@@ -61,7 +65,7 @@ class State(Protocol):
         """Add to a number (0 when absent) and return the sum."""
         ...
 
-    async def update(self, group: str, key: str, fn: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    async def update(self, group: str, key: str, fn: Callable[[Any], Any]) -> Any:
         """Set the value to `fn(value)` and return it."""
         ...
 
@@ -73,24 +77,43 @@ class State(Protocol):
 class Context(Protocol):
     """What a handler is given beside its input."""
 
-    state: State
-    logger: Logger
-    trace_id: str
-    attempt: int
-    idempotency_key: str
+    @property
+    def state(self) -> State:
+        """Values in groups, inside this invocation's transaction."""
+        ...
+
+    @property
+    def logger(self) -> Logger:
+        """A logger that knows the step and the trace."""
+        ...
+
+    @property
+    def trace_id(self) -> str:
+        """The W3C trace id, carried through emits."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1; re-runs on conflict do not raise it."""
+        ...
+
+    @property
+    def idempotency_key(self) -> str:
+        """A text that is equal on every retry of the invocation."""
+        ...
 
     async def emit(
         self,
         topic: str | dict[str, Any],
-        data: Any = None,  # noqa: ANN401 - any JSON-like value
+        data: Any = None,
         *,
         delay: float | None = None,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the seed's word
     ) -> None:
         """Emit an event when this invocation commits; `delay` in seconds, `id` deduplicates."""
         ...
 
-    async def run(self, name: str, fn: Callable[[], Awaitable[Any] | Any]) -> Any:  # noqa: ANN401
+    async def run(self, name: str, fn: Callable[[], Awaitable[Any] | Any]) -> Any:
         """Run a side effect once: a retry gets the recorded result (JSON-like)."""
         ...
 

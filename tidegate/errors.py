@@ -48,5 +48,9 @@ class Conflict(TidegateError):
     """A value that the transaction read was changed by another before its commit."""
 
 
+class LeaseLost(Conflict):
+    """The delivery that a commit would end was given to another worker meanwhile."""
+
+
 class StoreAway(TidegateError):
     """The state and event store does not answer."""

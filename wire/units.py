@@ -24,4 +24,6 @@ _LONGEST_FIRST = sorted(_UNIT_BY_SUFFIX, key=len, reverse=True)
 
 def unit_of(metric: str) -> str:
     """Return the unit that a metric's name ends with (`outlet_temperature_c` → `°C`), or ''."""
-    return next((_UNIT_BY_SUFFIX[suffix] for suffix in _LONGEST_FIRST if metric.endswith(suffix)), "")
+    return next(
+        (_UNIT_BY_SUFFIX[suffix] for suffix in _LONGEST_FIRST if metric.endswith(suffix)), ""
+    )

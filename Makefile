@@ -1,0 +1,49 @@
+# make run      install (the first time) and start everything: ARGS="--port 9000 ..."
+# make test     install what the tests need, then run them: ARGS="tests/unit -k outbox"
+# make check    style, types, architecture, locks
+# make smoke    do what a newcomer does, from a clean clone, from outside
+# make bench    measure: NAME=ingest
+# make docs     write docs/reference from the code
+# make lock     resolve the dependencies anew
+
+VENV := .venv
+BIN := $(VENV)/bin
+NAME ?= ingest
+export PYTHON
+.DEFAULT_GOAL := run
+.PHONY: run test check smoke bench docs lock clean
+MAKEFLAGS += --no-print-directory
+
+run: $(VENV)/.installed
+	@exec $(BIN)/tidegate up $(ARGS)
+
+test: $(VENV)/.installed-dev
+	@scripts/system-packages
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev
+	@BIN=$(BIN) exec scripts/check
+
+smoke: $(VENV)/.installed-dev
+	@exec $(BIN)/python scripts/smoke.py $(ARGS)
+
+bench: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m bench $(NAME) $(ARGS)
+
+docs: $(VENV)/.installed-dev
+	@exec $(BIN)/python scripts/reference.py
+
+lock:
+	@scripts/lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# A stamp is older than what it was made from exactly when something must be installed.
+$(VENV)/.installed: requirements.lock pyproject.toml scripts/install
+	@scripts/install requirements.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock pyproject.toml scripts/install
+	@scripts/install requirements-dev.lock
+	@touch $(VENV)/.installed $@

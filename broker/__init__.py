@@ -1,0 +1,1 @@
+"""The MQTT broker: Mosquitto as a child process, or amqtt in this one, under the same rules."""

@@ -1,0 +1,107 @@
+"""A child that outlived its parent: found by its pid file, told apart, stopped.
+
+After a `kill -9` of us the broker is still saving its sessions, or (outside Linux) still running.
+"""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from tidegate.errors import Misconfigured
+
+_LOG = structlog.get_logger()
+_STOP_TIMEOUT_S = 15.0
+_LOOK_EVERY_S = 0.05
+_PS_TIMEOUT_S = 5.0
+
+
+class Process(NamedTuple):
+    """A living process: who started it, with which command line."""
+
+    parent_pid: int
+    command: str
+
+
+def write_pid_file(path: Path, pid: int) -> None:
+    """Remember the child and who started it."""
+    path.write_text(f"{pid} {os.getpid()}\n", "ascii")
+
+
+async def stop_orphan(pid_file: Path, *, conf: Path) -> None:
+    """Stop the child of an earlier run, if it is still there and really ours; wait for its end.
+
+    It is ours when its command line names our configuration file. It gets SIGTERM, on which it
+    saves its sessions, and SIGKILL when it has not ended after 15 s.
+
+    Raises:
+        Misconfigured: the process that started it lives: another instance uses the folder.
+    """
+    try:
+        pid, parent_pid = (int(text) for text in pid_file.read_text("ascii").split())
+    except (OSError, ValueError):
+        return
+    orphan = await find_process(pid)
+    if orphan is not None and str(conf) in orphan.command:
+        if orphan.parent_pid == parent_pid:
+            raise Misconfigured(
+                f"{pid_file.parent}: process {parent_pid} runs a broker in this folder already; "
+                "stop it or choose another data folder"
+            )
+        _LOG.warning("broker.orphan_stopping", pid=pid)
+        if not await _ended_after(pid, signal.SIGTERM, conf):
+            _LOG.error("broker.orphan_killed", pid=pid)
+            await _ended_after(pid, signal.SIGKILL, conf)
+    pid_file.unlink(missing_ok=True)
+
+
+async def find_process(pid: int) -> Process | None:
+    """Return the process, or None when it does not run (any more)."""
+    if Path("/proc/self/stat").exists():
+        return _from_proc(Path("/proc") / str(pid))
+    return await anyio.to_thread.run_sync(_from_ps, pid)
+
+
+async def _ended_after(pid: int, signal_number: int, conf: Path) -> bool:
+    try:
+        os.kill(pid, signal_number)
+    except ProcessLookupError:
+        return True
+    with anyio.move_on_after(_STOP_TIMEOUT_S):
+        # It is not our child, so nothing portable would tell us of its end.
+        while (still := await find_process(pid)) is not None and str(conf) in still.command:
+            await anyio.sleep(_LOOK_EVERY_S)
+        return True
+    return False
+
+
+def _from_proc(folder: Path) -> Process | None:
+    try:
+        command = (folder / "cmdline").read_bytes()
+        # After the program's name, which may contain anything but ends with the last bracket.
+        state, parent_pid = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return None
+    if state in ("Z", "X"):
+        return None
+    return Process(int(parent_pid), command.replace(b"\0", b" ").decode(errors="replace"))
+
+
+def _from_ps(pid: int) -> Process | None:
+    answer = subprocess.run(
+        ["ps", "-o", "ppid=,stat=,args=", "-p", str(pid)],  # noqa: S607 - ps is where PATH says
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=_PS_TIMEOUT_S,
+    )
+    parent_pid, _, rest = answer.stdout.strip().partition(" ")
+    state, _, command = rest.strip().partition(" ")
+    if not parent_pid.isdigit() or state.startswith("Z"):
+        return None
+    return Process(int(parent_pid), command)

@@ -1,0 +1,1 @@
+"""Alerts: rules become conditions, conditions become alerts, alerts reach people."""

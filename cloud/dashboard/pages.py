@@ -1,0 +1,109 @@
+"""Renders the pages: templates that escape everything, and the headers that keep them safe."""
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cloud.dashboard import views
+from cloud.settings import Settings
+from tidegate.errors import Misconfigured
+
+TEMPLATES = Path(__file__).parent / "templates"
+HEADERS: Mapping[str, str] = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": (
+        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
+        "object-src 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Frame(NamedTuple):
+    """What every page shows around its content."""
+
+    site: str
+    zone: tzinfo
+    now_ms: int
+
+
+def frame_of(settings: Settings, now: datetime) -> Frame:
+    """Return a page's frame from the site's settings.
+
+    Raises:
+        Misconfigured: the site's time zone does not exist.
+    """
+    return Frame(settings.site.name, _zone(settings.site.timezone), int(now.timestamp() * 1_000))
+
+
+def page(template: str, frame: Frame, *, status: int = 200, **data: object) -> dict[str, Any]:
+    """Return a rendered page as a step's answer."""
+    html = _environment().get_template(template).render(frame=frame, **data)
+    return {"status": status, "body": html, "headers": dict(HEADERS)}
+
+
+def redirect(path: str, *cookies: str) -> dict[str, Any]:
+    """Return a 303 to a path of this site, with any number of `Set-Cookie` values."""
+    location = quote(path, safe="/?=&%#:;,+@!$'()*~")
+    headers: dict[str, Any] = {"Location": location, "Cache-Control": "no-store"}
+    if cookies:
+        headers["Set-Cookie"] = list(cookies) if len(cookies) > 1 else cookies[0]
+    return {"status": 303, "body": "", "headers": headers}
+
+
+def device_path(tenant: str, device: str) -> str:
+    """Return the path of a device's page; names are percent-encoded."""
+    return f"/devices/{quote(tenant, safe='')}/{quote(device, safe='')}"
+
+
+def json_attribute(value: object) -> str:
+    """Return a value as JSON for a `data-` attribute; the template escapes it."""
+    return msgspec.json.encode(value).decode()
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "age": views.age_text,
+        "count": views.format_count,
+        "data": json_attribute,
+        "duration": views.duration_text,
+        "iso": views.iso_text,
+        "number": views.format_number,
+        "ranges": views.range_text,
+        "size": views.size_text,
+        "value": lambda value, metric: views.format_value(metric, value),
+        "when": views.when_text,
+        "zone": views.zone_text,
+    }
+    environment.globals["device_path"] = device_path
+    return environment
+
+
+@lru_cache(maxsize=8)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as exc:
+        raise Misconfigured(
+            f"site.timezone: '{name}' is no IANA time zone, write one like 'Europe/Berlin'"
+        ) from exc

@@ -1,0 +1,75 @@
+"""The series a store knows: their ids, and the newest point of each. In memory, no I/O."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from cloud.timeseries.port import Latest
+from wire.ids import SeriesKey
+from wire.messages import Value
+
+NEVER_MS = np.iinfo(np.int64).min
+
+
+class Catalog:
+    """Numbers series from 0 and remembers the newest point of each."""
+
+    def __init__(self) -> None:
+        self.keys: list[SeriesKey] = []
+        self._id_of: dict[SeriesKey, int] = {}
+        self._newest_ms: npt.NDArray[np.int64] = np.full(1_024, NEVER_MS, np.int64)
+        self._newest: list[Value] = []
+
+    def ids(self, series: list[SeriesKey]) -> npt.NDArray[np.int32]:
+        """Return each series' id; series not seen before are added."""
+        known = self._id_of
+        try:
+            found = [known[key] for key in series]
+        except KeyError:
+            found = [known[key] if key in known else self._add(key) for key in series]
+        return np.array(found, np.int32)
+
+    def newest_ms(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """Return the time of each series' newest point, `NEVER_MS` where there is none."""
+        return self._newest_ms[ids]
+
+    def note(self, ids: Iterable[int], times_ms: Iterable[int], values: Iterable[Value]) -> None:
+        """Take stored points in, in order of time; one as new as the newest replaces it."""
+        newest_ms, newest = self._newest_ms, self._newest
+        for series_id, ts_ms, value in zip(ids, times_ms, values, strict=True):
+            if ts_ms >= newest_ms[series_id]:
+                newest_ms[series_id] = ts_ms
+                newest[series_id] = value
+
+    def matching(
+        self, tenant: str | None, device: str | None, metric: str | None
+    ) -> list[tuple[SeriesKey, int]]:
+        """Return (key, id) of the series that match, ordered by key; None matches all."""
+        pairs = list(self._id_of.items())
+        return sorted(
+            (key, series_id)
+            for key, series_id in pairs
+            if (tenant is None or key.tenant == tenant)
+            and (device is None or key.device == device)
+            and (metric is None or key.metric == metric)
+        )
+
+    def latest(self, tenant: str | None, device: str | None) -> list[Latest]:
+        """Return the newest point of each series that has one, ordered by key."""
+        return [
+            Latest(key, int(self._newest_ms[series_id]), self._newest[series_id])
+            for key, series_id in self.matching(tenant, device, None)
+            if self._newest_ms[series_id] != NEVER_MS
+        ]
+
+    def _add(self, key: SeriesKey) -> int:
+        series_id = len(self.keys)
+        if series_id == len(self._newest_ms):
+            grown = np.full(2 * series_id, NEVER_MS, np.int64)
+            grown[:series_id] = self._newest_ms
+            self._newest_ms = grown
+        self.keys.append(key)
+        self._newest.append(0.0)
+        self._id_of[key] = series_id
+        return series_id

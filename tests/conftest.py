@@ -1,0 +1,92 @@
+"""What every test may ask for: free ports, a real broker, a clean environment, no network."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_socket
+
+from tests.support.ports import unused_port
+from tests.support.servers import Mosquitto, mosquitto_program
+
+_UNIT_TESTS = Path(__file__).parent / "unit"
+
+
+def _require(server: str, *, found: bool) -> None:
+    """Skip the test when a server is not installed; in CI its absence is a failure."""
+    if found:
+        return
+    reason = f"{server} is not installed: run scripts/system-packages"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio, as the product does."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the developer's own settings from the test."""
+    for name in [name for name in os.environ if name.upper().startswith("TIDEGATE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_network_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Block sockets in tests/unit; an event loop's own pair of unix sockets stays allowed."""
+    if not request.path.is_relative_to(_UNIT_TESTS):
+        yield
+        return
+    pytest_socket.disable_socket(allow_unix_socket=True)
+    yield
+    pytest_socket.enable_socket()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    return unused_port()
+
+
+@pytest.fixture(scope="session")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """Run one real Mosquitto for the whole session; it lets anybody in.
+
+    Tests share it, so each uses topics of its own (fixture `unique_name`).
+    """
+    program = mosquitto_program()
+    _require("mosquitto", found=program is not None)
+    assert program is not None
+    with Mosquitto(program, folder=tmp_path_factory.mktemp("mosquitto")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """Run a Mosquitto for this test alone, which may stop, kill and start it again."""
+    program = mosquitto_program()
+    _require("mosquitto", found=program is not None)
+    assert program is not None
+    with Mosquitto(program, folder=tmp_path / "mosquitto") as server:
+        yield server
+
+
+@pytest.fixture
+def mosquitto_pub() -> str:
+    """Return the path of Mosquitto's command line publisher."""
+    program = shutil.which("mosquitto_pub")
+    _require("mosquitto_pub (package mosquitto-clients)", found=program is not None)
+    assert program is not None
+    return program
+
+
+@pytest.fixture
+def unique_name(request: pytest.FixtureRequest) -> str:
+    """Return a name that no other test uses: good for a tenant, a device, a client id."""
+    return f"n{abs(hash(request.node.nodeid)):x}"

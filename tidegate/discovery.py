@@ -1,0 +1,150 @@
+"""Find the step files below some roots and load each; one bad file never hides the others."""
+
+import inspect
+import sys
+import traceback
+from collections.abc import Iterable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from tidegate.contract import Handler, Step
+from tidegate.errors import Misconfigured
+from tidegate.normalise import normalise
+
+GLOBALS_FILE = "step_globals.py"
+
+
+class Fault(NamedTuple):
+    """A step file that could not be loaded: where and why."""
+
+    file: Path
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        """Return `file:line: reason`."""
+        return f"{self.file}:{self.line or 1}: {self.reason}"
+
+
+class Discovered(NamedTuple):
+    """What the roots hold."""
+
+    steps: list[Step]
+    faults: list[Fault]
+
+
+def discover(roots: Iterable[Path]) -> Discovered:
+    """Load every `**/*_step.py` below the roots, in order of their paths.
+
+    Two steps of one name, or two api steps on one method and path, are faults of the second.
+    """
+    steps: list[Step] = []
+    faults: list[Fault] = []
+    for file in _step_files(roots):
+        try:
+            step = load(file)
+            _refuse_double(step, steps)
+            steps.append(step)
+        except Exception as exc:  # noqa: BLE001 - a step file is foreign code: any error is its own
+            faults.append(Fault(file, _line_in(exc, file), _reason(exc)))
+    return Discovered(steps, faults)
+
+
+def load(file: Path) -> Step:
+    """Load one step file.
+
+    Raises:
+        Misconfigured: it lacks `config` or `handler`, or one of them is wrong. Whatever the
+            file itself raises comes through.
+    """
+    module = _execute(file)
+    if not hasattr(module, "config"):
+        raise Misconfigured("exports no 'config'")
+    config = normalise(module.config)
+    handler = getattr(module, "handler", None)
+    if not callable(handler):
+        if config.type != "noop":
+            raise Misconfigured("exports no 'handler'")
+        handler = _no_handler
+    takes, resources = _parameters(handler)
+    return Step(config, handler, file, takes, resources)
+
+
+def _no_handler() -> None:
+    """Stand for the handler of a noop step, which only appears in pictures."""
+
+
+def _step_files(roots: Iterable[Path]) -> list[Path]:
+    files: list[Path] = []
+    for root in roots:
+        if not root.is_dir():
+            raise Misconfigured(f"no such folder of steps: {root}")
+        files.extend(sorted(root.resolve().glob("**/*_step.py")))
+    return list(dict.fromkeys(files))
+
+
+def _execute(file: Path) -> ModuleType:
+    folder = str(file.parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    spec = spec_from_file_location(_module_name(file), file)
+    if spec is None or spec.loader is None:
+        raise Misconfigured("cannot be imported")
+    module = module_from_spec(spec)
+    module.__dict__.update(_provided_names(file.parent / GLOBALS_FILE))
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _module_name(file: Path) -> str:
+    return "tidegate_steps." + ".".join(file.with_suffix("").parts[1:]).replace("-", "_")
+
+
+def _provided_names(file: Path) -> dict[str, object]:
+    """Return what a sibling `step_globals.py` provides; a step's own names win over it."""
+    if not file.is_file():
+        return {}
+    spec = spec_from_file_location(_module_name(file), file)
+    if spec is None or spec.loader is None:
+        raise Misconfigured(f"{GLOBALS_FILE} cannot be imported")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
+
+
+def _parameters(handler: Handler) -> tuple[int, tuple[str, ...]]:
+    """Return how many positional arguments a handler takes and which resources it asks for."""
+    positional = 0
+    resources: list[str] = []
+    for parameter in inspect.signature(handler).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            resources.append(parameter.name)
+        else:
+            positional += 1
+    if positional > 2:  # noqa: PLR2004 - (input, ctx)
+        raise Misconfigured("handler takes more than (input, ctx)")
+    return positional, tuple(resources)
+
+
+def _refuse_double(step: Step, known: list[Step]) -> None:
+    for other in known:
+        if other.config.name == step.config.name:
+            raise Misconfigured(f"step name '{step.config.name}' is taken by {other.file}")
+        if step.config.type == "api" == other.config.type:
+            route = (step.config.method.upper(), step.config.path)
+            if route == (other.config.method.upper(), other.config.path):
+                raise Misconfigured(f"{route[0]} {route[1]} is taken by {other.file}")
+
+
+def _line_in(exc: BaseException, file: Path) -> int | None:
+    if isinstance(exc, SyntaxError):
+        return exc.lineno
+    frames = traceback.extract_tb(exc.__traceback__)
+    return next((f.lineno for f in reversed(frames) if f.filename == str(file)), None)
+
+
+def _reason(exc: BaseException) -> str:
+    return str(exc) if isinstance(exc, Misconfigured) else f"{type(exc).__name__}: {exc}"

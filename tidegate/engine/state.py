@@ -1,0 +1,81 @@
+"""`ctx.state`: the store seen through one invocation's transaction."""
+
+from collections.abc import Callable
+from fnmatch import translate
+from re import compile as compile_pattern
+from typing import Any
+
+from tidegate.engine import values
+from tidegate.engine.transaction import Transaction
+from tidegate.store.port import Key, Store, Write
+
+
+class TransactionState:
+    """See `tidegate.contract.State`: an invocation reads its own writes."""
+
+    def __init__(self, store: Store, transaction: Transaction, now_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._transaction = transaction
+        self._now_ms = now_ms
+
+    async def get(self, group: str, key: str) -> Any:
+        """Return a copy of the value, or None."""
+        place = Key(group, key)
+        written = self._transaction.writes.get(place)
+        if written is not None:
+            return None if written.data is None else values.decode(written.data)
+        stored = await self._store.read(place, self._now_ms())
+        self._transaction.note_read(place, stored)
+        return None if stored.data is None else values.decode(stored.data)
+
+    async def set(
+        self,
+        group: str,
+        key: str,
+        value: Any,
+        ttl: float | None = None,
+    ) -> None:
+        """Set the value; with `ttl` (seconds) it lapses."""
+        expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
+        self._transaction.writes[Key(group, key)] = Write(values.encode(value), expires_at)
+
+    async def delete(self, group: str, key: str) -> None:
+        """Delete the value if it is there."""
+        self._transaction.writes[Key(group, key)] = Write(None)
+
+    async def get_group(self, group: str) -> list[Any]:
+        """Return the group's values in order of their keys."""
+        return [value for _, value in await self._items(group, None)]
+
+    async def get_pattern(self, group: str, pattern: str) -> list[Any]:
+        """Return the values whose keys match a glob, in order of their keys."""
+        return [value for _, value in await self._items(group, pattern)]
+
+    async def increment(self, group: str, key: str, by: float = 1) -> float:
+        """Add to a number (0 when absent) and return the sum."""
+        total: float = (await self.get(group, key) or 0) + by
+        await self.set(group, key, total)
+        return total
+
+    async def update(self, group: str, key: str, fn: Callable[[Any], Any]) -> Any:
+        """Set the value to `fn(value)` and return it."""
+        value = fn(await self.get(group, key))
+        await self.set(group, key, value)
+        return value
+
+    async def clear(self, group: str) -> None:
+        """Delete the whole group."""
+        for key, _ in await self._items(group, None):
+            await self.delete(group, key)
+
+    async def _items(self, group: str, pattern: str | None) -> list[tuple[str, Any]]:
+        rows = await self._store.read_group(group, pattern, self._now_ms())
+        self._transaction.note_group_read(group, pattern, rows)
+        found = {key: stored.data for key, stored in rows}
+        wanted = compile_pattern(translate(pattern)).fullmatch if pattern else lambda _: True
+        for place, write in self._transaction.writes.items():
+            if place.group == group and wanted(place.key):
+                found[place.key] = write.data
+        return [
+            (key, values.decode(data)) for key, data in sorted(found.items()) if data is not None
+        ]

@@ -1,0 +1,67 @@
+"""Values of state and events to bytes and back: JSON-like data, Decimal, dates, bytes. Pure."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from tidegate.errors import NonRetriable
+
+MAX_VALUE_BYTES = 16 * 1024 * 1024
+_DECIMAL, _DATETIME, _DATE = 1, 2, 3
+_PLAIN = frozenset({str, int, float, bool, type(None), bytes})
+
+
+def _tagged(value: Any) -> Any:
+    """Wrap what msgpack has no exact type for; msgspec alone would turn it into text."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, dict):
+        return {key: _tagged(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_tagged(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        return _tagged(msgspec.structs.asdict(value))
+    return _extension(value)
+
+
+def _extension(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return msgspec.msgpack.Ext(_DECIMAL, str(value).encode())
+    if isinstance(value, datetime):
+        return msgspec.msgpack.Ext(_DATETIME, value.isoformat().encode())
+    if isinstance(value, date):
+        return msgspec.msgpack.Ext(_DATE, value.isoformat().encode())
+    return value
+
+
+def _untagged(code: int, data: memoryview) -> object:
+    text = bytes(data).decode()
+    if code == _DECIMAL:
+        return Decimal(text)
+    return datetime.fromisoformat(text) if code == _DATETIME else date.fromisoformat(text)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(ext_hook=_untagged)
+
+
+def encode(value: Any) -> bytes:
+    """Encode a value.
+
+    Raises:
+        NonRetriable: the value has a type that cannot be kept, or is larger than 16 MiB.
+    """
+    try:
+        data = _encoder.encode(_tagged(value))
+    except (TypeError, OverflowError, RecursionError) as exc:
+        raise NonRetriable(f"value cannot be stored: {exc}") from exc
+    if len(data) > MAX_VALUE_BYTES:
+        raise NonRetriable(f"value of {len(data)} bytes is larger than {MAX_VALUE_BYTES} bytes")
+    return data
+
+
+def decode(data: bytes) -> Any:
+    """Decode what `encode` made; each call gives a copy of its own."""
+    return _decoder.decode(data)

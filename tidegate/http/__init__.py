@@ -1,0 +1,1 @@
+"""Api steps over HTTP: routing, middleware, validation, answers, limits."""

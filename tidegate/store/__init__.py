@@ -1,0 +1,1 @@
+"""Where state and events are kept: the port and its adapters."""
