@@ -25,7 +25,7 @@ check: $(VENV)/.installed-dev
 	@BIN=$(BIN) exec scripts/check
 
 smoke: $(VENV)/.installed-dev
-	@exec $(BIN)/python scripts/smoke.py $(ARGS)
+	@exec $(BIN)/python -m scripts.smoke $(ARGS)
 
 bench: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench $(NAME) $(ARGS)

@@ -9,6 +9,7 @@ from tidegate.errors import Misconfigured
 
 _CONNECT_TIMEOUT_S = 1.0
 _RETRY_EVERY_S = 0.02
+_ANONYMOUS_CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"
 _ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 _REASONS = {
     errno.EADDRINUSE: "is in use: stop what listens there or set another [broker] port",
@@ -39,14 +40,18 @@ def check_free(host: str, port: int) -> None:
         raise Misconfigured(f"{where} {reason}") from exc
 
 
-async def wait_listening(host: str, port: int) -> None:
-    """Return when something accepts connections there; the caller bounds the time."""
+async def wait_answering(host: str, port: int) -> None:
+    """Return when a broker answers there; the caller bounds the time.
+
+    The question is a CONNECT without a name: a broker that refuses it has finished its start.
+    """
     while True:
         try:
             with anyio.fail_after(_CONNECT_TIMEOUT_S):
-                stream = await anyio.connect_tcp(_ANY.get(host, host), port)
-        except (OSError, TimeoutError):
+                async with await anyio.connect_tcp(_ANY.get(host, host), port) as stream:
+                    await stream.send(_ANONYMOUS_CONNECT)
+                    await stream.receive(1)
+        except (OSError, TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError):
             await anyio.sleep(_RETRY_EVERY_S)
         else:
-            await stream.aclose()
             return

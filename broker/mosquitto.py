@@ -1,5 +1,6 @@
 """Mosquitto as a child process: started, supervised, given new accounts, stopped."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,8 +16,9 @@ import anyio.abc
 import structlog
 
 from broker.accounts import Account, render_password_file
+from broker.admission import admitted
 from broker.conf import render_conf
-from broker.listening import check_free, wait_listening
+from broker.listening import check_free, wait_answering
 from broker.logfile import last_line, shorten, start_log
 from broker.orphan import stop_orphan, write_pid_file
 from broker.port import BrokerEnded
@@ -34,6 +36,10 @@ _LOOK_AT_LOG_EVERY_S = 30.0
 _BACKOFF_S = (0.1, 0.5, 2.0, 5.0, 10.0)
 _STEADY_AFTER_S = 60.0
 _NO_SLASH_IN_PATTERNS = (2, 1)
+
+
+class DoesNotStart(Misconfigured):
+    """Mosquitto was started and ended again; the message holds the last line of its log."""
 
 
 class Program:
@@ -88,13 +94,15 @@ class Mosquitto:
         self._log = folder / "mosquitto.log"
         self._rules: Rules = parse_rules((_HERE / "acl").read_text("utf-8"))
         self._process: anyio.abc.Process | None = None
+        self._answers = False
+        self._unread = False
         self._ended = anyio.Event()
         self._failure = ""
 
     async def set_accounts(self, accounts: Iterable[Account]) -> None:
         """Write the accounts and have Mosquitto read them again; see `Broker`."""
-        if self._write_accounts(accounts) and self._process is not None:
-            self._process.send_signal(signal.SIGHUP)
+        self._unread |= self._write_accounts(accounts)
+        self._have_accounts_read()
 
     async def wait_ended(self) -> None:
         """Wait for the end of the supervision; see `Broker`."""
@@ -109,9 +117,12 @@ class Mosquitto:
         """
         await stop_orphan(self._pid_file, conf=self._conf)
         check_free(*self._address)
-        self._write_accounts(accounts)
-        self._conf.write_text(self._render_conf(), "utf-8")
-        await self._spawn()
+        try:
+            self._write_accounts(accounts)
+            self._conf.write_text(self._render_conf(), "utf-8")
+            await self._spawn()
+        except OSError as exc:
+            raise Misconfigured(f"{self._folder}: cannot be used: {exc.strerror}") from exc
 
     async def supervise(self) -> None:
         """Start Mosquitto again whenever it ends; give up when it fails again and again."""
@@ -119,6 +130,7 @@ class Mosquitto:
         while True:
             started_at = anyio.current_time()
             code = await self._wait_process()
+            self._answers = False
             if anyio.current_time() - started_at > _STEADY_AFTER_S:
                 failures = 0
             self._failure = last_line(self._log)
@@ -149,7 +161,7 @@ class Mosquitto:
             await anyio.sleep(pause_s)
             try:
                 await self._spawn()
-            except Misconfigured as exc:
+            except (DoesNotStart, OSError) as exc:
                 self._failure = str(exc)
                 _LOG.warning("broker.restart_failed", reason=self._failure)
             else:
@@ -164,12 +176,14 @@ class Mosquitto:
         with anyio.move_on_after(_START_TIMEOUT_S):
             async with anyio.create_task_group() as group:
                 group.start_soon(self._cancel_when_ended, group.cancel_scope)
-                await wait_listening(*self._address)
+                await wait_answering(*self._address)
                 group.cancel_scope.cancel()
+                self._answers = True
+                self._have_accounts_read()
                 return
         reason = last_line(self._log)
         await self.stop()
-        raise Misconfigured(f"mosquitto does not start: {reason} (log: {self._log})")
+        raise DoesNotStart(f"mosquitto does not start: {reason} (log: {self._log})")
 
     async def _open_process(self, log: IO[bytes]) -> anyio.abc.Process:
         tether = [sys.executable, "-I", "-S", str(_HERE / "tether.py"), str(os.getpid())]
@@ -179,6 +193,13 @@ class Mosquitto:
             stdout=log,
             stderr=log,
         )
+
+    def _have_accounts_read(self) -> None:
+        """Send SIGHUP, but not while Mosquitto starts: before it handles that it would end."""
+        if self._answers and self._unread and self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
+            self._unread = False
 
     async def _cancel_when_ended(self, scope: anyio.CancelScope) -> None:
         if self._process is not None:
@@ -194,7 +215,7 @@ class Mosquitto:
 
     def _write_accounts(self, accounts: Iterable[Account]) -> bool:
         """Write what changed; tell whether something did."""
-        accounts = list(accounts)
+        accounts = admitted(accounts)
         changed = _replace(self._folder / "accounts", render_password_file(accounts))
         if not self._program.patterns_cover_slashes:
             names = [account.username for account in accounts]

@@ -47,7 +47,7 @@ async def stop_orphan(pid_file: Path, *, conf: Path) -> None:
     except (OSError, ValueError):
         return
     orphan = await find_process(pid)
-    if orphan is not None and str(conf) in orphan.command:
+    if orphan is not None and _names(orphan, conf):
         if orphan.parent_pid == parent_pid:
             raise Misconfigured(
                 f"{pid_file.parent}: process {parent_pid} runs a broker in this folder already; "
@@ -74,10 +74,14 @@ async def _ended_after(pid: int, signal_number: int, conf: Path) -> bool:
         return True
     with anyio.move_on_after(_STOP_TIMEOUT_S):
         # It is not our child, so nothing portable would tell us of its end.
-        while (still := await find_process(pid)) is not None and str(conf) in still.command:
+        while (still := await find_process(pid)) is not None and _names(still, conf):
             await anyio.sleep(_LOOK_EVERY_S)
         return True
     return False
+
+
+def _names(process: Process, conf: Path) -> bool:
+    return process.command.rstrip().endswith(f" {conf}")
 
 
 def _from_proc(folder: Path) -> Process | None:

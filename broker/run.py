@@ -1,14 +1,14 @@
 """Run a broker: Mosquitto when it is installed, otherwise amqtt in this process."""
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
 
-from broker.accounts import Account, check_username
+from broker.accounts import Account
 from broker.amqtt import run_amqtt
-from broker.mosquitto import ask_version, find_program, run_mosquitto
+from broker.mosquitto import DoesNotStart, ask_version, find_program, run_mosquitto
 from broker.port import Broker, BrokerKind
 from tidegate.errors import Misconfigured
 
@@ -29,20 +29,46 @@ async def run_broker(
             written, or the broker does not start; the message says what to do.
     """
     _make(folder)
+    accounts = list(accounts)
+    async with AsyncExitStack() as stack:
+        broker = await _enter_mosquitto(stack, kind, host, port, folder, accounts)
+        if broker is None:
+            broker = await stack.enter_async_context(
+                run_amqtt(host=host, port=port, accounts=accounts)
+            )
+        _LOG.info("broker.started", name=broker.name, host=host, port=port)
+        yield broker
+
+
+async def _enter_mosquitto(
+    stack: AsyncExitStack,
+    kind: BrokerKind,
+    host: str,
+    port: int,
+    folder: Path,
+    accounts: list[Account],
+) -> Broker | None:
+    """Start Mosquitto, or return None when amqtt is to run instead."""
     path = None if kind == "amqtt" else find_program()
-    if path is not None:
-        program = await ask_version(path)
-        async with run_mosquitto(
-            program, host=host, port=port, folder=folder, accounts=accounts
-        ) as broker:
-            yield broker
-    elif kind == "mosquitto":
+    if path is None and kind == "mosquitto":
         raise Misconfigured(
             'mosquitto is not installed: install the package mosquitto or set [broker] kind = "auto"'
         )
-    else:
-        async with run_amqtt(host=host, port=port, accounts=accounts) as embedded:
-            yield embedded
+    if path is None:
+        return None
+    try:
+        return await stack.enter_async_context(
+            run_mosquitto(
+                await ask_version(path), host=host, port=port, folder=folder, accounts=accounts
+            )
+        )
+    except DoesNotStart as exc:
+        # A system's own confinement (AppArmor on Ubuntu) may keep Mosquitto out of our folder.
+        # Once it has kept sessions there, taking another broker would silently lose them.
+        if kind == "mosquitto" or (folder / "sessions.db").exists():
+            raise
+        _LOG.warning("broker.mosquitto_unusable", reason=str(exc), instead="amqtt")
+        return None
 
 
 def _make(folder: Path) -> None:

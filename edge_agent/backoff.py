@@ -13,6 +13,7 @@ class Backoff:
         self._min_s = min_s
         self._max_s = max_s
         self._rng = rng
+        self._step_s = 0.0
         self.reset()
 
     def next_s(self) -> float:

@@ -230,7 +230,7 @@ class PahoConnection:
         self._events.append(event)
 
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
-        self._events.append(Received(message.topic, message.payload))
+        self._events.append(Received(message.topic, bytes(message.payload)))
 
     def _on_disconnect(
         self, _c: Client, _u: object, _f: DisconnectFlags, code: ReasonCode, _p: Properties | None

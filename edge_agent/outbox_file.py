@@ -1,7 +1,6 @@
 """Opening the outbox's file: alone, checked, and with a fresh one in place of a damaged one."""
 
 import logging
-import os
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -40,8 +39,8 @@ _PRAGMAS = (
 )
 
 
-class _Damaged(Exception):  # noqa: N818 - never leaves this file
-    pass
+class _Damaged(Exception):
+    """Never leaves this file."""
 
 
 def new_boot() -> str:
@@ -65,7 +64,7 @@ def open_outbox(
         except _Damaged as exc:
             _set_aside(path)
             connection = _open(path, boot())
-            log.error("outbox.set_aside file=%s kept=%s reason=%s", path, ASIDE_NAME, exc)
+            log.warning("outbox.set_aside file=%s kept=%s reason=%s", path, ASIDE_NAME, exc)
     except (OSError, _Damaged) as exc:
         raise OutboxUnusable(f"{folder}: {exc}; choose another folder with --data") from exc
     return Outbox(path, limits, connection=connection)
@@ -120,4 +119,4 @@ def _set_aside(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         file = path.with_name(path.name + suffix)
         if file.exists():
-            os.replace(file, path.with_name(ASIDE_NAME + suffix))
+            file.replace(path.with_name(ASIDE_NAME + suffix))

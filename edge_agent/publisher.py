@@ -1,14 +1,12 @@
-"""Sends what the outbox holds to the broker, for as long as the agent runs.
+"""Keeps a connection to the broker for as long as the agent runs.
 
-One thread owns the connection, the flight and every decision; others only `wake` it.
+One thread owns the connection and everything that is decided about it; others only `wake` it.
 """
 
 import logging
 import random
 import threading
 from collections.abc import Callable
-
-import msgspec
 
 from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock
@@ -18,73 +16,178 @@ from edge_agent.connection import (
     Connect,
     Connection,
     Event,
-    Message,
     Received,
     Refused,
     Taken,
     Version,
 )
-from edge_agent.errors import BrokerAway, OutboxFailed
-from edge_agent.flight import Flight
+from edge_agent.errors import BrokerAway
 from edge_agent.notice import Notice
-from edge_agent.outbox import Outbox
-from edge_agent.packing import pack
+from edge_agent.sender import Sender
 from edge_agent.settings import Mqtt
-from wire.codecs import json as codec
-from wire.errors import Malformed
-from wire.ids import DeviceKey
-from wire.messages import Status
-from wire.topics import topic
+from edge_agent.status import Presence
 
 log = logging.getLogger(__name__)
 
-_STEP_MAX_S = 5.0
+STEP_MAX_S = 5.0
 """How long a step may wait when nothing is due: keep-alive is checked between steps."""
-_ANSWER_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 30.0
 """How long a broker may take for a CONNACK or PUBACK until the connection is given up."""
+FAREWELL_S = 1.0
+"""How much of the time for stopping is kept for the offline status."""
 
 
 class Publisher:
-    """The sending side of the agent."""
+    """Connects, reconnects with growing delays, says hello and goodbye."""
 
     def __init__(
         self,
-        outbox: Outbox,
+        sender: Sender,
         settings: Mqtt,
         *,
-        device: DeviceKey,
-        agent: str,
+        presence: Presence,
         connect: Connect,
-        new_boot: Callable[[], str],
         clock: Clock,
         rng: random.Random,
     ) -> None:
-        self._outbox = outbox
+        self._sender = sender
         self._settings = settings
-        self._device = device
-        self._agent = agent
+        self._presence = presence
         self._connect = connect
-        self._new_boot = new_boot
         self._clock = clock
-        self._flight = Flight(
-            window=settings.window_messages,
-            timeout_s=settings.ack_timeout_s,
-            timeout_max_s=settings.ack_timeout_max_s,
+        self._delays = Backoff(
+            min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s, rng=rng
         )
-        limits = {"min_s": settings.reconnect_min_s, "max_s": settings.reconnect_max_s}
-        self._reconnect = Backoff(**limits, rng=rng)
-        self._retry = Backoff(**limits, rng=rng)
-        self._paused_until_s: float | None = None
-        self._max_payload_bytes = settings.max_payload_bytes
-        self._unsendable: set[int] = set()
+        self._away = Notice(log, "broker")
         self._version: Version = "5"
         self._connection: Connection | None = None
-        self._away = Notice(log, "broker")
-        self._refusing = Notice(log, "publishing")
-        self._unheard = Notice(log, "subscriber")
-        self._disk = Notice(log, "outbox")
+        self._is_accepted = False
+        self._since_s = 0.0
         self._stop = threading.Event()
         self._stop_by_s = 0.0
         self._thread = threading.Thread(target=self._run, name="edge-publisher", daemon=True)
-        self.is_connected = False
-        self.resends = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether a broker has accepted us and is still there."""
+        return self._is_accepted
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell that the outbox has something new. Any thread may call it."""
+        connection = self._connection
+        if connection is not None:
+            connection.wake()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Send what is waiting, say goodbye, end; return whether it was done in time."""
+        self._stop_by_s = self._clock.monotonic_s() + timeout_s
+        self._stop.set()
+        self.wake()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            reason = self._one_connection()
+            if self._stop.is_set():
+                return
+            self._away.failed(reason)
+            self._stop.wait(self._delays.next_s())
+
+    def _one_connection(self) -> str:
+        """Live through one connection; return why it ended."""
+        connection = self._connect(self._version, self._presence.will())
+        try:
+            connection.open()
+            self._since_s = self._clock.monotonic_s()
+            self._connection = connection
+            return self._drive(connection)
+        except BrokerAway as exc:
+            return str(exc)
+        finally:
+            self._connection = None
+            self._is_accepted = False
+            connection.close()
+
+    def _drive(self, connection: Connection) -> str:
+        while True:
+            if self._stop.is_set():
+                self._say_goodbye(connection)
+                return "stopped"
+            for event in connection.step(self._patience_s()):
+                if isinstance(event, Closed):
+                    return self._closed(event)
+                self._handle(event, connection)
+            if self._is_accepted:
+                self._sender.pump(connection)
+            if self._is_stalled():
+                return f"no answer within {ANSWER_TIMEOUT_S:.0f} s"
+
+    def _handle(self, event: Event, connection: Connection) -> None:
+        match event:
+            case Accepted():
+                self._accepted(event, connection)
+            case Taken():
+                if self._sender.taken(event):
+                    # Only now: a broker that accepts us and then hangs up must not be hammered.
+                    self._delays.reset()
+            case Refused():
+                self._sender.refused(event)
+            case Received():
+                self._sender.received(event)
+
+    def _accepted(self, limits: Accepted, connection: Connection) -> None:
+        self._is_accepted = True
+        self._away.worked()
+        log.info("broker.connected host=%s mqtt=%s", self._settings.host, self._version)
+        connection.subscribe(self._presence.ack_topic)
+        connection.publish(self._presence.birth())
+        self._sender.accepted(limits)
+
+    def _closed(self, event: Closed) -> str:
+        if event.version_refused:
+            # Not for ever: a broker that hung up for another reason gets asked again.
+            self._version = "3.1.1" if self._version == "5" else "5"
+            log.info("broker.version_refused next=%s", self._version)
+        return event.reason
+
+    def _patience_s(self) -> float:
+        """Return how long nothing needs to be done unless something happens."""
+        now_s = self._clock.monotonic_s()
+        due_s = self._sender.wake_s() if self._is_accepted else None
+        return STEP_MAX_S if due_s is None else min(STEP_MAX_S, max(0.0, due_s - now_s))
+
+    def _is_stalled(self) -> bool:
+        since_s = self._sender.flight.stalled_s() if self._is_accepted else self._since_s
+        return since_s is not None and self._clock.monotonic_s() - since_s > ANSWER_TIMEOUT_S
+
+    def _say_goodbye(self, connection: Connection) -> None:
+        """Send what is waiting as far as the time allows, then the offline status."""
+        if not self._is_accepted:
+            return
+        self._until(connection, self._stop_by_s - FAREWELL_S, self._sender.is_idle)
+        answered: set[int] = set()
+        mid = connection.publish(self._presence.will())
+        self._until(connection, self._stop_by_s, lambda: mid in answered, answered=answered)
+
+    def _until(
+        self,
+        connection: Connection,
+        deadline_s: float,
+        is_done: Callable[[], bool],
+        answered: set[int] | None = None,
+    ) -> None:
+        """Go on with the connection until something is done, or until a time."""
+        self._sender.pump(connection)
+        while not is_done() and (left_s := deadline_s - self._clock.monotonic_s()) > 0:
+            for event in connection.step(min(left_s, self._patience_s())):
+                if isinstance(event, Closed):
+                    return
+                if answered is not None and isinstance(event, Taken | Refused):
+                    answered.add(event.mid)
+                self._handle(event, connection)
+            self._sender.pump(connection)

@@ -5,12 +5,16 @@ remembered beside it: which devices were ever heard (`Watch`), and when we were 
 ourselves (`Clock`), because silence while we did not listen is nobody's fault.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 import msgspec
 
+from cloud.alerts import wording
+from cloud.alerts.lifecycle import alert_id
 from cloud.alerts.rules import OfflineRule
+from wire.events import AlertNotice, ConditionChanged
 from wire.ids import DeviceKey
 
 _HEARD = 0
@@ -95,7 +99,7 @@ def watched(before: Watch, seen: Mapping[str, Seen], now_ms: int) -> Watch:
 
 
 def is_offline(
-    rule: OfflineRule, sight: Seen, *, waiting_since_ms: int, listening_since_ms: int, now_ms: int
+    rule: OfflineRule, sight: Seen, *, waiting_since_ms: int, clock: Clock
 ) -> bool | None:
     """Tell whether a device that was ever heard is offline; None when nobody can tell yet.
 
@@ -105,17 +109,74 @@ def is_offline(
     """
     if sight.online is False:
         return True
+    now_ms = clock.checked_at_ms
     silent_since_ms = waiting_since_ms if sight.last_heard_ms is None else sight.last_heard_ms
-    if now_ms - max(silent_since_ms, listening_since_ms) > rule.after_ms:
+    if now_ms - max(silent_since_ms, clock.listening_since_ms) > rule.after_ms:
         return True
     if sight.last_heard_ms is not None and now_ms - sight.last_heard_ms <= rule.after_ms:
         return False
     return None
 
 
-def by_tenant(devices: Iterable[RegisteredDevice]) -> dict[str, list[str]]:
+def changes(
+    rules: Sequence[OfflineRule],
+    watch: Watch,
+    seen: Mapping[str, Seen],
+    firing_ids: AbstractSet[str],
+    *,
+    clock: Clock,
+) -> Iterator[ConditionChanged]:
+    """Yield what began or ended for one tenant's watched devices.
+
+    `firing_ids` are the ids of the alerts that fire: what they say already is no change.
+    """
+    for rule in rules:
+        for device, waiting_since_ms in watch.waiting_since_ms.items():
+            if not rule.scope.covers(watch.tenant, device):
+                continue
+            sight = seen[device]
+            offline = is_offline(rule, sight, waiting_since_ms=waiting_since_ms, clock=clock)
+            fires = alert_id(rule.name, watch.tenant, device, "") in firing_ids
+            if offline is None or offline == fires:
+                continue
+            summary = wording.presence(rule, offline=offline, said_so=sight.online is False)
+            yield _change(rule, watch.tenant, device, offline=offline, clock=clock, text=summary)
+
+
+def vanished(
+    rules: Sequence[OfflineRule],
+    registered: Mapping[str, Iterable[str]],
+    firing: Iterable[AlertNotice],
+    *,
+    clock: Clock,
+) -> Iterator[ConditionChanged]:
+    """Yield the end of every offline alert whose device (by tenant) is registered no more."""
+    rule_of_name = {rule.name: rule for rule in rules}
+    for alert in firing:
+        rule = rule_of_name.get(alert.rule)
+        if rule is not None and alert.device not in registered.get(alert.tenant, ()):
+            text = "the device is no longer registered"
+            yield _change(rule, alert.tenant, alert.device, offline=False, clock=clock, text=text)
+
+
+def _change(
+    rule: OfflineRule, tenant: str, device: str, *, offline: bool, clock: Clock, text: str
+) -> ConditionChanged:
+    return ConditionChanged(
+        rule=rule.name,
+        tenant=tenant,
+        device=device,
+        metric="",
+        holds=offline,
+        severity=rule.severity,
+        summary=text,
+        at_ms=clock.checked_at_ms,
+    )
+
+
+def by_tenant(devices: Iterable[RegisteredDevice]) -> dict[str, set[str]]:
     """Return the names of the devices of each tenant."""
-    names: dict[str, list[str]] = {}
+    names: dict[str, set[str]] = {}
     for device in devices:
-        names.setdefault(device.tenant, []).append(device.device)
+        names.setdefault(device.tenant, set()).add(device.device)
     return names

@@ -74,6 +74,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     def still_watch(self, notice: AlertNotice) -> bool:
         """Tell whether a rule of that name exists that could still resolve this alert."""
+        everything: tuple[ThresholdRule | AnomalyRule | OfflineRule, ...]
         everything = (*self.thresholds, *self.anomalies, *self.offlines)
         rule = next((rule for rule in everything if rule.name == notice.rule), None)
         if rule is None:

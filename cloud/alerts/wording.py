@@ -29,10 +29,12 @@ def calm(rule: AnomalyRule, metric: str) -> str:
     return f"no anomaly of {metric} for {duration(rule.quiet_ms)}"
 
 
-def silent(rule: OfflineRule, *, said_goodbye: bool) -> str:
-    """Say why a device counts as offline."""
-    if said_goodbye:
-        return "the device went offline"
+def presence(rule: OfflineRule, *, offline: bool, said_so: bool) -> str:
+    """Say that a device went silent or came back; `said_so`: its last will arrived."""
+    if not offline:
+        return "the device is back"
+    if said_so:
+        return "the device has gone offline"
     return f"the device was not heard for {duration(rule.after_ms)}"
 
 
@@ -69,4 +71,5 @@ def duration(ms: int) -> str:
 def local_time(ms: int, zone: ZoneInfo) -> str:
     """Return a moment (Unix ms) as `2026-01-31 14:05:09 +01:00 (Europe/Berlin)`."""
     moment = datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
-    return f"{moment.isoformat(sep=' ', timespec='seconds').replace('+', ' +', 1)} ({zone.key})"
+    offset = moment.isoformat()[-len("+00:00") :]
+    return f"{moment:%Y-%m-%d %H:%M:%S} {offset} ({zone.key})"

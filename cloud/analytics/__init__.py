@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cloud.analytics.ensemble import Bank as bank
-    from cloud.analytics.ensemble import Detector as detector
+    from cloud.analytics.ensemble import Bank as bank  # noqa: N813 - public names are lower case
+    from cloud.analytics.ensemble import Detector as detector  # noqa: N813
 
 __all__ = ["bank", "detector"]
 

@@ -56,9 +56,10 @@ def measure(state: Floats, values: Floats) -> Measured:
     shift = np.abs(state[Column.SHORT] - state[Column.SLOW])
     beyond = np.maximum(values - state[Column.HIGH], state[Column.LOW] - values)
     magnitudes = np.stack([jump, np.abs(residual), shift])
-    noise = np.maximum(state[Column.RECENT_JUMP] / scales[0] - 1.0, 0.0)
-    z = np.vstack([magnitudes / scales, noise, np.maximum(beyond, 0.0) / scales[0]])
-    return Measured(np.minimum(z, MAX_Z), magnitudes, scales, residual, jump > 0)
+    noise = np.maximum(_ratio(state[Column.RECENT_JUMP], scales[0]) - 1.0, 0.0)
+    outside = _ratio(np.maximum(beyond, 0.0), scales[0])
+    z = np.vstack([_ratio(magnitudes, scales), noise, outside])
+    return Measured(z, magnitudes, scales, residual, jump > 0)
 
 
 def learn(state: Floats, values: Floats, measured: Measured) -> None:
@@ -70,9 +71,13 @@ def learn(state: Floats, values: Floats, measured: Measured) -> None:
     state[Column.LAST] = values
 
 
-def _follow_short_means(
-    state: Floats, jump: Floats, residual: Floats, *, scales: Floats
-) -> None:
+def _ratio(magnitudes: Floats, scales: Floats) -> Floats:
+    """Divide without overflow; at most MAX_Z."""
+    ratio: Floats = np.minimum(magnitudes, MAX_Z * scales) / scales
+    return ratio
+
+
+def _follow_short_means(state: Floats, jump: Floats, residual: Floats, *, scales: Floats) -> None:
     reach = RECENT_WINSOR_SCALES * scales
     young = state[Column.LEARNED] < BURN_IN_ROWS
     near = np.where(young, residual, np.clip(residual, -reach[1], reach[1]))

@@ -1,8 +1,8 @@
 """After an alert: quiet for a while, so that one event is told once. Pure."""
 
-from cloud.analytics.layout import Floats
-
 import numpy as np
+
+from cloud.analytics.layout import Floats
 
 
 class Cooldown:

@@ -69,14 +69,14 @@ class Bank:
         """Return the number of series."""
         return len(self._state)
 
-    def update(self, ts_ns: Ints, values: Floats) -> Floats:
+    def update(self, ts_ns: Ints, values: Floats) -> Floats:  # noqa: ARG002 - no channel reads time yet
         """Score one value of each series (NaN: none now), then learn them; float64[n], 0..1."""
         rows = np.flatnonzero(np.isfinite(values))
         scores = np.zeros(len(values))
         scores[rows] = self._update_once(rows, values[rows]).scores
         return scores
 
-    def update_rows(self, rows: Ints, ts_ns: Ints, values: Floats) -> Scored:
+    def update_rows(self, rows: Ints, ts_ns: Ints, values: Floats) -> Scored:  # noqa: ARG002
         """Score `values[i]` of series `rows[i]`, in order; a series may come several times.
 
         What is not finite gets score 0 and teaches nothing.
@@ -155,7 +155,8 @@ def _first_state(n_series: int) -> Floats:
 
 
 def _counted(state: Floats) -> Floats:
-    return np.maximum(state[Column.LEARNED] - channels.BURN_IN_ROWS, 0.0)
+    counted: Floats = np.maximum(state[Column.LEARNED] - channels.BURN_IN_ROWS, 0.0)
+    return counted
 
 
 def _combine(logs: Floats, *, warm: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.intp]]:

@@ -40,7 +40,8 @@ def log10_tail(tails: Floats, z: Floats) -> Floats:
     shape = np.clip(shape, MIN_SHAPE, MAX_SHAPE)
     decay = np.log1p(shape * excess / (mean * (1.0 - shape))) / shape
     below = 1.0 - (1.0 - rate) * np.minimum(z / np.maximum(threshold, 1e-12), 1.0)
-    return np.minimum(np.log10(below) - decay * _LOG10_E, 0.0)
+    logs: Floats = np.minimum(np.log10(below) - decay * _LOG10_E, 0.0)
+    return logs
 
 
 def learn(tails: Floats, z: Floats, *, counted: Flags, rows: Floats) -> None:

@@ -25,8 +25,9 @@ class LedgerView(NamedTuple):
     complete_pct: float | None
 
 
-def ledger_view(counts: Mapping[str, Any]) -> LedgerView:
+def ledger_view(found: Mapping[str, Any] | None) -> LedgerView:
     """Return the view of what `GET …/ledger` answers; absent counts are 0."""
+    counts = found or {}
     boots: Sequence[Mapping[str, Any]] = counts.get("boots") or []
     missing = [_missing(boot) for boot in boots]
     missing_count = sum(high - low + 1 for one in missing for low, high in one.ranges)

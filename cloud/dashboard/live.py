@@ -149,7 +149,9 @@ class LiveHub:
         """Take a stored batch; points older than the known newest change nothing."""
         points = batch.points
         self._counted += len(points)
-        newest = dict(zip(points.series, zip(points.ts_ms, points.values, strict=True), strict=True))
+        newest = dict(
+            zip(points.series, zip(points.ts_ms, points.values, strict=True), strict=True)
+        )
         for key, point in newest.items():
             known = self._latest.get(key)
             if known is None and len(self._latest) >= self._max_series:

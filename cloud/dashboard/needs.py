@@ -37,6 +37,24 @@ class FleetPresence(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """What became of every reading (`cloud.ingest.ledger.Ledger`)."""
+
+    def counts(self, device: DeviceKey) -> Awaitable[Mapping[str, Any] | None]:
+        """Return what `GET …/ledger` answers, None for a device that never sent anything."""
+        ...
+
+    def totals(self) -> Awaitable[Mapping[str, int]]:
+        """Return the counts of all devices together, by the same names."""
+        ...
+
+    def dead_letters(
+        self, *, tenant: str | None, device: str | None, limit: int, cursor: str | None
+    ) -> Awaitable[tuple[Sequence[Mapping[str, Any]], str | None]]:
+        """Return dead letters, newest first, and the cursor of the next page."""
+        ...
+
+
 class Users(Protocol):
     """The people who may log in (`tidegate.auth`)."""
 

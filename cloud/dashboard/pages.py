@@ -12,8 +12,10 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cloud.dashboard import views
+from cloud.dashboard.ledger_view import floor_pct
 from cloud.settings import Settings
 from tidegate.errors import Misconfigured
+from wire.ids import DeviceKey
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADERS: Mapping[str, str] = {
@@ -68,6 +70,16 @@ def device_path(tenant: str, device: str) -> str:
     return f"/devices/{quote(tenant, safe='')}/{quote(device, safe='')}"
 
 
+def live_filter(key: DeviceKey) -> str:
+    """Return the value of `/live?device=` that narrows the stream to one device."""
+    return quote(f"{key.tenant}/{key.device}", safe="")
+
+
+def report_path(report_id: str) -> str:
+    """Return the path that becomes a report's PDF."""
+    return f"/api/v1/reports/{quote(report_id, safe='')}"
+
+
 def json_attribute(value: object) -> str:
     """Return a value as JSON for a `data-` attribute; the template escapes it."""
     return msgspec.json.encode(value).decode()
@@ -88,6 +100,8 @@ def _environment() -> Environment:
         "data": json_attribute,
         "duration": views.duration_text,
         "iso": views.iso_text,
+        "floor_pct": floor_pct,
+        "label": views.label_of,
         "number": views.format_number,
         "ranges": views.range_text,
         "size": views.size_text,
@@ -95,7 +109,7 @@ def _environment() -> Environment:
         "when": views.when_text,
         "zone": views.zone_text,
     }
-    environment.globals["device_path"] = device_path
+    environment.globals |= {"device_path": device_path, "report_path": report_path}
     return environment
 
 

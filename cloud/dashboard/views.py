@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
-from datetime import UTC
+from datetime import UTC, datetime, tzinfo
 
 from wire.messages import Value
 from wire.units import unit_of
@@ -34,6 +33,14 @@ def format_value(metric: str, value: Value) -> str:
         return duration_text(round(value * _SECOND_MS))
     number = f"{value:.1f}" if unit in _ONE_DECIMAL else format_number(value)
     return f"{number} {unit}" if unit else number
+
+
+def label_of(metric: str) -> str:
+    """Return a metric's name as a label: without its unit, words apart (`room_temperature_c`)."""
+    unit = unit_of(metric)
+    cuts = [at for at, char in enumerate(metric) if char == "_"] if unit else []
+    cut = next((at for at in reversed(cuts) if unit_of(metric[at:]) == unit), 0)
+    return (metric[:cut] or metric).replace("_", " ")
 
 
 def format_number(value: float) -> str:

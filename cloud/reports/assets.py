@@ -24,9 +24,7 @@ class AssetFetcher(URLFetcher):  # type: ignore[misc] # weasyprint has no types
     def __init__(self) -> None:
         super().__init__(allowed_protocols=("data",), allow_redirects=False)
 
-    def fetch(
-        self, url: str, headers: dict[str, str] | None = None
-    ) -> URLFetcherResponse:
+    def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
         """Return the asset; raise `ValueError` for any other address."""
         name = url.removeprefix(_SCHEME)
         if name != url and name in FONTS:

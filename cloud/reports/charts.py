@@ -4,15 +4,16 @@ The same chart gives the same bytes: no dates, no random ids.
 """
 
 import io
+import math
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from cloud.reports.figures import Scale
 from cloud.reports.gaps import rhythm_of
@@ -24,11 +25,12 @@ from wire.events import Severity
 mpl.use("svg")
 
 _WIDTH_IN, _HEIGHT_IN = 2.30, 1.12
-_COLUMNS = 240
+_COLUMNS = 160
+_LARGE, _MAX_DECIMALS = 1e7, 4
 _LINE, _BAND, _GRID, _TEXT = "#0b6e8f", "#a9d3de", "#e3e8ee", "#5b6876"
 _SHADE: dict[Severity, str] = {"info": "#3b7dd8", "warning": "#f0a202", "critical": "#d1343f"}
 _MS_PER_DAY = 86_400_000
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tidegate-report",
     "font.family": "sans-serif",
@@ -59,7 +61,7 @@ def line_chart(
     """Draw one metric over the whole period; silences stay empty, alerts lie behind the line."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN))
-        axes = figure.add_axes((0.15, 0.16, 0.82, 0.79))
+        axes = figure.add_axes((0.13, 0.16, 0.81, 0.79))
         _shade(axes, shades, period)
         (_draw_steps if samples.step_ms else _draw_points)(axes, samples, period, scale)
         _dress(axes, period, zone)
@@ -78,7 +80,7 @@ def _draw_points(axes: Axes, samples: Samples, period: Period, scale: Scale) -> 
         )
         x = [ts / _MS_PER_DAY for ts, _ in points]
         y = [value / scale.divisor for _, value in points]
-        axes.plot(x, y, color=_LINE, linewidth=0.8, marker="o" if len(x) == 1 else "", markersize=1.6)
+        _draw_line(axes, x, y)
 
 
 def _draw_steps(axes: Axes, samples: Samples, period: Period, scale: Scale) -> None:
@@ -92,7 +94,12 @@ def _draw_steps(axes: Axes, samples: Samples, period: Period, scale: Scale) -> N
             for column in (thin.low, thin.high, thin.mean)
         )
         axes.fill_between(x, low, high, color=_BAND, linewidth=0.4)
-        axes.plot(x, mean, color=_LINE, linewidth=0.8, marker="o" if len(x) == 1 else "", markersize=1.6)
+        _draw_line(axes, x, mean)
+
+
+def _draw_line(axes: Axes, x: list[float], y: list[float]) -> None:
+    marker = "o" if len(x) == 1 else ""  # a lone point has no line to be seen by
+    axes.plot(x, y, color=_LINE, linewidth=0.7, marker=marker, markersize=1.6)
 
 
 def _shade(axes: Axes, shades: Sequence[Shade], period: Period) -> None:
@@ -113,10 +120,11 @@ def _dress(axes: Axes, period: Period, zone: tzinfo) -> None:
     axes.set_xlim(period.from_ms / _MS_PER_DAY, period.to_ms / _MS_PER_DAY)
     axes.margins(y=0.12)
     _even_out_flat(axes)
-    axes.xaxis.set_major_locator(AutoDateLocator(tz=zone, minticks=2, maxticks=5))
-    axes.xaxis.set_major_formatter(DateFormatter(_time_format(period), tz=zone))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=3, min_n_ticks=2))
-    axes.yaxis.set_major_formatter(FuncFormatter(_tick_text))
+    locator = AutoDateLocator(tz=zone, minticks=2, maxticks=5)  # type: ignore[no-untyped-call] # matplotlib's
+    formatter = DateFormatter(_time_format(period), tz=zone)  # type: ignore[no-untyped-call] # matplotlib's
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(formatter)
+    _label_y(axes)
     axes.grid(visible=True, color=_GRID, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, pad=2, labelsize=6, labelcolor=_TEXT)
@@ -140,8 +148,22 @@ def _time_format(period: Period) -> str:
     return "%H:%M" if length_ms <= _MS_PER_DAY * 3 // 2 else "%d %b"
 
 
-def _tick_text(value: float, _position: object) -> str:
-    return f"{value:,.6g}".replace("-", "\N{MINUS SIGN}") if abs(value) < 1e7 else f"{value:.2e}"
+def _label_y(axes: Axes) -> None:
+    """Write all labels of the axis with the decimals that its step needs."""
+    low, high = axes.get_ylim()
+    ticks = [float(t) for t in MaxNLocator(nbins=3, min_n_ticks=2).tick_values(low, high)]
+    step = ticks[1] - ticks[0]
+    decimals = next(
+        (d for d in range(_MAX_DECIMALS + 1) if math.isclose(round(step, d), step)), None
+    )
+    labels = [
+        f"{tick + 0.0:,.{decimals}f}"
+        if abs(tick) < _LARGE and decimals is not None
+        else f"{tick:.1e}"
+        for tick in ticks
+    ]
+    axes.set_yticks(ticks, [label.replace("-", "\N{MINUS SIGN}") for label in labels])
+    axes.set_ylim(low, high)
 
 
 def _svg(figure: Figure) -> str:

@@ -7,6 +7,8 @@ _BYTE_UNITS = ("B", "B/s")
 _BYTE_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SIGNIFICANT_DIGITS = 4
 _LARGE, _SMALL = 1e9, 1e-3
+_WHOLE = 10_000
+DASH = "\N{EN DASH}"
 
 
 class Scale(NamedTuple):
@@ -21,7 +23,7 @@ class Scale(NamedTuple):
         """Write a value without its unit."""
         scaled = value / self.divisor
         if not math.isfinite(scaled):
-            return "–"
+            return DASH
         if self.scientific:
             return f"{scaled:.3e}"
         rounded = round(scaled, self.decimals) + 0.0  # + 0.0 turns -0.0 into 0.0
@@ -50,14 +52,14 @@ def scale_for(unit: str, low: float, high: float) -> Scale:
 def percent_text(share: float | None) -> str:
     """Write a share of 0 to 1 as a percentage, rounded down: 99.999 % never reads as 100 %."""
     if share is None:
-        return "–"
-    hundredths = math.floor(share * 10_000 + 1e-9)
-    return f"{hundredths // 100}.{hundredths % 100:02d} %" if hundredths < 10_000 else "100 %"
+        return DASH
+    hundredths = math.floor(share * _WHOLE + 1e-9)
+    return f"{hundredths // 100}.{hundredths % 100:02d} %" if hundredths < _WHOLE else "100 %"
 
 
 def count_text(count: int | None) -> str:
     """Write a count with thousands separated."""
-    return "–" if count is None else f"{count:,}"
+    return DASH if count is None else f"{count:,}"
 
 
 def _byte_prefix(largest: float) -> tuple[float, str]:

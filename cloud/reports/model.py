@@ -1,6 +1,6 @@
 """What a report says, as plain data: built from series, alerts and the ledger's counts. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -166,7 +166,7 @@ def stepped_samples(
     metric: str,
     step_ms: int,
     *,
-    columns: dict[Aggregate, Sequence[tuple[int, Value]]],
+    columns: Mapping[Aggregate, Sequence[tuple[int, Value]]],
     drawable: bool = True,
 ) -> Samples:
     """Join the aggregates of one series; a step that one of them lacks is left out."""
@@ -207,9 +207,7 @@ def device_report(
     return DeviceReport(key, samples, states, fates, gaps, covered, in_detail)
 
 
-def alerts_within(
-    alerts: Sequence[AlertNotice], period: Period, scope: Scope
-) -> list[AlertNotice]:
+def alerts_within(alerts: Sequence[AlertNotice], period: Period, scope: Scope) -> list[AlertNotice]:
     """Return the alerts of the scope that were open at some time of the period, oldest first."""
     chosen = [
         alert

@@ -89,7 +89,7 @@ def clock_text(ms: int, zone: tzinfo) -> str:
 
 def period_text(period: Period, zone: tzinfo) -> str:
     """Write both ends, each with its own offset: it may change within the period."""
-    return f"{moment_text(period.from_ms, zone)} – {moment_text(period.to_ms, zone)}"
+    return f"{moment_text(period.from_ms, zone)} \N{EN DASH} {moment_text(period.to_ms, zone)}"
 
 
 def duration_text(ms: int) -> str:
@@ -114,7 +114,8 @@ def _period(body: Mapping[str, object], now_ms: int) -> Period:
         return last_period(str(body["last"]), now_ms)
     if "from" not in body:
         raise BadPeriod('give "from" and "to" (Unix ms or RFC 3339), or "last" such as "1h"')
-    return _checked(_instant(body, "from"), _instant(body, "to") if "to" in body else now_ms, now_ms)
+    to_ms = _instant(body, "to") if "to" in body else now_ms
+    return _checked(_instant(body, "from"), to_ms, now_ms)
 
 
 def _checked(from_ms: int, to_ms: int, now_ms: int) -> Period:

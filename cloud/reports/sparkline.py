@@ -29,7 +29,8 @@ def sparkline(
         return f"{x:g} {_HEIGHT - _MARGIN - share * (_HEIGHT - 2 * _MARGIN):.1f}"
 
     # Thinning widens the distance between neighbours to up to two columns.
-    tolerance = None if tolerance_ms is None else max(tolerance_ms, 2 * (to_ms - from_ms) / _COLUMNS)
+    widened = 2 * (to_ms - from_ms) / _COLUMNS
+    tolerance = None if tolerance_ms is None else max(tolerance_ms, widened)
     lines = ["M" + "L".join(map(place, points[run])) for run in runs(times, tolerance_ms=tolerance)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '

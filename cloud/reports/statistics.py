@@ -1,6 +1,6 @@
 """The figures of each metric, worked out in a pandas frame. Imported only where PDFs are drawn."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ class MetricFigures(NamedTuple):
 
     metric: str
     scale: Scale
-    count: int
+    measurements: int
     low: float
     mean: float
     high: float
@@ -48,22 +48,22 @@ def figures_of(device: DeviceReport) -> list[MetricFigures]:
     rows = pd.concat([frame_of(samples) for samples in filled])
     rows["sum"] = rows["mean"] * rows["count"]
     table = rows.groupby("metric").agg(
-        count=("count", "sum"),
+        measurements=("count", "sum"),
         sum=("sum", "sum"),
         low=("low", "min"),
         high=("high", "max"),
         last=("last", "last"),
     )
-    table["mean"] = (table["sum"] / table["count"]).clip(table["low"], table["high"])
+    table["mean"] = (table["sum"] / table["measurements"]).clip(table["low"], table["high"])
     return [_figures(str(row.Index), row) for row in table.itertuples()]
 
 
-def _figures(metric: str, row: "pd.core.frame.pandas") -> MetricFigures:
+def _figures(metric: str, row: Any) -> MetricFigures:
     low, high = float(row.low), float(row.high)
     return MetricFigures(
         metric,
         scale_for(unit_of(metric), low, high),
-        int(row.count),
+        int(row.measurements),
         low,
         float(row.mean),
         high,

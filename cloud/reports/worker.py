@@ -34,5 +34,5 @@ def _typeset(model: ReportModel) -> bytes:
     except ImportError as exc:
         raise ReportsUnavailable(f"PDF reports need {exc.name}: {_PACKAGES}") from exc
     except OSError as exc:  # a shared library that cffi does not find
-        raise ReportsUnavailable(f"PDF reports need the system library Pango: {_LIBRARIES}") from exc
+        raise ReportsUnavailable(f"PDF reports need the library Pango: {_LIBRARIES}") from exc
     return typeset(model)

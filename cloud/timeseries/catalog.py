@@ -1,7 +1,5 @@
 """The series a store knows: their ids, and the newest point of each. In memory, no I/O."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import numpy.typing as npt
 
@@ -34,13 +32,15 @@ class Catalog:
         """Return the time of each series' newest point, `NEVER_MS` where there is none."""
         return self._newest_ms[ids]
 
-    def note(self, ids: Iterable[int], times_ms: Iterable[int], values: Iterable[Value]) -> None:
-        """Take stored points in, in order of time; one as new as the newest replaces it."""
-        newest_ms, newest = self._newest_ms, self._newest
-        for series_id, ts_ms, value in zip(ids, times_ms, values, strict=True):
-            if ts_ms >= newest_ms[series_id]:
-                newest_ms[series_id] = ts_ms
-                newest[series_id] = value
+    def note(
+        self, ids: npt.NDArray[np.int32], times_ms: npt.NDArray[np.int64], values: list[Value]
+    ) -> None:
+        """Take stored points in, one a series; one as new as the newest replaces it."""
+        newer = times_ms >= self._newest_ms[ids]
+        self._newest_ms[ids[newer]] = times_ms[newer]
+        for series_id, value, is_newer in zip(ids.tolist(), values, newer.tolist(), strict=True):
+            if is_newer:
+                self._newest[series_id] = value
 
     def matching(
         self, tenant: str | None, device: str | None, metric: str | None

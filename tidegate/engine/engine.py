@@ -101,6 +101,13 @@ class Engine:
             limiter=self._threads,
         )
 
+    async def redrive(self, dead_id: int) -> bool:
+        """Make a dead event due again; False when there is none of that id."""
+        done = await self.store.redrive(dead_id, self.now_ms())
+        for wake in self._wakers.values():
+            wake()
+        return done
+
     def on_delivery(self, step: str, wake: Callable[[], None]) -> None:
         """Call `wake` when this process commits an event for the step."""
         self._wakers[step] = wake

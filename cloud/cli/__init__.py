@@ -1,0 +1,1 @@
+"""Commands of the cloud side; each module is one entry point of `tidegate`."""

@@ -1,0 +1,36 @@
+"""Sorts the alerts and deliveries that a page shows. Pure."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from wire.events import AlertNotice
+from wire.ids import DeviceKey
+
+_RANK = {"critical": 0, "warning": 1, "info": 2}
+
+
+class Alerts(NamedTuple):
+    """Open alerts, worst and newest first, and resolved ones, newest first."""
+
+    open: list[AlertNotice]
+    past: list[AlertNotice]
+
+
+def sort_alerts(values: Iterable[Any], device: DeviceKey | None = None) -> Alerts:
+    """Return the alerts of the state group `alerts`, of all devices or of one."""
+    notices = [msgspec.convert(value, AlertNotice) for value in values]
+    if device is not None:
+        notices = [one for one in notices if (one.tenant, one.device) == device]
+    firing = [one for one in notices if one.status == "firing"]
+    resolved = [one for one in notices if one.status == "resolved"]
+    return Alerts(
+        open=sorted(firing, key=lambda one: (_RANK[one.severity], -one.started_at_ms)),
+        past=sorted(resolved, key=lambda one: -(one.ended_at_ms or one.started_at_ms)),
+    )
+
+
+def newest_first(values: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """Return records by one of their times (Unix ms), newest first."""
+    return sorted(values, key=lambda one: -int(one[key]))

@@ -1,0 +1,111 @@
+"""The data folder: one instance at a time, secrets made at the first start, paths of its files."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tidegate.errors import Misconfigured
+
+_PASSWORD_BYTES = 12
+_TOKEN_BYTES = 32
+
+
+class DataFolder:
+    """Where an installation keeps everything; nothing outside of it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.state = self.path / "state.db"
+        self.ingest = self.path / "ingest.db"
+        self.fleet = self.path / "fleet.db"
+        self.broker = self.path / "broker"
+        self.reports = self.path / "reports"
+        self.outbox = self.path / "outbox"
+        self.agent = self.path / "agent"
+        self.detectors = self.path / "detectors.npz"
+
+    @property
+    def telemetry_url(self) -> str:
+        """The default store of telemetry."""
+        return f"duckdb:///{self.path / 'telemetry.duckdb'}"
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            Misconfigured: the folder cannot be made or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            for folder in (self.broker, self.reports, self.outbox, self.agent):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            (self.path / ".writable").write_text("", "utf-8")
+        except OSError as exc:
+            raise Misconfigured(
+                f"data folder {self.path} cannot be written ({exc.strerror}); "
+                "choose another with --data"
+            ) from exc
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder; the lock goes with the process, however it ends.
+
+        Raises:
+            Misconfigured: another instance holds it.
+        """
+        with (self.path / "lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise Misconfigured(
+                    f"data folder {self.path} is in use by process {holder}; "
+                    "stop it or choose another with --data"
+                ) from exc
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def admin_token(self) -> str:
+        """Return the administrator's bearer token, made at the first call."""
+        return self._secret("admin.token", _TOKEN_BYTES)
+
+    def admin_password(self) -> str:
+        """Return the password made for the first login."""
+        return self._secret("admin.password", _PASSWORD_BYTES)
+
+    def _secret(self, name: str, size_bytes: int) -> str:
+        file = self.path / name
+        if not file.exists():
+            _write_private(file, secrets.token_urlsafe(size_bytes))
+        return file.read_text("utf-8").strip()
+
+    def remembered(self, name: str) -> dict[str, Any] | None:
+        """Return what `remember` kept under a name."""
+        file = self.path / f"{name}.json"
+        if not file.exists():
+            return None
+        kept: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        return kept
+
+    def remember(self, name: str, value: dict[str, Any]) -> None:
+        """Keep a small secret record, readable by the owner only."""
+        _write_private(self.path / f"{name}.json", json.dumps(value))
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner may read; never half a file."""
+    part = file.with_suffix(file.suffix + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(file)

@@ -1,0 +1,1 @@
+"""From MQTT and HTTP to the store: receive, decode, batch, store, account, acknowledge."""

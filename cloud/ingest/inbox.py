@@ -1,0 +1,99 @@
+"""The bounded buffer between whoever receives messages and the pipeline.
+
+The bound counts messages from their receipt until their fate is durable. When it is reached,
+the receiver stops reading (the broker keeps the rest) and the HTTP gateway answers 503:
+nothing is dropped.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from cloud.ingest.frames import Messages
+from cloud.ingest.wake import Wake
+from wire.messages import Refusal
+
+
+@dataclass(slots=True)
+class Reply:
+    """What became of a chunk that somebody waits for; `done` is set once it is durable."""
+
+    done: anyio.Event
+    accepted: int = 0
+    rejected: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Messages that arrived together at `received_ms`.
+
+    `generation` names the MQTT connection on which they may be acknowledged, 0 for none.
+    With `only`, just the readings of these indexes are taken, whether seen before or not.
+    """
+
+    messages: Messages
+    received_ms: int
+    generation: int = 0
+    reply: Reply | None = None
+    replays: int | None = None
+    only: frozenset[int] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of messages."""
+        return len(self.messages.payloads)
+
+
+class Inbox:
+    """Chunks in order of arrival, from any thread to one task."""
+
+    def __init__(self, max_messages: int) -> None:
+        self._max_messages = max_messages
+        self._chunks: deque[Chunk] = deque()
+        self._held = 0
+        self._lock = threading.Lock()
+        self._wake = Wake()
+        self._closed = False
+        self.on_room: Callable[[], None] | None = None
+
+    @property
+    def held(self) -> int:
+        """Return how many messages were received and have no durable fate yet."""
+        return self._held
+
+    def has_room(self) -> bool:
+        """Return whether more may be received now."""
+        return self._held < self._max_messages
+
+    def put(self, chunk: Chunk) -> None:
+        """Add a chunk; whoever receives asks `has_room` first, so one chunk goes over at most."""
+        with self._lock:
+            self._held += len(chunk)
+        self._chunks.append(chunk)
+        self._wake.set()
+
+    def release(self, messages: int) -> None:
+        """Count messages out whose fate is durable."""
+        was_full = not self.has_room()
+        with self._lock:
+            self._held -= messages
+        if was_full and self.on_room is not None:
+            self.on_room()
+
+    def close(self) -> None:
+        """End the intake: `take` returns what is there, then nothing."""
+        self._closed = True
+        self._wake.set()
+
+    async def take(self, *, within_s: float | None) -> list[Chunk] | None:
+        """Return all waiting chunks, [] when none came in time, None when closed and empty."""
+        with anyio.move_on_after(within_s):
+            while not self._chunks and not self._closed:
+                await anyio.wait_readable(self._wake.readable)
+                self._wake.clear()
+        chunks = []
+        while self._chunks:
+            chunks.append(self._chunks.popleft())
+        return None if self._closed and not chunks else chunks

@@ -1,0 +1,81 @@
+"""Which sequences of one boot have been seen, as merged intervals. Pure."""
+
+from bisect import bisect_left
+
+MAX_INTERVALS = 10_000
+
+
+class Spans:
+    """A set of sequences (from 1) that costs one interval while nothing is missing.
+
+    `declared_first` is the lowest sequence that the sender said it still holds: what is missing
+    below it will never come. With more than `MAX_INTERVALS` intervals the lowest hole is given
+    up: a reading that comes for it later is taken for a duplicate of what was there.
+    """
+
+    __slots__ = ("declared_first", "starts", "stops")
+
+    def __init__(
+        self, intervals: list[tuple[int, int]] | None = None, *, declared_first: int = 1
+    ) -> None:
+        self.starts = [start for start, _ in intervals or []]
+        self.stops = [stop for _, stop in intervals or []]
+        self.declared_first = declared_first
+
+    def add(self, seq: int) -> bool:
+        """Add a sequence; return False when it was there already."""
+        stops = self.stops
+        if stops and seq == stops[-1] + 1:
+            stops[-1] = seq
+            return True
+        return self._insert(seq)
+
+    def declare_first(self, first: int) -> None:
+        """Note that the sender holds nothing below `first`; it never takes that back."""
+        self.declared_first = max(first, self.declared_first)
+
+    def reach(self) -> int:
+        """Return up to where every sequence has its fate; 0 when not even the first has."""
+        first = self.declared_first
+        at = bisect_left(self.stops, first)
+        if at < len(self.stops) and self.starts[at] <= first:
+            return self.stops[at]
+        return first - 1
+
+    def missing(self) -> list[tuple[int, int]]:
+        """Return the holes between 1 and the highest sequence seen, both ends included."""
+        holes = []
+        expected = 1
+        for start, stop in zip(self.starts, self.stops, strict=True):
+            if start > expected:
+                holes.append((expected, start - 1))
+            expected = stop + 1
+        return holes
+
+    def intervals(self) -> list[tuple[int, int]]:
+        """Return the intervals seen, both ends included, ascending."""
+        return list(zip(self.starts, self.stops, strict=True))
+
+    def _insert(self, seq: int) -> bool:
+        starts, stops = self.starts, self.stops
+        at = bisect_left(stops, seq)
+        if at < len(stops) and starts[at] <= seq:
+            return False
+        joins_left = at > 0 and stops[at - 1] == seq - 1
+        joins_right = at < len(starts) and starts[at] == seq + 1
+        if joins_left and joins_right:
+            stops[at - 1] = stops[at]
+            del starts[at], stops[at]
+        elif joins_left:
+            stops[at - 1] = seq
+        elif joins_right:
+            starts[at] = seq
+        else:
+            starts.insert(at, seq)
+            stops.insert(at, seq)
+            self._bound()
+        return True
+
+    def _bound(self) -> None:
+        if len(self.starts) > MAX_INTERVALS:
+            del self.starts[1], self.stops[0]

@@ -1,0 +1,1 @@
+"""Devices: what stands in for real ones."""

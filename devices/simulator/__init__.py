@@ -1,0 +1,1 @@
+"""Simulated devices and recorded series, published through MQTT as real devices would."""

@@ -1,0 +1,120 @@
+"""Reads the sources, each at its own interval, and puts what they say into the outbox."""
+
+import heapq
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from edge_agent.clock import Clock
+from edge_agent.errors import OutboxFailed
+from edge_agent.filters import Deadband
+from edge_agent.notice import Notice
+from edge_agent.outbox import Outbox, Sample, Values
+from edge_agent.sources.port import Source
+from wire.errors import Malformed
+from wire.ids import metric_name
+from wire.messages import Value
+
+log = logging.getLogger(__name__)
+
+
+class Collector:
+    """One thread for all sources. A source that fails never stops the others."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        outbox: Outbox,
+        *,
+        deadband: Deadband,
+        clock: Clock,
+        on_kept: Callable[[], None],
+    ) -> None:
+        self._sources = sources
+        self._outbox = outbox
+        self._deadband = deadband
+        self._clock = clock
+        self._on_kept = on_kept
+        self._notices = {source.name: Notice(log, f"source.{source.name}") for source in sources}
+        self._disk = Notice(log, "outbox")
+        self._bad_values = Notice(log, "value")
+        self._schedule = self._first_schedule(clock.monotonic_s())
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="edge-collector", daemon=True)
+        self.lost_readings = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End after the reading under way; return whether it ended in time."""
+        self._stop.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def collect_due(self) -> float:
+        """Read every source that is due, keep what they say; return seconds until the next."""
+        now_s = self._clock.monotonic_s()
+        samples = []
+        while self._schedule and self._schedule[0][0] <= now_s:
+            due_s, index = heapq.heappop(self._schedule)
+            source = self._sources[index]
+            # A missed time (the machine slept) is not made up for.
+            next_s = max(due_s + source.interval_s, now_s)
+            heapq.heappush(self._schedule, (next_s, index))
+            values = self._deadband.apply(self._read(source, now_s), now_s)
+            if values:
+                samples.append(Sample(self._clock.wall_ms(), self._sendable(values)))
+        self._keep([sample for sample in samples if sample.values])
+        if not self._schedule:
+            return math.inf
+        return max(0.0, self._schedule[0][0] - self._clock.monotonic_s())
+
+    def _run(self) -> None:
+        wait_s = 0.0
+        while not self._stop.wait(min(wait_s, threading.TIMEOUT_MAX)):
+            wait_s = self.collect_due()
+
+    def _first_schedule(self, now_s: float) -> list[tuple[float, int]]:
+        schedule = [(now_s, index) for index in range(len(self._sources))]
+        heapq.heapify(schedule)
+        return schedule
+
+    def _read(self, source: Source, now_s: float) -> dict[str, Value]:
+        notice = self._notices[source.name]
+        try:
+            values = source.read(now_s)
+        except Exception as exc:  # noqa: BLE001 - the one supervisor of all sources
+            notice.failed(repr(exc))
+            return {}
+        notice.worked()
+        return values
+
+    def _sendable(self, values: Mapping[str, Value]) -> Values:
+        """Leave out what the cloud would refuse, so that it costs no other value."""
+        kept: Values = {}
+        for name, value in values.items():
+            try:
+                checked = metric_name(name)
+            except Malformed as exc:
+                self._bad_values.failed(exc)
+                continue
+            if isinstance(value, float) and not math.isfinite(value):
+                self._bad_values.failed(f"{name} is not finite")
+                continue
+            kept[checked] = float(value) if type(value) is int else value
+        return kept
+
+    def _keep(self, samples: list[Sample]) -> None:
+        if not samples:
+            return
+        try:
+            self._outbox.append(samples, self._clock.wall_ms())
+        except OutboxFailed as exc:
+            self.lost_readings += len(samples)
+            self._disk.failed(exc)
+            return
+        self._disk.worked()
+        self._on_kept()

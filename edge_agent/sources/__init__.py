@@ -1,0 +1,1 @@
+"""Sources: where readings come from, one file each."""

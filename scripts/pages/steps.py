@@ -1,0 +1,66 @@
+"""The page on steps: what the application is made of, as discovery finds it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.pages.markdown import code, first_line, table
+from tidegate.contract import Step
+from tidegate.discovery import discover
+
+ROOT = Path(__file__).resolve().parents[2]
+_PARTS = ("cloud", "modules")
+
+
+def roots() -> list[Path]:
+    """Return every folder of steps."""
+    return sorted(folder for part in _PARTS for folder in (ROOT / part).glob("**/steps"))
+
+
+def found() -> list[Step]:
+    """Return all steps.
+
+    Raises:
+        RuntimeError: a step file could not be loaded.
+    """
+    discovered = discover(roots())
+    if discovered.faults:
+        raise RuntimeError("; ".join(str(fault) for fault in discovered.faults))
+    return discovered.steps
+
+
+def page() -> Iterator[str]:
+    """Return the lines of the page."""
+    everything = found()
+    yield "# Steps"
+    yield ""
+    yield "Each is one file `*_step.py` with `config` and `handler`."
+    for kind, title in (("api", "Requests"), ("event", "Events"), ("cron", "Schedules")):
+        rows = [_row(step) for step in everything if step.config.type == kind]
+        if rows:
+            yield from ("", f"## {title}", "")
+            yield from table(("Step", "When", "What it does", "Who may", "Emits", "File"), rows)
+
+
+def _row(step: Step) -> tuple[str, ...]:
+    config = step.config
+    return (
+        code(config.name),
+        _when(step),
+        config.description or first_line(step.handler),
+        ", ".join(code(_name(who)) for who in config.middleware),
+        ", ".join(code(topic) for topic in config.emits or ()),
+        code(step.file.relative_to(ROOT)),
+    )
+
+
+def _when(step: Step) -> str:
+    config = step.config
+    if config.type == "api":
+        return code(f"{config.method.upper()} {config.path}")
+    if config.type == "cron":
+        return f"{code(config.cron)} {config.timezone}"
+    return ", ".join(code(topic) for topic in config.subscribes)
+
+
+def _name(middleware: object) -> str:
+    return middleware if isinstance(middleware, str) else getattr(middleware, "__name__", "own")

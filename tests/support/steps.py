@@ -1,0 +1,50 @@
+"""Run step files in a test: written to a folder, loaded, handled by a real engine and worker."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from textwrap import dedent
+
+import anyio
+
+from tidegate.discovery import discover
+from tidegate.engine.engine import Engine
+from tidegate.engine.worker import Worker
+from tidegate.store.sqlite import open_sqlite
+
+
+def write_steps(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write step files; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(dedent(text), "utf-8")
+    return folder
+
+
+@asynccontextmanager
+async def running_engine(
+    folder: Path, files: Mapping[str, str], **resources: object
+) -> AsyncIterator[Engine]:
+    """Load the steps and handle their events while the context is open."""
+    found = discover([write_steps(folder / "steps", files)])
+    assert found.faults == []
+    async with open_sqlite(folder / "state.db") as store, anyio.create_task_group() as tasks:
+        engine = Engine(
+            found.steps,
+            store,
+            resources=resources,
+            now_ms=lambda: time.time_ns() // 1_000_000,
+            rng=Random(1),
+        )
+        tasks.start_soon(Worker(engine).run)
+        yield engine
+        tasks.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Wait until a condition holds; fail after the timeout."""
+    with anyio.fail_after(timeout_s):
+        while not condition():
+            await anyio.sleep(0.01)
