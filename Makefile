@@ -31,7 +31,7 @@ bench: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench $(NAME) $(ARGS)
 
 docs: $(VENV)/.installed-dev
-	@exec $(BIN)/python scripts/reference.py
+	@exec $(BIN)/python -m scripts.reference
 
 lock:
 	@scripts/lock

@@ -19,6 +19,7 @@ _SALT_BYTES = 12
 _HASH_BYTES = 64
 _MOST_ITERATIONS = 1_000_000
 _MAX_NAME_BYTES = 1024
+_MAX_LEVELS = 2
 _WILDCARDS = frozenset("+#")
 
 
@@ -41,22 +42,18 @@ def check_username(username: str) -> None:
 
 
 def _fault(username: str) -> str | None:
-    if not username:
-        return "is empty"
-    if len(username.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES:
-        return f"is longer than {_MAX_NAME_BYTES} bytes"
-    if not username.isprintable():
-        return "contains a control character"
-    if ":" in username:
-        return "contains a colon"
-    if not _WILDCARDS.isdisjoint(username):
-        return "contains + or #"
     levels = username.split("/")
-    if len(levels) > 2 or not all(levels):  # noqa: PLR2004 - tenant/device
-        return "is neither one name nor tenant/device"
-    if any(level != level.strip() for level in levels):
-        return "begins or ends with a space"
-    return None
+    checks = {
+        "is empty": not username,
+        f"is longer than {_MAX_NAME_BYTES} bytes": len(username.encode("utf-8", "surrogatepass"))
+        > _MAX_NAME_BYTES,
+        "contains a control character": not username.isprintable(),
+        "contains a colon": ":" in username,
+        "contains + or #": not _WILDCARDS.isdisjoint(username),
+        "is neither one name nor tenant/device": not all(levels) or len(levels) > _MAX_LEVELS,
+        "begins or ends with a space": any(level != level.strip() for level in levels),
+    }
+    return next((reason for reason, holds in checks.items() if holds), None)
 
 
 def hash_password(password: str) -> str:

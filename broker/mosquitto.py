@@ -2,22 +2,23 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import structlog
 
 from broker.accounts import Account, render_password_file
 from broker.admission import admitted
 from broker.conf import render_conf
+from broker.installed import Program
 from broker.listening import check_free, wait_answering
 from broker.logfile import last_line, shorten, start_log
 from broker.orphan import stop_orphan, write_pid_file
@@ -27,56 +28,15 @@ from tidegate.errors import Misconfigured
 
 _LOG = structlog.get_logger()
 _HERE = Path(__file__).parent
-# Debian installs daemons where an ordinary user's PATH does not look.
-_DAEMON_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-_VERSION_TIMEOUT_S = 10.0
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
 _LOOK_AT_LOG_EVERY_S = 30.0
-_BACKOFF_S = (0.1, 0.5, 2.0, 5.0, 10.0)
+RESTART_PAUSES_S = (0.1, 0.5, 2.0, 5.0, 10.0)
 _STEADY_AFTER_S = 60.0
-_NO_SLASH_IN_PATTERNS = (2, 1)
 
 
 class DoesNotStart(Misconfigured):
     """Mosquitto was started and ended again; the message holds the last line of its log."""
-
-
-class Program:
-    """An installed Mosquitto: where, and which version."""
-
-    def __init__(self, path: str, version: str) -> None:
-        self.path = path
-        self.version = version
-
-    @property
-    def patterns_cover_slashes(self) -> bool:
-        """Whether `%u` in an ACL stands for the whole of `tenant/device`."""
-        numbers = tuple(int(part) for part in self.version.split(".")[:2] if part.isdigit())
-        return numbers < _NO_SLASH_IN_PATTERNS
-
-
-def find_program() -> str | None:
-    """Return the path of mosquitto, or None when it is not installed."""
-    folders = os.pathsep.join((os.environ.get("PATH", ""), *_DAEMON_FOLDERS))
-    return shutil.which("mosquitto", path=folders)
-
-
-async def ask_version(path: str) -> Program:
-    """Ask the program for its version.
-
-    Raises:
-        Misconfigured: it does not run.
-    """
-    try:
-        with anyio.fail_after(_VERSION_TIMEOUT_S):
-            answer = await anyio.run_process([path, "-h"], check=False)
-    except (OSError, TimeoutError) as exc:
-        raise Misconfigured(f"{path} does not run: {exc}") from exc
-    words = answer.stdout.decode(errors="replace").split()
-    if words[:2] != ["mosquitto", "version"] or len(words) < 3:  # noqa: PLR2004 - name, word, version
-        raise Misconfigured(f"{path} does not say its version: is it mosquitto?")
-    return Program(path, words[2])
 
 
 class Mosquitto:
@@ -84,25 +44,37 @@ class Mosquitto:
 
     supports_mqtt5 = True
 
-    def __init__(self, program: Program, *, host: str, port: int, folder: Path) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        host: str,
+        port: int,
+        folder: Path,
+        restart_pauses_s: Sequence[float],
+    ) -> None:
         self.name = f"mosquitto {program.version}"
         self._program = program
         self._address = (host, port)
-        self._folder = folder
+        self._folder = folder = folder.resolve()
         self._conf = folder / "mosquitto.conf"
         self._pid_file = folder / "mosquitto.pid"
         self._log = folder / "mosquitto.log"
         self._rules: Rules = parse_rules((_HERE / "acl").read_text("utf-8"))
+        self._restart_pauses_s = restart_pauses_s
         self._process: anyio.abc.Process | None = None
         self._answers = False
         self._unread = False
+        self._writing = anyio.Lock()
         self._ended = anyio.Event()
         self._failure = ""
 
     async def set_accounts(self, accounts: Iterable[Account]) -> None:
         """Write the accounts and have Mosquitto read them again; see `Broker`."""
-        self._unread |= self._write_accounts(accounts)
-        self._have_accounts_read()
+        async with self._writing:
+            changed = await anyio.to_thread.run_sync(self._write_accounts, list(accounts))
+            self._unread |= changed
+            self._have_accounts_read()
 
     async def wait_ended(self) -> None:
         """Wait for the end of the supervision; see `Broker`."""
@@ -135,7 +107,7 @@ class Mosquitto:
                 failures = 0
             self._failure = last_line(self._log)
             _LOG.error("broker.ended", code=code, last_line=self._failure, failures=failures)
-            if failures == len(_BACKOFF_S) or not await self._restarted(_BACKOFF_S[failures:]):
+            if not await self._restarted(self._restart_pauses_s[failures:]):
                 self._ended.set()
                 return
             failures += 1
@@ -238,10 +210,18 @@ class Mosquitto:
 
 @asynccontextmanager
 async def run_mosquitto(
-    program: Program, *, host: str, port: int, folder: Path, accounts: Iterable[Account]
+    program: Program,
+    *,
+    host: str,
+    port: int,
+    folder: Path,
+    accounts: Iterable[Account],
+    restart_pauses_s: Sequence[float] = RESTART_PAUSES_S,
 ) -> AsyncIterator[Mosquitto]:
     """Run Mosquitto below `folder`, under supervision, until the context ends."""
-    broker = Mosquitto(program, host=host, port=port, folder=folder.resolve())
+    broker = Mosquitto(
+        program, host=host, port=port, folder=folder, restart_pauses_s=restart_pauses_s
+    )
     try:
         await broker.start(accounts)
         async with anyio.create_task_group() as group:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
-import anyio.to_thread
 import structlog
 
 from tidegate.errors import Misconfigured
@@ -42,11 +41,11 @@ async def stop_orphan(pid_file: Path, *, conf: Path) -> None:
     Raises:
         Misconfigured: the process that started it lives: another instance uses the folder.
     """
-    try:
-        pid, parent_pid = (int(text) for text in pid_file.read_text("ascii").split())
-    except (OSError, ValueError):
+    remembered = _read(pid_file)
+    if remembered is None:
         return
-    orphan = await find_process(pid)
+    pid, parent_pid = remembered
+    orphan = find_process(pid)
     if orphan is not None and _names(orphan, conf):
         if orphan.parent_pid == parent_pid:
             raise Misconfigured(
@@ -57,14 +56,21 @@ async def stop_orphan(pid_file: Path, *, conf: Path) -> None:
         if not await _ended_after(pid, signal.SIGTERM, conf):
             _LOG.error("broker.orphan_killed", pid=pid)
             await _ended_after(pid, signal.SIGKILL, conf)
-    pid_file.unlink(missing_ok=True)
 
 
-async def find_process(pid: int) -> Process | None:
+def find_process(pid: int) -> Process | None:
     """Return the process, or None when it does not run (any more)."""
     if Path("/proc/self/stat").exists():
         return _from_proc(Path("/proc") / str(pid))
-    return await anyio.to_thread.run_sync(_from_ps, pid)
+    return _from_ps(pid)
+
+
+def _read(pid_file: Path) -> tuple[int, int] | None:
+    try:
+        pid, parent_pid = pid_file.read_text("ascii").split()
+        return int(pid), int(parent_pid)
+    except (OSError, ValueError):
+        return None
 
 
 async def _ended_after(pid: int, signal_number: int, conf: Path) -> bool:
@@ -74,7 +80,7 @@ async def _ended_after(pid: int, signal_number: int, conf: Path) -> bool:
         return True
     with anyio.move_on_after(_STOP_TIMEOUT_S):
         # It is not our child, so nothing portable would tell us of its end.
-        while (still := await find_process(pid)) is not None and _names(still, conf):
+        while (still := find_process(pid)) is not None and _names(still, conf):  # noqa: ASYNC110
             await anyio.sleep(_LOOK_EVERY_S)
         return True
     return False
@@ -97,7 +103,7 @@ def _from_proc(folder: Path) -> Process | None:
 
 
 def _from_ps(pid: int) -> Process | None:
-    answer = subprocess.run(
+    answer = subprocess.run(  # noqa: S603 - no shell, and the pid is a number
         ["ps", "-o", "ppid=,stat=,args=", "-p", str(pid)],  # noqa: S607 - ps is where PATH says
         capture_output=True,
         check=False,

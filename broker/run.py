@@ -1,18 +1,21 @@
 """Run a broker: Mosquitto when it is installed, otherwise amqtt in this process."""
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from broker.accounts import Account
 from broker.amqtt import run_amqtt
-from broker.mosquitto import DoesNotStart, ask_version, find_program, run_mosquitto
+from broker.installed import Program, ask_version, find_program
+from broker.mosquitto import DoesNotStart, Mosquitto, run_mosquitto
 from broker.port import Broker, BrokerKind
 from tidegate.errors import Misconfigured
 
 _LOG = structlog.get_logger()
+MosquittoRunner = Callable[[Program], AbstractAsyncContextManager[Mosquitto]]
 
 
 @asynccontextmanager
@@ -30,8 +33,9 @@ async def run_broker(
     """
     _make(folder)
     accounts = list(accounts)
+    mosquitto = partial(run_mosquitto, host=host, port=port, folder=folder, accounts=accounts)
     async with AsyncExitStack() as stack:
-        broker = await _enter_mosquitto(stack, kind, host, port, folder, accounts)
+        broker: Broker | None = await _enter_mosquitto(stack, kind, mosquitto, folder)
         if broker is None:
             broker = await stack.enter_async_context(
                 run_amqtt(host=host, port=port, accounts=accounts)
@@ -41,27 +45,19 @@ async def run_broker(
 
 
 async def _enter_mosquitto(
-    stack: AsyncExitStack,
-    kind: BrokerKind,
-    host: str,
-    port: int,
-    folder: Path,
-    accounts: list[Account],
+    stack: AsyncExitStack, kind: BrokerKind, run: MosquittoRunner, folder: Path
 ) -> Broker | None:
     """Start Mosquitto, or return None when amqtt is to run instead."""
     path = None if kind == "amqtt" else find_program()
     if path is None and kind == "mosquitto":
         raise Misconfigured(
-            'mosquitto is not installed: install the package mosquitto or set [broker] kind = "auto"'
+            "mosquitto is not installed: install the package mosquitto "
+            'or set [broker] kind = "auto"'
         )
     if path is None:
         return None
     try:
-        return await stack.enter_async_context(
-            run_mosquitto(
-                await ask_version(path), host=host, port=port, folder=folder, accounts=accounts
-            )
-        )
+        return await stack.enter_async_context(run(await ask_version(path)))
     except DoesNotStart as exc:
         # A system's own confinement (AppArmor on Ubuntu) may keep Mosquitto out of our folder.
         # Once it has kept sessions there, taking another broker would silently lose them.

@@ -1,7 +1,7 @@
 """Child processes of `tidegate up`: the edge agent of this machine and the simulated fleet.
 
-They are what a device would run, and speak to us only over MQTT. A child that ends is started
-again with growing pauses; none outlives us.
+They are what devices would run, and speak to us only over MQTT (`docs/adr/0005`). A child that
+ends is started again with growing pauses; none outlives us.
 """
 
 import ctypes
@@ -9,59 +9,103 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import anyio
+import anyio.abc
+import msgspec
 import structlog
+
+from cloud.fleet.registry import Credentials
+from cloud.settings import Simulator
+from tidegate.configuration import PREFIX
+from wire.ids import DeviceKey
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _STEADY_S = 60.0
-_STOP_TIMEOUT_S = 3.0
+_STOP_TIMEOUT_S = 2.0
 _PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger()
 
 
-async def keep_running(
-    name: str,
-    module: str,
-    *,
-    environ: Mapping[str, str],
-    arguments: Sequence[str] = (),
-    stdin: bytes = b"",
-) -> None:
-    """Run `python -m module` until cancelled, and again whenever it ends."""
+class Child(msgspec.Struct, frozen=True):
+    """A Python module to run: its environment, its arguments, what it reads from stdin."""
+
+    name: str
+    module: str
+    environ: dict[str, str] = {}
+    arguments: list[str] = []
+    stdin: bytes = b""
+
+
+def agent_child(
+    device: DeviceKey, credentials: Credentials, *, host: str, port: int, data: Path
+) -> Child:
+    """Return the edge agent that watches this machine as the given device."""
+    mqtt = f"{PREFIX}MQTT__"
+    environ = {
+        f"{PREFIX}TENANT": device.tenant,
+        f"{PREFIX}DEVICE": device.device,
+        f"{mqtt}HOST": host,
+        f"{mqtt}PORT": str(port),
+        f"{mqtt}PASSWORD": credentials.mqtt_password,
+    }
+    return Child("agent", "edge_agent", environ, ["--data", str(data)])
+
+
+def fleet_child(
+    logins: Sequence[tuple[DeviceKey, Credentials]], settings: Simulator, *, host: str, port: int
+) -> Child:
+    """Return the simulated fleet with the accounts of its devices, given to it by stdin."""
+    accounts = [
+        {**device._asdict(), "mqtt_username": c.mqtt_username, "mqtt_password": c.mqtt_password}
+        for device, c in logins
+    ]
+    arguments = ["--host", host, "--port", str(port), "--seed", str(settings.seed)]
+    arguments += ["--interval", str(settings.interval_s)]
+    return Child(
+        "simulator", "devices.simulator", {}, arguments, stdin=msgspec.json.encode(accounts)
+    )
+
+
+async def keep_running(child: Child) -> None:
+    """Run the child until cancelled, and again whenever it ends."""
     pause_s = _FIRST_PAUSE_S
     while True:
         started = anyio.current_time()
-        code = await _run_once(module, environ, arguments, stdin)
+        code = await _run_once(child)
         steady = anyio.current_time() - started > _STEADY_S
         pause_s = _FIRST_PAUSE_S if steady else min(pause_s * 2, _LONGEST_PAUSE_S)
-        log.warning("child.ended", child=name, code=code, again_in_s=pause_s)
+        log.warning("child.ended", child=child.name, code=code, again_in_s=pause_s)
         await anyio.sleep(pause_s)
 
 
-async def _run_once(
-    module: str, environ: Mapping[str, str], arguments: Sequence[str], stdin: bytes
-) -> int:
+async def _run_once(child: Child) -> int:
     process = await anyio.open_process(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, "-m", child.module, *child.arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=None,
-        env={**os.environ, **environ},
-        # A terminal's Ctrl-C is ours: the child is told when its messages can no longer be taken.
+        env={**_inherited(), **child.environ},
+        # A terminal's Ctrl-C is ours: the child is told to stop when we are ready for it.
         start_new_session=True,
         preexec_fn=_end_with_parent,
     )
     try:
         if process.stdin is not None:
-            await process.stdin.send(stdin)
+            await process.stdin.send(child.stdin or b"\n")
             await process.stdin.aclose()
         return await process.wait()
     finally:
         await _stop(process)
+
+
+def _inherited() -> dict[str, str]:
+    """Leave out what configures us: the same names mean other things to a child."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 async def _stop(process: anyio.abc.Process) -> None:

@@ -29,11 +29,6 @@ class DataFolder:
         self.agent = self.path / "agent"
         self.detectors = self.path / "detectors.npz"
 
-    @property
-    def telemetry_url(self) -> str:
-        """The default store of telemetry."""
-        return f"duckdb:///{self.path / 'telemetry.duckdb'}"
-
     def prepare(self) -> None:
         """Make the folders.
 
@@ -72,6 +67,22 @@ class DataFolder:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+    def note_address(self, address: str) -> None:
+        """Say where the running instance answers, for commands on the same folder."""
+        (self.path / "address").write_text(address, "utf-8")
+
+    def address_of_running(self) -> str | None:
+        """Return the address of the instance that holds the folder, None when none runs."""
+        lock, address = self.path / "lock", self.path / "address"
+        if not lock.exists() or not address.exists():
+            return None
+        with lock.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return address.read_text("utf-8").strip()
+        return None
 
     def admin_token(self) -> str:
         """Return the administrator's bearer token, made at the first call."""

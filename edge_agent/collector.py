@@ -12,11 +12,28 @@ from edge_agent.filters import Deadband
 from edge_agent.notice import Notice
 from edge_agent.outbox import Outbox, Sample, Values
 from edge_agent.sources.port import Source
+from wire.codecs.json import MAX_TEXT_CHARS
 from wire.errors import Malformed
 from wire.ids import metric_name
 from wire.messages import Value
 
 log = logging.getLogger(__name__)
+
+
+def checked_value(name: str, value: object) -> Value:
+    """Return a value as it travels; raise `Malformed` when the cloud would refuse it."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, str) and len(value) <= MAX_TEXT_CHARS:
+        return value
+    raise Malformed(f"value of {name!r} is not finite, too long, or of no known type")
+
+
+def next_due_s(due_s: float, interval_s: float, now_s: float) -> float:
+    """Return when to read again; times missed (the machine slept) are not made up for."""
+    return due_s + interval_s if due_s + interval_s > now_s else now_s + interval_s
 
 
 class Collector:
@@ -61,9 +78,7 @@ class Collector:
         while self._schedule and self._schedule[0][0] <= now_s:
             due_s, index = heapq.heappop(self._schedule)
             source = self._sources[index]
-            # A missed time (the machine slept) is not made up for.
-            next_s = max(due_s + source.interval_s, now_s)
-            heapq.heappush(self._schedule, (next_s, index))
+            heapq.heappush(self._schedule, (next_due_s(due_s, source.interval_s, now_s), index))
             values = self._deadband.apply(self._read(source, now_s), now_s)
             if values:
                 samples.append(Sample(self._clock.wall_ms(), self._sendable(values)))
@@ -97,14 +112,9 @@ class Collector:
         kept: Values = {}
         for name, value in values.items():
             try:
-                checked = metric_name(name)
+                kept[metric_name(name)] = checked_value(name, value)
             except Malformed as exc:
                 self._bad_values.failed(exc)
-                continue
-            if isinstance(value, float) and not math.isfinite(value):
-                self._bad_values.failed(f"{name} is not finite")
-                continue
-            kept[checked] = float(value) if type(value) is int else value
         return kept
 
     def _keep(self, samples: list[Sample]) -> None:

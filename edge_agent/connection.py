@@ -56,10 +56,10 @@ class Received(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """The end; `version_refused` when the broker does not speak our version of MQTT."""
+    """The end; `version` tells what the broker thinks of our version of MQTT."""
 
     reason: str
-    version_refused: bool = False
+    version: Literal["fine", "refused", "maybe_unknown"] = "fine"
 
 
 Event = Accepted | Taken | Refused | Received | Closed
@@ -211,9 +211,8 @@ class PahoConnection:
         self, _c: Client, _u: object, _f: ConnectFlags, code: ReasonCode, props: Properties | None
     ) -> None:
         if code.value >= _FAILURE:
-            self._events.append(
-                Closed(f"refused: {code}", version_refused=code.value == _UNSUPPORTED_VERSION)
-            )
+            is_version = code.value == _UNSUPPORTED_VERSION
+            self._events.append(Closed(f"refused: {code}", "refused" if is_version else "fine"))
             return
         self._accepted = True
         self._events.append(
@@ -236,8 +235,8 @@ class PahoConnection:
         self, _c: Client, _u: object, _f: DisconnectFlags, code: ReasonCode, _p: Properties | None
     ) -> None:
         # A broker that hangs up before its CONNACK may not understand version 5 at all.
-        unknown = not self._accepted and not self._events
-        self._events.append(Closed(str(code), version_refused=unknown))
+        is_mute = not self._accepted and not self._events
+        self._events.append(Closed(str(code), "maybe_unknown" if is_mute else "fine"))
 
 
 def _tls_context(mqtt: Mqtt) -> ssl.SSLContext:

@@ -70,6 +70,13 @@ def open_outbox(
     return Outbox(path, limits, connection=connection)
 
 
+def outbox_in_memory(limits: OutboxLimits, *, boot: str) -> Outbox:
+    """Make an outbox that forgets everything at its end, for tests and trials."""
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _prepare(db, boot)
+    return Outbox(Path(":memory:"), limits, connection=db)
+
+
 def _open(path: Path, boot: str) -> sqlite3.Connection:
     try:
         db = sqlite3.connect(

@@ -19,20 +19,20 @@ from edge_agent.connection import (
     Received,
     Refused,
     Taken,
-    Version,
 )
 from edge_agent.errors import BrokerAway
 from edge_agent.notice import Notice
 from edge_agent.sender import Sender
 from edge_agent.settings import Mqtt
 from edge_agent.status import Presence
+from edge_agent.versions import Versions
 
 log = logging.getLogger(__name__)
 
 STEP_MAX_S = 5.0
 """How long a step may wait when nothing is due: keep-alive is checked between steps."""
-ANSWER_TIMEOUT_S = 30.0
-"""How long a broker may take for a CONNACK or PUBACK until the connection is given up."""
+PUBACK_TIMEOUT_S = 30.0
+"""How long a broker may take for a PUBACK until the connection is given up."""
 FAREWELL_S = 1.0
 """How much of the time for stopping is kept for the offline status."""
 
@@ -59,10 +59,10 @@ class Publisher:
             min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s, rng=rng
         )
         self._away = Notice(log, "broker")
-        self._version: Version = "5"
+        self._versions = Versions(settings.version)
         self._connection: Connection | None = None
         self._is_accepted = False
-        self._since_s = 0.0
+        self._answer_by_s = 0.0
         self._stop = threading.Event()
         self._stop_by_s = 0.0
         self._thread = threading.Thread(target=self._run, name="edge-publisher", daemon=True)
@@ -92,7 +92,13 @@ class Publisher:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            reason = self._one_connection()
+            try:
+                reason = self._one_connection()
+            except Exception as exc:
+                # The thread's supervisor: a bug, here or in a library, costs one connection,
+                # not all that the device would measure from now on.
+                log.exception("publisher.crashed")
+                reason = repr(exc)
             if self._stop.is_set():
                 return
             self._away.failed(reason)
@@ -100,16 +106,19 @@ class Publisher:
 
     def _one_connection(self) -> str:
         """Live through one connection; return why it ended."""
-        connection = self._connect(self._version, self._presence.will())
+        connection = self._connect(self._versions.current, self._presence.will())
         try:
             connection.open()
-            self._since_s = self._clock.monotonic_s()
+            timeout_s = self._settings.connect_timeout_s
+            self._answer_by_s = self._clock.monotonic_s() + timeout_s
             self._connection = connection
             return self._drive(connection)
         except BrokerAway as exc:
             return str(exc)
         finally:
             self._connection = None
+            if self._is_accepted:
+                self._versions.ended()
             self._is_accepted = False
             connection.close()
 
@@ -124,8 +133,11 @@ class Publisher:
                 self._handle(event, connection)
             if self._is_accepted:
                 self._sender.pump(connection)
-            if self._is_stalled():
-                return f"no answer within {ANSWER_TIMEOUT_S:.0f} s"
+            if self._is_accepted and self._is_stalled():
+                return "the broker takes nothing"
+            if self._is_mute():
+                self._versions.maybe_unknown()
+                return "no answer"
 
     def _handle(self, event: Event, connection: Connection) -> None:
         match event:
@@ -143,27 +155,30 @@ class Publisher:
     def _accepted(self, limits: Accepted, connection: Connection) -> None:
         self._is_accepted = True
         self._away.worked()
-        log.info("broker.connected host=%s mqtt=%s", self._settings.host, self._version)
+        log.info("broker.connected host=%s mqtt=%s", self._settings.host, self._versions.current)
         connection.subscribe(self._presence.ack_topic)
         connection.publish(self._presence.birth())
         self._sender.accepted(limits)
 
     def _closed(self, event: Closed) -> str:
-        if event.version_refused:
-            # Not for ever: a broker that hung up for another reason gets asked again.
-            self._version = "3.1.1" if self._version == "5" else "5"
-            log.info("broker.version_refused next=%s", self._version)
+        if event.version == "refused":
+            self._versions.refused()
+        elif event.version == "maybe_unknown":
+            self._versions.maybe_unknown()
         return event.reason
 
     def _patience_s(self) -> float:
         """Return how long nothing needs to be done unless something happens."""
         now_s = self._clock.monotonic_s()
-        due_s = self._sender.wake_s() if self._is_accepted else None
+        due_s = self._sender.wake_s() if self._is_accepted else self._answer_by_s
         return STEP_MAX_S if due_s is None else min(STEP_MAX_S, max(0.0, due_s - now_s))
 
     def _is_stalled(self) -> bool:
-        since_s = self._sender.flight.stalled_s() if self._is_accepted else self._since_s
-        return since_s is not None and self._clock.monotonic_s() - since_s > ANSWER_TIMEOUT_S
+        since_s = self._sender.flight.stalled_s()
+        return since_s is not None and self._clock.monotonic_s() - since_s > PUBACK_TIMEOUT_S
+
+    def _is_mute(self) -> bool:
+        return not self._is_accepted and self._clock.monotonic_s() >= self._answer_by_s
 
     def _say_goodbye(self, connection: Connection) -> None:
         """Send what is waiting as far as the time allows, then the offline status."""

@@ -4,7 +4,7 @@
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -38,8 +38,9 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    version: Literal["auto", "5", "3.1.1"] = "auto"
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=65_535)] = 60
-    connect_timeout_s: Positive = 3.0
+    connect_timeout_s: Positive = 5.0
     batch_readings: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     max_payload_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=_MIB)] = 65_536
     window_messages: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 10

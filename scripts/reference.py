@@ -1,6 +1,6 @@
 """Write docs/reference from the code: settings, commands, steps, events.
 
-    python scripts/reference.py [--check]
+    python -m scripts.reference [--check]
 
 `--check` writes nothing and ends with code 1 when a page differs from the code.
 """
@@ -10,13 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+from scripts.pages import commands, events, settings, steps
 
-from scripts.pages import commands, events, settings, steps  # noqa: E402 - after the path is set
-
-FOLDER = ROOT / "docs" / "reference"
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _NOTE = "<!-- Made by `make docs` from the code: edit that, not this. -->"
 _PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "settings.md": settings.cloud_page,

@@ -4,17 +4,17 @@ from typing import Any
 
 import anyio
 from amqtt.mqtt.disconnect import DisconnectPacket
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.mqtt.puback import PubackPacket
 from amqtt.mqtt.publish import PublishPacket
-from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 
 from broker.embedded.outbox import Outbox, Outgoing
 
 
-class Handler(BrokerProtocolHandler):
+class Handler(BrokerProtocolHandler):  # type: ignore[misc] # amqtt's types are not published
     """amqtt's connection with our delivery, and an end that is noticed in every case."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.gone = anyio.Event()
         self.said_goodbye = False

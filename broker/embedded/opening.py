@@ -24,7 +24,7 @@ class Unreadable(ValueError):
     """The peer does not speak MQTT, or sends more than we take."""
 
 
-class Reader(StreamReaderAdapter):
+class Reader(StreamReaderAdapter):  # type: ignore[misc] # amqtt's types are not published
     """Gives amqtt the first packet again, then the stream; bounds the length of each read."""
 
     def __init__(self, stream: asyncio.StreamReader, first: bytes) -> None:
@@ -42,7 +42,7 @@ class Reader(StreamReaderAdapter):
         if self._first:
             data, self._first = self._first[:n], self._first[n:]
             return data
-        return await super().read(n)
+        return bytes(await super().read(n))
 
 
 async def read_connect(stream: asyncio.StreamReader) -> bytes:

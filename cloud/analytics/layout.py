@@ -14,6 +14,7 @@ Ints: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
 CHANNELS = ("jump", "residual", "shift", "noise", "range")
+HABIT_FIELDS = ("alerts", "size")
 TAIL_FIELDS = ("threshold", "rate", "mean", "square", "exceeded")
 
 
@@ -39,8 +40,9 @@ class Column(IntEnum):
 VALUE_COLUMNS = slice(Column.LAST, Column.HIGH + 1)
 SCALE_COLUMNS = slice(Column.JUMP_SCALE, Column.SHIFT_SCALE + 1)
 TAIL_COLUMNS = slice(len(Column), len(Column) + len(TAIL_FIELDS) * len(CHANNELS))
-WIDTH = TAIL_COLUMNS.stop
+HABIT_COLUMNS = slice(TAIL_COLUMNS.stop, TAIL_COLUMNS.stop + len(HABIT_FIELDS) * len(CHANNELS))
+WIDTH = HABIT_COLUMNS.stop
 
 COLUMN_NAMES = tuple(column.name.lower() for column in Column) + tuple(
-    f"{channel}.{field}" for field in TAIL_FIELDS for channel in CHANNELS
+    f"{channel}.{field}" for field in TAIL_FIELDS + HABIT_FIELDS for channel in CHANNELS
 )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cloud.alerts.rules import compile_rules
+from cloud.app import check_settings
 from cloud.cli.configured import read_settings
 from tidegate.configuration import show as as_plain
 
@@ -29,5 +29,5 @@ def show(config: Config = None) -> None:
 def check(config: Config = None) -> None:
     """Check the configuration; exit with 2 and one line when something is wrong."""
     settings = read_settings(config)
-    compile_rules(settings.alerts.rules)
+    check_settings(settings)
     print("The configuration is valid.")

@@ -13,7 +13,7 @@ from cloud.settings import Broker, Http, Settings
 from tidegate.engine.logs import set_up_logging
 
 
-def up(
+def up(  # noqa: PLR0917 - typer calls it by names
     config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
     data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
     host: Annotated[str | None, typer.Option(help="Address of pages and API.")] = None,

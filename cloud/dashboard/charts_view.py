@@ -18,12 +18,12 @@ RANGES_MS = {
     "7d": 604_800_000,
 }
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600)
-_MACHINE_PANELS = (
-    ("CPU", ("cpu_pct", "cpu_used_pct", "cpu_percent")),
-    ("Memory", ("memory_used_pct", "mem_used_pct", "memory_pct", "memory_percent")),
-    ("Disk", ("disk_used_pct", "disk_pct", "disk_percent")),
-    ("Network", ("network_received_bytes_per_s", "net_received_bytes_per_s")),
-)
+_MACHINE_PANELS = {
+    "cpu_used_pct": "CPU",
+    "memory_used_pct": "Memory",
+    "disk_used_pct": "Disk",
+    "network_received_bytes_per_s": "Network in",
+}
 
 
 class Chart(NamedTuple):
@@ -53,10 +53,9 @@ def metric_charts(latest: Sequence[Latest]) -> list[Chart]:
 
 def machine_charts(latest: Sequence[Latest]) -> list[Chart]:
     """Return the charts of "This machine": those of CPU, memory, disk, network that it sends."""
-    known = {point.key.metric: point.key for point in latest if is_number(point.value)}
-    found = []
-    for title, names in _MACHINE_PANELS:
-        key = next((known[name] for name in names if name in known), None)  # type: ignore[index]
-        if key is not None:
-            found.append(Chart(title, unit_of(key.metric), key))
-    return found
+    known = {str(point.key.metric): point.key for point in latest if is_number(point.value)}
+    return [
+        Chart(title, unit_of(metric), known[metric])
+        for metric, title in _MACHINE_PANELS.items()
+        if metric in known
+    ]

@@ -1,7 +1,7 @@
 """Turns devices, their latest values and their recent past into the rows a page shows. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from cloud.dashboard.needs import KnownDevice
 from cloud.dashboard.presence import Limits, SeenDevice, Shown, classify
@@ -13,7 +13,12 @@ from wire.messages import Value
 from wire.units import unit_of
 
 CELLS_PER_DEVICE = 4
-_HEADLINES = ("cpu", "memory", "disk", "temperature", "power", "flow", "pressure")
+_MACHINE_METRICS = (
+    "cpu_used_pct",
+    "memory_used_pct",
+    "disk_used_pct",
+    "network_received_bytes_per_s",
+)
 
 
 class Cell(NamedTuple):
@@ -91,7 +96,7 @@ def newest_ms(latest: Sequence[Latest]) -> int | None:
 
 
 def headline_cells(latest: Sequence[Latest], limit: int = CELLS_PER_DEVICE) -> list[Cell]:
-    """Return the values that say most about a device: known ones, then numbers with a unit."""
+    """Return the values that say most of a device: a machine's own, then those with a unit."""
     return [cell_of(point) for point in sorted(latest, key=_weight)[:limit]]
 
 
@@ -101,7 +106,7 @@ def cell_of(point: Latest) -> Cell:
     return Cell(point.key, text, point.ts_ms, is_number(point.value))
 
 
-def is_number(value: Value) -> bool:
+def is_number(value: Value) -> TypeGuard[float]:
     """Return whether a value can be drawn as a line."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -122,6 +127,6 @@ def _row(key: DeviceKey, facts: FleetFacts) -> Row:
 
 def _weight(point: Latest) -> tuple[bool, int, bool, str]:
     metric = point.key.metric
-    known = (rank for rank, name in enumerate(_HEADLINES) if metric.startswith(name))
-    rank = next(known, len(_HEADLINES))
+    known = metric in _MACHINE_METRICS
+    rank = _MACHINE_METRICS.index(metric) if known else len(_MACHINE_METRICS)
     return (not is_number(point.value), rank, not unit_of(metric), metric)

@@ -1,7 +1,8 @@
 """Turns a device's ledger into what its page says about completeness. Pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from cloud.dashboard.needs import Account, Boot
 
 
 class Missing(NamedTuple):
@@ -25,22 +26,20 @@ class LedgerView(NamedTuple):
     complete_pct: float | None
 
 
-def ledger_view(found: Mapping[str, Any] | None) -> LedgerView:
-    """Return the view of what `GET …/ledger` answers; absent counts are 0."""
-    counts = found or {}
-    boots: Sequence[Mapping[str, Any]] = counts.get("boots") or []
-    missing = [_missing(boot) for boot in boots]
+def ledger_view(account: Account) -> LedgerView:
+    """Return the view of a device's account."""
+    missing = [Missing(one.boot, list(one.missing)) for one in account.boots if one.missing]
     missing_count = sum(high - low + 1 for one in missing for low, high in one.ranges)
-    expected = sum(int(boot["last"]) - int(boot["first"]) + 1 for boot in boots)
+    expected = sum(_expected(one) for one in account.boots)
     return LedgerView(
-        received=int(counts.get("received", 0)),
-        stored=int(counts.get("stored", 0)),
-        duplicate=int(counts.get("duplicate", 0)),
-        dead=int(counts.get("dead", 0)),
-        filtered=int(counts.get("filtered", 0)),
-        in_flight=int(counts.get("in_flight", 0)),
+        received=account.received,
+        stored=account.stored,
+        duplicate=account.duplicate,
+        dead=account.dead,
+        filtered=account.filtered,
+        in_flight=account.in_flight,
         missing_count=missing_count,
-        missing=[one for one in missing if one.ranges],
+        missing=missing,
         complete_pct=100.0 * (expected - missing_count) / expected if expected else None,
     )
 
@@ -50,6 +49,6 @@ def floor_pct(share_pct: float) -> str:
     return "100 %" if share_pct >= 100.0 else f"{int(share_pct * 100) / 100:.2f} %"  # noqa: PLR2004
 
 
-def _missing(boot: Mapping[str, Any]) -> Missing:
-    ranges = [(int(low), int(high)) for low, high in boot.get("missing") or []]
-    return Missing(str(boot["boot"]), ranges)
+def _expected(boot: Boot) -> int:
+    """Return how many sequences a boot should have: holes before the first seen count too."""
+    return boot.last - min([boot.first, *(low for low, _ in boot.missing)]) + 1

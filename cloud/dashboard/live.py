@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 import anyio
-import msgspec
 
+from cloud.dashboard.live_client import Client, Entry
 from cloud.dashboard.needs import FleetPresence
 from cloud.dashboard.presence import Limits, Shown, classify, limits_of
 from cloud.dashboard.views import format_value
@@ -21,71 +21,12 @@ from wire.ids import DeviceKey, SeriesKey
 from wire.messages import Value
 from wire.points import StoredBatch
 
-_MAX_ALERTS = 100
 _RATE_TICKS = 10
 _NS_PER_MS = 1_000_000
-
-Entry = tuple[str, str, str, int, Value, str]
 
 
 def _wall_clock_ms() -> int:
     return time.time_ns() // _NS_PER_MS
-
-
-class Client:
-    """One open page: what changed since it was last written to."""
-
-    def __init__(self, device: DeviceKey | None, max_series: int) -> None:
-        self.device = device
-        self.wake = anyio.Event()
-        self.dropped = 0
-        self._max_series = max_series
-        self._points: dict[SeriesKey, Entry] = {}
-        self._presence: dict[DeviceKey, Shown] = {}
-        self._alerts: deque[AlertNotice] = deque(maxlen=_MAX_ALERTS)
-        self._clock: tuple[int, float] | None = None
-
-    def put_points(self, changed: dict[SeriesKey, Entry]) -> None:
-        """Take changes; a newer value replaces one that was not sent yet."""
-        pending = self._points
-        if len(pending) + len(changed) <= self._max_series:
-            pending.update(changed)
-            return
-        for key, entry in changed.items():
-            if key in pending or len(pending) < self._max_series:
-                pending[key] = entry
-            else:
-                self.dropped += 1
-
-    def put_clock(self, now_ms: int, points_per_s: float) -> None:
-        """Note the server's time and the rate of points, sent with the next points."""
-        self._clock = (now_ms, points_per_s)
-
-    def put_presence(self, changed: dict[DeviceKey, Shown]) -> None:
-        """Take changes of presence."""
-        self._presence.update(changed)
-
-    def put_alert(self, notice: AlertNotice) -> None:
-        """Take an alert; beyond 100 unsent ones the oldest is dropped."""
-        self.dropped += len(self._alerts) == _MAX_ALERTS
-        self._alerts.append(notice)
-
-    def take(self) -> str:
-        """Return everything unsent as server-sent events, '' when there is nothing."""
-        frames = []
-        if self._clock is not None:
-            now_ms, rate = self._clock
-            points = list(self._points.values())
-            frames.append(_frame("points", {"now": now_ms, "rate": rate, "points": points}))
-        frames += [
-            _frame("presence", {"tenant": key.tenant, "device": key.device, "state": state})
-            for key, state in self._presence.items()
-        ]
-        frames += [_frame("alert", notice) for notice in self._alerts]
-        self._points, self._presence, self._clock = {}, {}, None
-        self._alerts.clear()
-        self.wake = anyio.Event()
-        return "".join(frames)
 
 
 class LiveHub:
@@ -250,7 +191,3 @@ class LiveHub:
     def _presence_changes(self, now_ms: int) -> dict[DeviceKey, Shown]:
         before, self._shown = self._shown, self._presence_now(now_ms)
         return {key: state for key, state in self._shown.items() if before.get(key) != state}
-
-
-def _frame(event: str, data: object) -> str:
-    return f"event: {event}\ndata: {msgspec.json.encode(data).decode()}\n\n"

@@ -37,21 +37,84 @@ class FleetPresence(Protocol):
         ...
 
 
+class Boot(Protocol):
+    """One boot of a device: lowest and highest sequence seen, and the holes (inclusive)."""
+
+    @property
+    def boot(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def first(self) -> int:
+        """The lowest sequence seen."""
+        ...
+
+    @property
+    def last(self) -> int:
+        """The highest sequence seen."""
+        ...
+
+    @property
+    def missing(self) -> Sequence[tuple[int, int]]:
+        """Sequences that never came, from the first that was expected on."""
+        ...
+
+
+class Fates(Protocol):
+    """Readings by what became of them."""
+
+    @property
+    def received(self) -> int: ...  # noqa: D102 - DESIGN.md 6 says what each counts
+    @property
+    def stored(self) -> int: ...  # noqa: D102
+    @property
+    def duplicate(self) -> int: ...  # noqa: D102
+    @property
+    def dead(self) -> int: ...  # noqa: D102
+    @property
+    def filtered(self) -> int: ...  # noqa: D102
+    @property
+    def in_flight(self) -> int: ...  # noqa: D102
+
+
+class Account(Fates, Protocol):
+    """One device's readings by what became of them, and its boots."""
+
+    @property
+    def boots(self) -> Sequence[Boot]: ...  # noqa: D102
+
+
+class DeadLetter(Protocol):
+    """A message, or a part of it, that could not be stored."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+    @property
+    def payload(self) -> bytes: ...  # noqa: D102
+    @property
+    def received_at_ms(self) -> int: ...  # noqa: D102
+
+
 class Ledger(Protocol):
     """What became of every reading (`cloud.ingest.ledger.Ledger`)."""
 
-    def counts(self, device: DeviceKey) -> Awaitable[Mapping[str, Any] | None]:
-        """Return what `GET …/ledger` answers, None for a device that never sent anything."""
+    def view(self, device: DeviceKey) -> Awaitable[Account]:
+        """Return a device's account; all zero when it was never heard."""
         ...
 
-    def totals(self) -> Awaitable[Mapping[str, int]]:
-        """Return the counts of all devices together, by the same names."""
+    def totals(self) -> Awaitable[Fates]:
+        """Return the counts of all devices together."""
         ...
 
     def dead_letters(
-        self, *, tenant: str | None, device: str | None, limit: int, cursor: str | None
-    ) -> Awaitable[tuple[Sequence[Mapping[str, Any]], str | None]]:
-        """Return dead letters, newest first, and the cursor of the next page."""
+        self, tenant: str | None, device: str | None, *, limit: int, before: int | None
+    ) -> Awaitable[Sequence[DeadLetter]]:
+        """Return dead letters, newest first, with ids below `before`."""
         ...
 
 

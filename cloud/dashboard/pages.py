@@ -77,7 +77,7 @@ def live_filter(key: DeviceKey) -> str:
 
 def report_path(report_id: str) -> str:
     """Return the path that becomes a report's PDF."""
-    return f"/api/v1/reports/{quote(report_id, safe='')}"
+    return f"/api/v1/reports/{quote(report_id, safe='')}.pdf"
 
 
 def json_attribute(value: object) -> str:
@@ -102,10 +102,9 @@ def _environment() -> Environment:
         "iso": views.iso_text,
         "floor_pct": floor_pct,
         "label": views.label_of,
-        "number": views.format_number,
+        "rate": views.format_rate,
         "ranges": views.range_text,
         "size": views.size_text,
-        "value": lambda value, metric: views.format_value(metric, value),
         "when": views.when_text,
         "zone": views.zone_text,
     }

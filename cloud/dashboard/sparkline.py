@@ -17,7 +17,7 @@ class Window(NamedTuple):
 
 
 def sparkline(points: Sequence[tuple[int, float]], window: Window) -> str:
-    """Return the `d` of an SVG path over WIDTH × HEIGHT, '' without points.
+    """Return the `d` of an SVG path of WIDTH by HEIGHT, '' without points.
 
     Points are in order of time. Where more than two steps have no point the line is broken, a
     flat series is drawn in the middle.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from wire.messages import Value
 from wire.units import unit_of
 
-NOTHING = "–"
+NOTHING = _DASH = "\N{EN DASH}"
 _TEXT_CHARS = 60
 _SECOND_MS, _MINUTE_MS, _HOUR_MS, _DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
 _ONE_DECIMAL = frozenset({"%", "°C"})
@@ -55,6 +55,11 @@ def format_number(value: float) -> str:
     if size >= _TENTHS:
         return f"{value:.1f}"
     return f"{value:.2f}" if size >= 1 else f"{value:.3f}"
+
+
+def format_rate(per_s: float) -> str:
+    """Return a rate with one decimal, that of a busy site as a whole number."""
+    return format_count(round(per_s)) if per_s >= _GROUPED else f"{per_s:.1f}"
 
 
 def format_count(count: int) -> str:
@@ -117,8 +122,10 @@ def size_text(size_bytes: int) -> str:
 
 
 def range_text(numbers: Sequence[tuple[int, int]], limit: int = 8) -> str:
-    """Return inclusive ranges as text: `4, 9–12 and 3 more`."""
-    shown = ", ".join(f"{low}" if low == high else f"{low}–{high}" for low, high in numbers[:limit])  # noqa: RUF001
+    """Return inclusive ranges as text: `4, 9-12 and 3 more`."""
+    shown = ", ".join(
+        str(low) if low == high else f"{low}{_DASH}{high}" for low, high in numbers[:limit]
+    )
     more = len(numbers) - limit
     return f"{shown} and {more} more" if more > 0 else shown
 

@@ -9,13 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from paho.mqtt.client import (
-    CallbackAPIVersion,
-    Client,
-    MQTTErrorCode,
-    MQTTv5,
-    MQTTv311,
-)
+from paho.mqtt.client import Client, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -71,7 +66,7 @@ class BulkClient(Client):
         if not access.mqtt5:
             self.connect(access.host, access.port, keepalive=access.keepalive_s)
             return
-        properties: Any = Properties(PacketTypes.CONNECT)
+        properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = access.session_expiry_s
         properties.ReceiveMaximum = receive_maximum
         self.connect(
@@ -140,3 +135,7 @@ class BulkClient(Client):
         self._in_packet["packet"] = bytearray(body)
         self._in_packet["pos"] = 0
         return self._packet_handle()
+
+
+def _properties(packet_type: int) -> Any:  # paho leaves their attributes untyped
+    return Properties(packet_type)  # type: ignore[no-untyped-call]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 _PUBLISH_QOS0 = 0x30
 _PUBLISH_QOS1 = 0x32
+_MESSAGES = (_PUBLISH_QOS1, _PUBLISH_QOS0)
 _TYPE_AND_QOS = 0xF6
 _CONTINUES = 0x80
 _SEVEN_BITS = 0x7F
@@ -58,7 +59,7 @@ def parse(data: bytes, *, mqtt5: bool) -> Parsed:
             found.needed = end - at if body > 0 else size - at + 1
             break
         kind = head & _TYPE_AND_QOS
-        if kind == _PUBLISH_QOS1 or kind == _PUBLISH_QOS0:  # noqa: PLR1714 - the hot path
+        if kind in _MESSAGES:
             topic_end = body + 2 + (data[body] << 8 | data[body + 1])
             start = topic_end + 2 if kind == _PUBLISH_QOS1 else topic_end
             if mqtt5:

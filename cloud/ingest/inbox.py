@@ -19,11 +19,30 @@ from wire.messages import Refusal
 
 @dataclass(slots=True)
 class Reply:
-    """What became of a chunk that somebody waits for; `done` is set once it is durable."""
+    """What became of a chunk that somebody waits for; `done` is set once it is durable.
+
+    `malformed` says why nothing of it could be decoded.
+    """
 
     done: anyio.Event
     accepted: int = 0
     rejected: list[Refusal] = field(default_factory=list)
+    malformed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """That a chunk is a dead letter come back: `readings` of it were counted dead.
+
+    With `only`, just the readings of these indexes are taken. Sequences are not asked whether
+    they were seen: they were, when the letter was written. Times may lie in the future of
+    `now_ms`, not of the first receipt.
+    """
+
+    letter_id: int
+    readings: int
+    now_ms: int
+    only: frozenset[int] | None
 
 
 @dataclass(slots=True)
@@ -31,15 +50,13 @@ class Chunk:
     """Messages that arrived together at `received_ms`.
 
     `generation` names the MQTT connection on which they may be acknowledged, 0 for none.
-    With `only`, just the readings of these indexes are taken, whether seen before or not.
     """
 
     messages: Messages
     received_ms: int
     generation: int = 0
     reply: Reply | None = None
-    replays: int | None = None
-    only: frozenset[int] | None = None
+    replay: Replay | None = None
 
     def __len__(self) -> int:
         """Return the number of messages."""

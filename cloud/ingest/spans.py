@@ -2,25 +2,31 @@
 
 from bisect import bisect_left
 
-MAX_INTERVALS = 10_000
+MAX_INTERVALS = 1_000
 
 
 class Spans:
     """A set of sequences (from 1) that costs one interval while nothing is missing.
 
     `declared_first` is the lowest sequence that the sender said it still holds: what is missing
-    below it will never come. With more than `MAX_INTERVALS` intervals the lowest hole is given
-    up: a reading that comes for it later is taken for a duplicate of what was there.
+    below it will never come. With more than `MAX_INTERVALS` intervals the lowest hole is closed,
+    and up to `forgotten` nothing is recognised any more: whatever comes there counts as new
+    (storing it twice is harmless, losing it would not be).
     """
 
-    __slots__ = ("declared_first", "starts", "stops")
+    __slots__ = ("declared_first", "forgotten", "starts", "stops")
 
     def __init__(
-        self, intervals: list[tuple[int, int]] | None = None, *, declared_first: int = 1
+        self,
+        intervals: list[tuple[int, int]] | None = None,
+        *,
+        declared_first: int = 1,
+        forgotten: int = 0,
     ) -> None:
         self.starts = [start for start, _ in intervals or []]
         self.stops = [stop for _, stop in intervals or []]
         self.declared_first = declared_first
+        self.forgotten = forgotten
 
     def add(self, seq: int) -> bool:
         """Add a sequence; return False when it was there already."""
@@ -60,7 +66,7 @@ class Spans:
         starts, stops = self.starts, self.stops
         at = bisect_left(stops, seq)
         if at < len(stops) and starts[at] <= seq:
-            return False
+            return seq <= self.forgotten
         joins_left = at > 0 and stops[at - 1] == seq - 1
         joins_right = at < len(starts) and starts[at] == seq + 1
         if joins_left and joins_right:
@@ -78,4 +84,5 @@ class Spans:
 
     def _bound(self) -> None:
         if len(self.starts) > MAX_INTERVALS:
+            self.forgotten = self.starts[1] - 1
             del self.starts[1], self.stops[0]

@@ -16,7 +16,7 @@ from cloud.reports.model import (
     samples_of,
     stepped_samples,
 )
-from cloud.reports.period import Period, Scope
+from cloud.reports.period import EVERYTHING, Period, Scope
 from cloud.settings import Site
 from cloud.timeseries.port import Aggregate, SeriesQuery, TimeSeries
 from wire.events import AlertNotice
@@ -35,7 +35,7 @@ class Order(msgspec.Struct, frozen=True):
 
     period: Period
     made_at_ms: int
-    scope: Scope = Scope()
+    scope: Scope = EVERYTHING
     limits: Limits = Limits()
 
 
@@ -111,7 +111,7 @@ async def _device(
         key,
         list(metrics.values()),
         period=_elapsed(order),
-        counts=await completeness.counts(key),
+        account=await completeness.view(key),
         in_detail=in_detail,
     )
 

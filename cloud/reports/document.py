@@ -6,34 +6,25 @@ from functools import partial
 from typing import Any
 
 import msgspec
-import weasyprint
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from weasyprint.text.fonts import FontConfiguration
 
 from cloud.reports import figures, period
-from cloud.reports.assets import AssetFetcher, template
+from cloud.reports.assets import template
 from cloud.reports.gaps import Gap
+from cloud.reports.glyphs import spell_out
 from cloud.reports.model import ReportModel, state_of
 from cloud.reports.sections import sections_of
+from cloud.reports.style import Style
 
 _SHORT_BELOW, _LOST_BELOW = 0.999, 0.95
 
 
 def typeset(report: ReportModel) -> bytes:
     """Return the report as a tagged PDF (PDF/UA-1)."""
-    fetcher = AssetFetcher()
-    fonts = FontConfiguration()
-    css = weasyprint.CSS(
-        string=template("report.css"), base_url="asset:", url_fetcher=fetcher, font_config=fonts
-    )
-    page = weasyprint.HTML(string=html_of(report), base_url="asset:", url_fetcher=fetcher)
-    pdf: bytes = page.write_pdf(
-        stylesheets=[css],
-        font_config=fonts,
-        pdf_variant="pdf/ua-1",
-        pdf_identifier=hashlib.sha256(msgspec.msgpack.encode(report)).digest()[:16],
-    )
-    return pdf
+    style = Style()
+    html = spell_out(html_of(report), style.missing_in)
+    identity = hashlib.sha256(msgspec.msgpack.encode(report)).digest()[:16]
+    return style.pdf(html, pdf_variant="pdf/ua-1", pdf_identifier=identity)
 
 
 def html_of(report: ReportModel) -> str:

@@ -13,7 +13,14 @@ from wire.ids import DeviceKey
 from wire.messages import Value
 
 
-class Counts(Protocol):
+class BootAccount(Protocol):
+    """One boot of a device: the holes in its sequence numbers, ends included."""
+
+    @property
+    def missing(self) -> Sequence[tuple[int, int]]: ...  # noqa: D102
+
+
+class Account(Protocol):
     """A device's readings by their fate, as the ledger counts them since the first one."""
 
     @property
@@ -29,20 +36,22 @@ class Counts(Protocol):
     @property
     def in_flight(self) -> int: ...  # noqa: D102
     @property
-    def missing(self) -> int | None:
-        """Sequence numbers that never came; None when the device sends none."""
+    def boots(self) -> Sequence[BootAccount]: ...  # noqa: D102
 
 
 class Completeness(Protocol):
     """What reports need of the ledger."""
 
-    async def counts(self, device: DeviceKey) -> Counts | None:
-        """Return a device's counts, or None when the ledger has never heard of it."""
+    async def view(self, device: DeviceKey) -> Account:
+        """Return a device's account; all zero when it was never heard."""
         ...
 
 
 class Fates(msgspec.Struct, frozen=True):
-    """`Counts` as plain data, on its way to the process that draws."""
+    """An `Account` as plain data; `missing` counts the sequence numbers that never came.
+
+    It is None when the device sends none.
+    """
 
     received: int
     stored: int
@@ -194,7 +203,7 @@ def device_report(
     metrics: Sequence[Samples | States],
     *,
     period: Period,
-    counts: Counts | None,
+    account: Account,
     in_detail: bool,
 ) -> DeviceReport:
     """Put a device together; its gaps are those of the metric with the most rows."""
@@ -202,9 +211,8 @@ def device_report(
     states = sorted((m for m in metrics if isinstance(m, States)), key=lambda s: s.metric)
     densest = max((s for s in samples if s.drawable), key=lambda s: len(s.ts_ms), default=None)
     gaps = find_gaps(densest.ts_ms, period, step_ms=densest.step_ms) if densest else None
-    fates = None if counts is None else _fates(counts)
     covered = None if gaps is None else covered_share(gaps, period)
-    return DeviceReport(key, samples, states, fates, gaps, covered, in_detail)
+    return DeviceReport(key, samples, states, fates_of(account), gaps, covered, in_detail)
 
 
 def alerts_within(alerts: Sequence[AlertNotice], period: Period, scope: Scope) -> list[AlertNotice]:
@@ -226,17 +234,21 @@ def state_of(alert: AlertNotice, period: Period) -> Literal["open", "resolved"]:
     return "resolved" if ended else "open"
 
 
+def fates_of(account: Account) -> Fates | None:
+    """Return an account as plain data, or None when the ledger never heard of the device."""
+    if account.received == 0:
+        return None
+    holes = [hole for boot in account.boots for hole in boot.missing]
+    return Fates(
+        account.received,
+        account.stored,
+        account.duplicate,
+        account.dead,
+        account.filtered,
+        account.in_flight,
+        sum(last - first + 1 for first, last in holes) if account.boots else None,
+    )
+
+
 def _state_text(value: Value) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-
-
-def _fates(counts: Counts) -> Fates:
-    return Fates(
-        counts.received,
-        counts.stored,
-        counts.duplicate,
-        counts.dead,
-        counts.filtered,
-        counts.in_flight,
-        counts.missing,
-    )

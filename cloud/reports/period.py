@@ -32,6 +32,9 @@ class Scope(NamedTuple):
     device: str | None = None
 
 
+EVERYTHING = Scope()
+
+
 def parse_request(body: object, now_ms: int) -> tuple[Period, Scope]:
     """Read `{"from", "to"}` or `{"last"}` and the optional tenant and device.
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import anyio
 import anyio.to_thread
 import duckdb
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
 
 from cloud.timeseries.catalog import Catalog
 from cloud.timeseries.columns import Columns, columns_of, decode_state

@@ -6,6 +6,7 @@ the signals, faults are a function of (noise, time): they can be listed for any 
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Literal, get_args
 
 import msgspec
@@ -118,8 +119,10 @@ class FaultyDevice:
         """Return the standard deviation of the metric's noise, from its differences at noon."""
         if metric not in self._spreads:
             healthy = self._healthy(MetricName(metric))
-            times = range(43_200_000, 43_200_000 + _SPREAD_SAMPLES * _SPREAD_STEP_MS, _SPREAD_STEP_MS)
+            times = range(
+                43_200_000, 43_200_000 + _SPREAD_SAMPLES * _SPREAD_STEP_MS, _SPREAD_STEP_MS
+            )
             values = [healthy(at_ms) for at_ms in times]
-            squares = [(b - a) ** 2 for a, b in zip(values, values[1:], strict=False)]
+            squares = [(b - a) ** 2 for a, b in pairwise(values)]
             self._spreads[metric] = math.sqrt(sum(squares) / len(squares) / 2) or 1e-3
         return self._spreads[metric]

@@ -1,4 +1,4 @@
-"""Randomness that is a function of what it is asked for: no state, so any moment can be asked. Pure."""
+"""Randomness as a function of what it is asked for: stateless, so any moment can be asked. Pure."""
 
 import math
 import random
@@ -20,7 +20,7 @@ class Noise:
         return self.at(name, 0).uniform(low, high)
 
     def wander(self, name: str, t_s: float, period_s: float) -> float:
-        """Return a smooth random curve: mean 0, standard deviation about 0.8, no faster than `period_s`."""
+        """Return a smooth random curve: mean 0, deviation about 0.8, no faster than `period_s`."""
         knot = math.floor(t_s / period_s)
         share = (1 - math.cos(math.pi * (t_s / period_s - knot))) / 2
         before, after = (self.at(name, index).gauss(0, 1) for index in (knot, knot + 1))

@@ -3,8 +3,8 @@
 from collections import deque
 from itertools import islice
 
-from wire.messages import Reading, Value
 from wire.ids import MetricName
+from wire.messages import Reading, Value
 
 
 class Outbox:

@@ -17,6 +17,8 @@ Signals = dict[str, Value]
 Signal = Callable[[Noise, float], Signals]
 
 _DAY_S = 86_400.0
+_RUNNING_SHARE = 0.4  # of a compressor's cycle
+_DOOR_SHARE = 0.7  # of half hours in which the door is opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Device:
 
 
 def fleet_names(count: int) -> list[str]:
-    """Return the names of a mixed fleet: pump-01, coldroom-02, solar-03, …"""
+    """Return the names of a mixed fleet: pump-01, coldroom-02, solar-03 and so on."""
     kinds = list(KINDS)
     return [f"{kinds[index % len(kinds)]}-{index + 1:02}" for index in range(count)]
 
@@ -63,7 +65,9 @@ def pump(noise: Noise, t_s: float) -> Signals:
     return {
         "flow_m3_per_h": flow + nominal * white.gauss(0, 0.006),
         "pressure_bar": noise.between("head", 5, 7) - 1.8 * demand**2 + white.gauss(0, 0.02),
-        "vibration_mm_per_s": noise.between("wear", 1.2, 2.6) * demand * math.exp(white.gauss(0, 0.05)),
+        "vibration_mm_per_s": noise.between("wear", 1.2, 2.6)
+        * demand
+        * math.exp(white.gauss(0, 0.05)),
         "motor_temperature_c": 38 + 26 * demand + 20 * warmth + white.gauss(0, 0.15),
         "power_kw": power * (1 + white.gauss(0, 0.008)),
     }
@@ -74,12 +78,15 @@ def cold_room(noise: Noise, t_s: float) -> Signals:
     white = noise.at("white", round(t_s * 1000))
     period_s = noise.between("cycle", 700, 1300)
     phase = (t_s / period_s + noise.between("phase", 0, 1)) % 1
-    cycle = _sawtooth(phase, falling_share=0.4)
+    cycle = _sawtooth(phase, falling_share=_RUNNING_SHARE)
     opened, warmed = _door(noise, t_s)
     return {
-        "temperature_c": noise.between("setpoint", 2, 5) + 0.7 * cycle + warmed + white.gauss(0, 0.08),
+        "temperature_c": noise.between("setpoint", 2, 5)
+        + 0.7 * cycle
+        + warmed
+        + white.gauss(0, 0.08),
         "humidity_pct": 74 + 4 * cycle + 5 * warmed + white.gauss(0, 0.4),
-        "compressor_power_w": (900 if phase < 0.4 else 60) * (1 + white.gauss(0, 0.01)),
+        "compressor_on": phase < _RUNNING_SHARE,
         "door_open": opened,
     }
 
@@ -101,7 +108,9 @@ def weather(noise: Noise, t_s: float) -> Signals:
     """Measure a weather mast: temperature over the day, gusts, slow pressure."""
     white = noise.at("white", round(t_s * 1000))
     temperature = noise.between("climate", 8, 16) + 5 * _day(t_s, noise, peak_h=15)
-    wind = 4.0 * math.exp(0.35 * noise.wander("wind", t_s, 1800) + 0.15 * noise.wander("gust", t_s, 25))
+    wind = 4.0 * math.exp(
+        0.35 * noise.wander("wind", t_s, 1800) + 0.15 * noise.wander("gust", t_s, 25)
+    )
     return {
         "temperature_c": temperature + noise.wander("air", t_s, 5400) + white.gauss(0, 0.06),
         "humidity_pct": 66 - 14 * _day(t_s, noise, peak_h=15) + white.gauss(0, 0.5),
@@ -150,7 +159,7 @@ def _door(noise: Noise, t_s: float) -> tuple[bool, float]:
     slot, slot_s = math.floor(t_s / 1800), t_s % 1800
     drawn = noise.at("door", slot)
     opened_s, for_s = drawn.uniform(60, 600), drawn.uniform(20, 90)
-    if drawn.random() > 0.7 or slot_s < opened_s:
+    if drawn.random() > _DOOR_SHARE or slot_s < opened_s:
         return False, 0.0
     since_s = slot_s - opened_s
     if since_s < for_s:

@@ -1,6 +1,5 @@
 """What a newcomer does and sees: the first visit, then restarts on the same data."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ def _connect_a_device(visit: Visit, api: Api) -> Device:
         # A new account takes effect within 5 s.
         until(accepted, timeout_s=_STOP_TIMEOUT_S, what="the broker accepts the new account")
         until(
-            lambda: [61.5] == _values(api, press, "oil_temperature_c"),
+            lambda: _values(api, press, "oil_temperature_c") == [61.5],
             timeout_s=_SEEN_TIMEOUT_S,
             what="its value reads back by GET /api/v1/series",
         )
@@ -104,7 +103,7 @@ def _be_refused(visit: Visit, api: Api, press: Device) -> None:
     with check("and nothing else was lost: the next good value arrives"):
         visit.publish(press, {"values": {"oil_temperature_c": 62.0}})
         until(
-            lambda: [61.5, 62.0] == _values(api, press, "oil_temperature_c"),
+            lambda: _values(api, press, "oil_temperature_c") == [61.5, 62.0],
             timeout_s=_SEEN_TIMEOUT_S,
             what="it reads back",
         )

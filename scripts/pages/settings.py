@@ -1,5 +1,6 @@
 """The settings pages: every key with its type, its default and its environment variable."""
 
+import json
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -82,7 +83,7 @@ def _default_text(field: Any) -> str:
         default = field.default_factory()
     if default is None or default == []:
         return ""
-    return code(default if isinstance(default, str | int | float) else str(default))
+    return code(json.dumps(default if isinstance(default, int | float) else str(default)))
 
 
 def _type_text(hint: Any) -> str:
@@ -100,9 +101,10 @@ def _type_text(hint: Any) -> str:
 
 
 def _bounds(meta: Any) -> str:
+    """Return the bounds that a type's `msgspec.Meta` sets: ` ≥ 1, ≤ 65535`."""
     signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
     found = [
-        f" {sign} {getattr(meta, name):g}"
+        f" {sign} {getattr(meta, name)}"
         for name, sign in signs.items()
         if getattr(meta, name, None) is not None
     ]

@@ -1,8 +1,5 @@
 """Event steps on a real store: transactions, retries, dead letters, recorded effects."""
 
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from random import Random
@@ -11,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.steps import running_engine, until, write_steps
+from tests.support.steps import dead_letters, running_engine, until, write_steps
 from tidegate.engine import values
 from tidegate.store.port import Key
 from tidegate.store.sqlite import open_sqlite
@@ -56,9 +53,7 @@ async def test_events_failure_is_retried_then_dead_lettered(tmp_path: Path) -> N
 
     async with running_engine(tmp_path, {"fail_step": step}, attempts=attempts) as engine:
         await engine.emit("x", {"order": 7})
-        with anyio.fail_after(10):
-            while not (dead := await engine.store.dead(limit=5)):
-                await anyio.sleep(0.01)
+        dead = await dead_letters(engine)
 
         stored = await engine.store.read(Key("g", "k"), 0)
 
@@ -92,9 +87,7 @@ async def test_events_hopeless_ones_die_at_once(tmp_path: Path, body: str, reaso
 
     async with running_engine(tmp_path, {"hopeless_step": step}, seen=seen) as engine:
         await engine.emit("x", payload)
-        with anyio.fail_after(10):
-            while not (dead := await engine.store.dead(limit=5)):
-                await anyio.sleep(0.01)
+        dead = await dead_letters(engine)
 
     assert reason in dead[0].error
     assert seen == ([] if "not of type" in reason else [1])
@@ -159,7 +152,7 @@ from tidegate.store.sqlite import open_sqlite
 
 async def main(folder):
     async with open_sqlite(folder / "state.db") as store, anyio.create_task_group() as tasks:
-        engine = Engine(discover([folder / "steps"]).steps, store, resources={},
+        engine = Engine(discover([folder / "steps"]).steps, store,
                         now_ms=lambda: time.time_ns() // 1_000_000, rng=Random())
         tasks.start_soon(Worker(engine).run)
         while True:
@@ -184,6 +177,16 @@ async def handler(input, ctx):
 """
 
 
+async def _run_and_kill(folder: Path, *, after_s: float) -> None:
+    """Start the child, let it emit for a while, kill it."""
+    command = [sys.executable, "-c", _CHILD, str(folder)]
+    async with await anyio.open_process(command, stderr=None) as child:
+        assert child.stdout is not None
+        await child.stdout.receive()
+        await anyio.sleep(after_s)
+        child.kill()
+
+
 @pytest.mark.slow
 async def test_events_kill_leaves_state_and_events_in_step(tmp_path: Path) -> None:
     """`kill -9` at any moment: each state write has its event, each event is handled once."""
@@ -192,20 +195,17 @@ async def test_events_kill_leaves_state_and_events_in_step(tmp_path: Path) -> No
     rng = Random(5)
 
     for _ in range(8):
-        command = [sys.executable, "-c", _CHILD, str(tmp_path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
-            child.stdout.readline()
-            await anyio.sleep(rng.uniform(0.02, 0.3))
-            os.kill(child.pid, signal.SIGKILL)
+        await _run_and_kill(tmp_path, after_s=rng.uniform(0.02, 0.3))
 
     async with (
-        running_engine(tmp_path, steps) as engine,
+        running_engine(tmp_path, steps),
         open_sqlite(tmp_path / "state.db") as store,
     ):
-        with anyio.fail_after(50):
-            while await engine.store.next_due_ms(["Ping", "Pong"]) is not None:
-                await anyio.sleep(0.05)
+
+        async def is_idle() -> bool:
+            return await store.next_due_ms(["Ping", "Pong"]) is None
+
+        await until(is_idle, timeout_s=50)
         sent = values.decode((await store.read(Key("n", "sent"), 0)).data or b"")
         received = values.decode((await store.read(Key("n", "received"), 0)).data or b"")
         seen = await store.read_group("seen", None, 0)

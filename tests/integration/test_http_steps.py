@@ -35,7 +35,8 @@ STEPS = {
     async def handler(req, ctx):
         total = await ctx.state.increment("items", "total", req.body["n"])
         headers = {"Set-Cookie": ["a=1", "b=2"]}
-        return {"status": 201, "headers": headers, "body": {"total": total, "price": Decimal("1.10")}}
+        body = {"total": total, "price": Decimal("1.10")}
+        return {"status": 201, "headers": headers, "body": body}
     """,
     "query_step": """
     config = {"type": "api", "name": "Query", "method": "GET", "path": "/query",

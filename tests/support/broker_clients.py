@@ -1,12 +1,14 @@
 """MQTT clients for tests of brokers: acknowledgement by hand, every wait bounded."""
 
 import queue
+import socket
 import threading
 import time
 from types import TracebackType
 from typing import Any, Self
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 WAIT_S = 5.0
 QUIET_S = 0.4
@@ -27,6 +29,7 @@ class Client:
         keepalive_s: int = 60,
         will: tuple[str, bytes] | None = None,
         protocol: Any = paho.MQTTv311,
+        ca: str | None = None,
     ) -> None:
         self.inbox: queue.Queue[paho.MQTTMessage] = queue.Queue()
         self.subacks: queue.Queue[list[Any]] = queue.Queue()
@@ -38,7 +41,7 @@ class Client:
         self._keepalive_s = keepalive_s
         clean_session = None if protocol == paho.MQTTv5 else clean
         self.paho = paho.Client(
-            paho.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             client_id=username or "" if client_id is None else client_id,
             clean_session=clean_session,
             protocol=protocol,
@@ -48,6 +51,8 @@ class Client:
         self.paho.max_inflight_messages_set(1000)
         if username is not None:
             self.paho.username_pw_set(username, password)
+        if ca is not None:
+            self.paho.tls_set(ca_certs=ca)
         if will is not None:
             self.paho.will_set(will[0], will[1], qos=1)
         self.paho.on_message = lambda _client, _data, message: self.inbox.put(message)
@@ -90,9 +95,9 @@ class Client:
 
     def drop(self) -> None:
         """Lose the connection without a goodbye."""
-        sock = self.paho.socket()
-        if sock is not None:
-            sock.shutdown(2)
+        connection = self.paho.socket()
+        if isinstance(connection, socket.socket):
+            connection.shutdown(socket.SHUT_RDWR)
         self.paho.loop_stop()
 
     def subscribe(self, topic_filter: str, qos: int = 1) -> list[Any]:
@@ -126,6 +131,15 @@ class Client:
         except queue.Empty:
             return True
         return False
+
+    def payloads_until_quiet(self) -> list[bytes]:
+        """Return the payloads that come until nothing comes for a while."""
+        payloads = []
+        while True:
+            try:
+                payloads.append(bytes(self.inbox.get(timeout=QUIET_S).payload))
+            except queue.Empty:
+                return payloads
 
     def ack(self, message: paho.MQTTMessage) -> None:
         """Acknowledge one message of a client with `manual_ack`."""

@@ -1,8 +1,9 @@
 """Run step files in a test: written to a folder, loaded, handled by a real engine and worker."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from inspect import isawaitable
 from pathlib import Path
 from random import Random
 from textwrap import dedent
@@ -12,6 +13,7 @@ import anyio
 from tidegate.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
+from tidegate.store.port import DeadLetter
 from tidegate.store.sqlite import open_sqlite
 
 
@@ -34,17 +36,30 @@ async def running_engine(
         engine = Engine(
             found.steps,
             store,
-            resources=resources,
             now_ms=lambda: time.time_ns() // 1_000_000,
             rng=Random(1),
         )
+        engine.provide(resources)
         tasks.start_soon(Worker(engine).run)
         yield engine
         tasks.cancel_scope.cancel()
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    """Wait until a condition holds; fail after the timeout."""
+async def until(condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = 10.0) -> None:
+    """Wait until a condition holds, looking a hundred times a second; fail after the timeout."""
     with anyio.fail_after(timeout_s):
-        while not condition():
+        while True:
+            holds = condition()
+            if (await holds) if isawaitable(holds) else holds:
+                return
             await anyio.sleep(0.01)
+
+
+async def dead_letters(engine: Engine) -> list[DeadLetter]:
+    """Wait for the first dead letters."""
+
+    async def some() -> bool:
+        return bool(await engine.store.dead(limit=1))
+
+    await until(some)
+    return await engine.store.dead(limit=100)

@@ -200,6 +200,26 @@ def test_one_event_is_told_once() -> None:
     np.testing.assert_array_equal(alerts, [200])
 
 
+def test_what_alerts_again_and_again_becomes_a_habit() -> None:
+    """A device that switches on and off is told a few times, then no more."""
+    switched = np.where(np.arange(6000) // 150 % 2, 900.0, 60.0)[:, None]
+
+    alerts = _score(Bank(1), switched + _noise(6000, 1)) >= Bank.threshold
+
+    assert 1 <= alerts[:1500].sum() <= 9
+    assert alerts[1500:].sum() == 0
+
+
+def test_second_fault_is_flagged_like_the_first() -> None:
+    """One fault does not make the next one of its size ordinary."""
+    columns = _noise(1501, 100)
+    columns[[500, 1000, 1500]] += 8.0
+
+    alerts = _score(Bank(100), columns) >= Bank.threshold
+
+    assert alerts[[500, 1000, 1500]].mean() >= 0.97
+
+
 def test_worst_channel_and_expected_value_are_told() -> None:
     """An alert names a channel and the level that was expected."""
     bank = Bank(1)

@@ -76,7 +76,7 @@ def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, text: str, message:
 
 def test_an_unknown_variable_is_named() -> None:
     """A misspelt environment variable is refused like a misspelt key."""
-    with pytest.raises(Misconfigured, match="TIDEGATE__HTTP__PROT: unknown key 'http.prot'"):
+    with pytest.raises(Misconfigured, match=r"TIDEGATE__HTTP__PROT: unknown key 'http\.prot'"):
         load(Settings, environ={"TIDEGATE__HTTP__PROT": "1"})
 
 

@@ -1,6 +1,6 @@
 """Values of state and events survive encoding exactly."""
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, timedelta, timezone
 from decimal import Decimal
 
 import pytest

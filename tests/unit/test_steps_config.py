@@ -7,7 +7,7 @@ from tidegate.normalise import emits, matches, normalise
 
 
 def test_config_takes_both_spellings() -> None:
-    """camelCase and snake_case are the same key."""
+    """Both camelCase and snake_case name the same key."""
     camel = normalise({"type": "api", "name": "A", "path": "/", "bodySchema": {"type": "object"}})
     snake = normalise({"type": "api", "name": "A", "path": "/", "body_schema": {"type": "object"}})
 

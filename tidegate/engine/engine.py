@@ -30,17 +30,13 @@ NowMs = Callable[[], int]
 
 
 class Engine:
-    """Steps, their resources, the store and the clock.
-
-    `resources` are given to handlers by the names of their keyword-only parameters.
-    """
+    """Steps, their resources, the store and the clock."""
 
     def __init__(
         self,
         steps: list[Step],
         store: Store,
         *,
-        resources: Mapping[str, object],
         now_ms: NowMs,
         rng: Random,
     ) -> None:
@@ -48,11 +44,24 @@ class Engine:
         self.store = store
         self.now_ms = now_ms
         self.rng = rng
-        self._resources = resources
+        self._resources: dict[str, object] = {}
         self._subscribers: dict[str, list[str]] = {}
         self._wakers: dict[str, Callable[[], None]] = {}
         self._threads = anyio.CapacityLimiter(32)
-        _check_resources(steps, resources)
+
+    def provide(self, resources: Mapping[str, object]) -> None:
+        """Give handlers what their keyword-only parameters ask for, by name.
+
+        Apart from the constructor because some resources need the engine themselves.
+
+        Raises:
+            Misconfigured: a step asks for a resource that is not among them.
+        """
+        for step in self.steps.values():
+            for name in step.resources:
+                if name not in resources:
+                    raise Misconfigured(f"{step.file}: nobody provides the resource '{name}'")
+        self._resources = dict(resources)
 
     async def emit(self, topic: str, data: object, *, id: str | None = None) -> None:  # noqa: A002
         """Emit an event from outside of any step; durable on return."""
@@ -174,13 +183,6 @@ def new_trace_id() -> str:
 
 def _subscribes(config: StepConfig, topic: str) -> bool:
     return config.type == "event" and any(matches(p, topic) for p in config.subscribes)
-
-
-def _check_resources(steps: list[Step], resources: Mapping[str, object]) -> None:
-    for step in steps:
-        for name in step.resources:
-            if name not in resources:
-                raise Misconfigured(f"{step.file}: nobody provides the resource '{name}'")
 
 
 async def _keep_nothing(_name: str, _result: object) -> None:

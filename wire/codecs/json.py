@@ -172,7 +172,7 @@ def _bounded(rows: list[T]) -> list[T]:
 def _rows_of(
     columns: dict[str, Any],
     times: list[Any],
-    first_seq: Any,  # noqa: ANN401 - decode edge
+    first_seq: Any,
 ) -> Iterator[tuple[dict[str, Any], Any, Any]]:
     """Turn columns into rows (values, ts, seq); None in a column means no value in that row."""
     for name, column in columns.items():
@@ -287,11 +287,11 @@ def _decode_loosely(payload: bytes, fault: Exception) -> Decoded:
     return Decoded(readings, refused, first)
 
 
-def _loads(payload: bytes) -> Any:  # noqa: ANN401 - decode edge
+def _loads(payload: bytes) -> Any:
     return json.loads(payload.decode())
 
 
-def _loose_points(raw: Any) -> tuple[Any, Any, list[Any]]:  # noqa: ANN401 - decode edge
+def _loose_points(raw: Any) -> tuple[Any, Any, list[Any]]:
     """Return boot, first and the points of a decoded payload, unchecked."""
     if not isinstance(raw, dict):
         raise Malformed("payload is not an object")
@@ -309,7 +309,7 @@ def _loose_points(raw: Any) -> tuple[Any, Any, list[Any]]:  # noqa: ANN401 - dec
     return raw.get("boot"), raw.get("first"), points
 
 
-def _strict_point(raw: Any) -> _Point:  # noqa: ANN401 - decode edge
+def _strict_point(raw: Any) -> _Point:
     try:
         return msgspec.convert(raw, _Point)
     except msgspec.ValidationError as exc:

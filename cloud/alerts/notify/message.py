@@ -6,7 +6,7 @@ from email import policy
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -62,12 +62,15 @@ def compose(
 
 
 def mail_address(text: str) -> Address:
-    """Read `name@host` or `Name <name@host>`; raise `Rejected` when it is neither."""
-    name, spec = parseaddr(text)
+    """Read `name@host` or `Name <name@host>`; raise `Rejected` when it is not exactly one."""
     try:
-        return Address(name, addr_spec=spec)
-    except (ValueError, LookupError, MessageError) as exc:
-        raise Rejected(f"'{wording.one_line(text)}' is no mail address like name@host") from exc
+        header = policy.SMTP.header_factory("To", text)
+    except (ValueError, LookupError, MessageError):
+        header = None
+    if header is None or header.defects or len(header.addresses) != 1:
+        raise Rejected(f"'{wording.one_line(text)}' is no mail address like name@host")
+    address: Address = header.addresses[0]
+    return address
 
 
 def _shown(notice: AlertNotice, letterhead: Letterhead) -> dict[str, Any]:

@@ -11,7 +11,7 @@ let values = new Map();
 let devices = new Map();
 let ages = new Map();
 
-export const serverNow = () => Date.now() + clockAheadMs;
+const serverNow = () => Date.now() + clockAheadMs;
 const keyOf = (parts) => parts.join("\n");
 
 function indexPage() {
@@ -67,8 +67,7 @@ function takePoints(event) {
 }
 
 function rateText(rate) {
-  if (rate >= 1000) return Math.round(rate).toLocaleString("en").replaceAll(",", "\u202f");
-  return rate >= 100 || rate === 0 ? String(Math.round(rate * 10) / 10) : rate.toFixed(rate < 10 ? 2 : 1);
+  return rate >= 1000 ? Math.round(rate).toLocaleString("en").replaceAll(",", "\u202f") : rate.toFixed(1);
 }
 
 function takePresence(event) {

@@ -6,6 +6,7 @@ const BAND_FROM_STEP_MS = 30000;
 const GAP_STEPS = 3;
 const MOVES_UP_TO_MS = 6 * 3600 * SECOND;
 const TIMEOUT_MS = 20000;
+const PERCENT_SPAN = 4;
 const PREFIXES = ["", "k", "M", "G", "T", "P"];
 
 const zone = document.body.dataset.zone;
@@ -34,6 +35,7 @@ class Chart {
     this.gapMs = GAP_STEPS * this.stepMs;
     this.columns = this.hasBand ? [[], [], [], []] : [[], []];
     this.nowMs = 0;
+    this.newestMs = 0;
     this.plot = null;
   }
 
@@ -59,6 +61,9 @@ class Chart {
   }
 
   append(tsMs, value) {
+    if (!this.plot || tsMs < this.newestMs) return;
+    this.newestMs = tsMs;
+    this.newest.textContent = this.text(value);
     const bucket = Math.floor(tsMs / this.stepMs) * this.stepMs;
     const times = this.columns[0];
     const end = times.length - 1;
@@ -101,7 +106,7 @@ class Chart {
       this.note.textContent = "no data in this range";
       return;
     }
-    this.newest.textContent = this.text(values[values.length - 1]);
+    if (!this.newestMs) this.newest.textContent = this.text(values[values.length - 1]);
     if (this.plot?.cursor.idx != null) return;
     const low = (this.hasBand ? this.columns[2] : values).reduce(lower, Infinity);
     const high = (this.hasBand ? this.columns[3] : values).reduce(higher, -Infinity);
@@ -131,7 +136,7 @@ class Chart {
     return {
       width: this.box.clientWidth,
       height: this.box.clientHeight,
-      padding: [8, 6, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       tzDate: (ts) => window.uPlot.tzDate(new Date(ts * SECOND), zone),
@@ -141,7 +146,7 @@ class Chart {
       },
       axes: [
         { ...faint, size: 24, gap: 4, space: this.small ? 70 : 64, values: timeLabels },
-        { ...faint, size: axisSize, gap: 4, space: this.small ? 26 : 32, values: (_, splits) => axisLabels(splits, this.unit) },
+        { ...faint, size: axisSize, gap: 4, space: this.small ? 18 : 32, values: (_, splits) => axisLabels(splits, this.unit) },
       ],
       series: [{}, { stroke: line, width: 1.5, points: { show: false }, spanGaps: false }, ...(this.hasBand ? [edge, edge] : [])],
       bands: this.hasBand ? [{ series: [3, 2], fill: css("--band") }] : [],
@@ -167,8 +172,9 @@ function yRange(low, high, unit) {
 }
 
 function percentRange(low, high) {
-  const span = Math.max(high - low, 2);
-  return [Math.max(0, low - span * 0.15), Math.min(100, high + span * 0.15)];
+  const span = Math.max(high - low, PERCENT_SPAN);
+  const middle = (low + high) / 2;
+  return [Math.max(0, middle - span * 0.65), Math.min(100, middle + span * 0.65)];
 }
 
 function timeLabels(_, splits, __, ___, stepS) {
@@ -193,7 +199,7 @@ function axisLabels(splits, unit) {
   if (unit.startsWith("B")) {
     const [power, prefix] = scale(largest);
     const step = splits.length > 1 ? (splits[1] - splits[0]) / power : 1;
-    return splits.map((value) => (value === 0 ? "0" : `${(value / power).toFixed(decimals(step))} ${prefix}${unit}`));
+    return splits.map((value) => (value === 0 ? "0" : `${(value / power).toFixed(decimals(step))} ${prefix}`.trim()));
   }
   const digits = splits.length > 1 ? decimals(splits[1] - splits[0]) : 1;
   return splits.map((value) => value.toFixed(digits));

@@ -69,7 +69,7 @@ async def handler(
         charts=charts[:_MAX_CHARTS],
         more_charts=max(0, len(charts) - _MAX_CHARTS),
         cells=[cell_of(point) for point in latest],
-        ledger=ledger_view(await ledger.counts(key)),
+        ledger=ledger_view(await ledger.view(key)),
         open_alerts=alerts.open,
         past_alerts=alerts.past[:_MAX_PAST],
     )

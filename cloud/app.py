@@ -1,0 +1,265 @@
+"""The only wiring: which adapters, services, steps and children make one running platform."""
+
+import socket
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import anyio
+import anyio.abc
+import prometheus_client
+import structlog
+from starlette.routing import BaseRoute
+
+from cloud.accounts import Accounts, follow_registry
+from cloud.alerts.conditions import Conditions
+from cloud.alerts.evaluator import Evaluator
+from cloud.alerts.register import open_alerts
+from cloud.alerts.rules import typed_rules
+from cloud.alerts.targets import check_targets
+from cloud.analytics.watcher import Watcher
+from cloud.banner import Welcome, render
+from cloud.brokers import Connection, broker_connection, parse_url, reachable
+from cloud.children import keep_running
+from cloud.dashboard.assets import static_mount
+from cloud.dashboard.live import LiveHub
+from cloud.data_folder import DataFolder
+from cloud.demo import children_of, first_hint
+from cloud.fleet.presence import Presence
+from cloud.fleet.registry import Registry
+from cloud.ingest.ledger import Ledger
+from cloud.ingest.pipeline import Ingest
+from cloud.settings import Settings
+from cloud.stopping import set_on_signal
+from cloud.timeseries.open import open_timeseries
+from cloud.timeseries.port import TimeSeries
+from tidegate.auth.middleware import ADMIN, Authenticator, named_middlewares
+from tidegate.auth.users import Users
+from tidegate.contract import Context
+from tidegate.discovery import discover
+from tidegate.engine.cron import Cron
+from tidegate.engine.engine import Engine
+from tidegate.engine.worker import Worker
+from tidegate.errors import Misconfigured
+from tidegate.http.operations import operations
+from tidegate.http.routes import routes
+from tidegate.http.server import bind, make_app, serve
+from tidegate.store.port import Key, Store
+from tidegate.store.sqlite import open_sqlite
+from wire.events import AlertNotice
+
+_ROOT = Path(__file__).parent.parent
+STEP_ROOTS = (
+    _ROOT / "tidegate" / "workbench" / "steps",
+    *(
+        _ROOT / "cloud" / service / "steps"
+        for service in ("alerts", "dashboard", "fleet", "ingest", "reports", "timeseries")
+    ),
+)
+
+log = structlog.get_logger()
+
+
+class Stores(NamedTuple):
+    """Everything that keeps something."""
+
+    telemetry: TimeSeries
+    state: Store
+    ledger: Ledger
+    registry: Registry
+
+
+class Services(NamedTuple):
+    """Everything that runs beside the steps."""
+
+    ingest: Ingest
+    watcher: Watcher
+    evaluator: Evaluator
+    live: LiveHub
+    presence: Presence
+
+
+async def run(settings: Settings, *, agent: bool, simulator: bool) -> None:
+    """Run the whole platform until SIGTERM or Ctrl-C.
+
+    Raises:
+        Misconfigured: something that the operator must correct; nothing is left half started.
+    """
+    check_settings(settings)
+    folder = DataFolder(settings.data)
+    folder.prepare()
+    with folder.locked(), bind(settings.http.host, settings.http.port) as listener:
+        stop = anyio.Event()
+        async with anyio.create_task_group() as signals:
+            signals.start_soon(set_on_signal, stop)
+            async with AsyncExitStack() as stack:
+                await _start(stack, settings, folder, listener, agent=agent, simulator=simulator)
+                await stop.wait()
+            signals.cancel_scope.cancel()
+    log.info("platform.stopped")
+
+
+def check_settings(settings: Settings) -> None:
+    """Check what needs more than types, before anything starts; raise `Misconfigured`."""
+    typed_rules(settings.alerts.rules)
+    check_targets(settings)
+    if settings.broker.url is not None:
+        parse_url(settings.broker.url)
+
+
+async def _start(
+    stack: AsyncExitStack,
+    settings: Settings,
+    folder: DataFolder,
+    listener: socket.socket,
+    *,
+    agent: bool,
+    simulator: bool,
+) -> None:
+    """Enter every part, so that the stack leaves them in the reverse order.
+
+    Devices stop first, then pages and API, then the services; ingest then stores and
+    acknowledges what it has received, and the broker and the stores go last.
+    """
+    stores = await _open_stores(stack, settings, folder)
+    accounts = Accounts(stores.registry)
+    known_accounts = stores.registry.version()
+    connection = await stack.enter_async_context(broker_connection(settings, folder, accounts))
+    hint = first_hint(connection, stores.registry, folder)
+    engine = _make_engine(stores.state)
+    services = await _make_services(settings, folder, stores, engine, connection)
+    users = Users(engine)
+    engine.provide(
+        {
+            "connect_hint": hint,
+            "data_dir": folder.path,
+            "engine": engine,
+            "gateway": services.ingest.gateway,
+            "ledger": stores.ledger,
+            "live": services.live,
+            "presence": services.presence,
+            "registry": stores.registry,
+            "settings": settings,
+            "telemetry": stores.telemetry,
+            "users": users,
+        }
+    )
+    if not await users.exists(ADMIN):
+        await users.set_password(ADMIN, folder.admin_password(), roles=(ADMIN,))
+
+    receiving = await _background(stack)
+    receiving.start_soon(services.ingest.run)
+    if connection.own is not None:
+        receiving.start_soon(
+            follow_registry, accounts, stores.registry, connection.own, known_accounts
+        )
+        receiving.start_soon(connection.own.wait_ended)
+    working = await _background(stack)
+    for part in (services.watcher, services.evaluator, Worker(engine), Cron(engine)):
+        working.start_soon(part.run)
+    app = make_app(_routes(engine, users, stores, services, folder))
+    await stack.enter_async_context(serve(app, listener))
+    pages = await _background(stack)
+    pages.start_soon(services.live.run)
+    devices = await _background(stack)
+    fleet = settings.simulator if simulator else None
+    for child in children_of(connection, stores.registry, folder, agent=agent, simulator=fleet):
+        devices.start_soon(keep_running, child)
+    _welcome(settings, folder, connection, hint)
+
+
+async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:
+    """Return a task group whose tasks are cancelled when the stack reaches it."""
+    tasks = await stack.enter_async_context(anyio.create_task_group())
+    stack.callback(tasks.cancel_scope.cancel)
+    return tasks
+
+
+async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> Stores:
+    telemetry = await stack.enter_async_context(
+        open_timeseries(settings.timeseries.url, data_dir=folder.path)
+    )
+    state = await stack.enter_async_context(open_sqlite(folder.state))
+    ledger = await stack.enter_async_context(Ledger(folder.ingest))
+    return Stores(telemetry, state, ledger, Registry(folder.fleet))
+
+
+def _make_engine(state: Store) -> Engine:
+    found = discover(STEP_ROOTS)
+    if found.faults:
+        raise Misconfigured("; ".join(str(fault) for fault in found.faults))
+    return Engine(found.steps, state, now_ms=_now_ms, rng=Random())  # noqa: S311 - jitter
+
+
+async def _make_services(
+    settings: Settings, folder: DataFolder, stores: Stores, engine: Engine, connection: Connection
+) -> Services:
+    async def firing(ctx: Context) -> list[AlertNotice]:
+        return await open_alerts(ctx.state)
+
+    presence = Presence()
+    rules = typed_rules(settings.alerts.rules)
+    conditions = Conditions(rules.thresholds, await engine.transact(firing))
+    evaluator = Evaluator(conditions, engine.emit)
+    watcher = Watcher(settings.analytics, engine.emit, checkpoint_path=folder.detectors)
+    live = LiveHub(presence)
+    ingest = Ingest(
+        stores.telemetry,
+        stores.ledger,
+        presence=presence,
+        registry=stores.registry,
+        settings=settings.ingest,
+        broker=connection.access,
+        taps=[live.offer, evaluator.offer, watcher.offer],
+    )
+    return Services(ingest, watcher, evaluator, live, presence)
+
+
+def _routes(
+    engine: Engine, users: Users, stores: Stores, services: Services, folder: DataFolder
+) -> list[BaseRoute]:
+    def device_of_token(token: str) -> dict[str, str] | None:
+        device = stores.registry.device_of_token(token)
+        return None if device is None else dict(device._asdict())
+
+    async def state_answers() -> None:
+        await stores.state.read(Key("tidegate.ping", ""), _now_ms())
+
+    async def broker_delivers() -> None:
+        if not services.ingest.is_connected:
+            raise ConnectionError("not connected")
+
+    authenticator = Authenticator(
+        users, admin_token=folder.admin_token(), device_of_token=device_of_token
+    )
+    pings = {
+        "broker": broker_delivers,
+        "state": state_answers,
+        "telemetry": stores.telemetry.ping,
+    }
+    return [
+        *operations(pings, ready=state_answers, metrics=prometheus_client.REGISTRY),
+        static_mount(),
+        *routes(engine, named_middlewares(authenticator)),
+    ]
+
+
+def _welcome(settings: Settings, folder: DataFolder, connection: Connection, hint: str) -> None:
+    http = settings.http
+    address = f"http://{reachable(http.host)}:{http.port}"
+    folder.note_address(address)
+    welcome = Welcome(
+        page=http.public_url or address,
+        username=ADMIN,
+        password=folder.admin_password(),
+        data=str(folder.path),
+        broker=connection.name,
+        connect_hint=hint,
+    )
+    print(render(welcome), flush=True)  # noqa: T201 - the one text for a person
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

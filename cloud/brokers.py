@@ -1,0 +1,79 @@
+"""Which broker the platform uses: one that it starts, or the operator's."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from broker.port import Broker
+from broker.run import run_broker
+from cloud.accounts import Accounts
+from cloud.data_folder import DataFolder
+from cloud.ingest.client import BrokerAccess
+from cloud.settings import Settings
+from tidegate.configuration import Secret
+from tidegate.errors import Misconfigured
+
+_DEFAULT_PORT = 1883
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+class Connection(NamedTuple):
+    """How ingest reaches the broker; `own` is None when it is the operator's."""
+
+    access: BrokerAccess
+    name: str
+    own: Broker | None
+
+
+@asynccontextmanager
+async def broker_connection(
+    settings: Settings, folder: DataFolder, accounts: Accounts
+) -> AsyncIterator[Connection]:
+    """Start our broker, or connect to the one that `[broker] url` names.
+
+    Raises:
+        Misconfigured: the URL cannot be used, or the broker cannot start.
+    """
+    if settings.broker.url is not None:
+        access = parse_url(settings.broker.url)
+        yield Connection(access, f"{access.host}:{access.port} (external)", None)
+        return
+    host, port = settings.broker.host, settings.broker.port
+    async with run_broker(
+        settings.broker.kind, host=host, port=port, folder=folder.broker, accounts=accounts.all()
+    ) as broker:
+        access = BrokerAccess(
+            reachable(host),
+            port,
+            accounts.ingest_username,
+            accounts.ingest_password,
+            client_id=accounts.ingest_username,
+            mqtt5=broker.supports_mqtt5,
+        )
+        yield Connection(access, f"{reachable(host)}:{port} ({broker.name})", broker)
+
+
+def parse_url(url: Secret) -> BrokerAccess:
+    """Parse `mqtt://user:password@host:port`.
+
+    Raises:
+        Misconfigured: it is not such a URL; the message does not repeat it, it holds a password.
+    """
+    parts = urlsplit(url.reveal())
+    try:
+        port = parts.port or _DEFAULT_PORT
+    except ValueError as exc:
+        raise Misconfigured("broker.url: the port is not a number below 65536") from exc
+    if parts.scheme != "mqtt" or not parts.hostname:
+        raise Misconfigured("broker.url: write mqtt://user:password@host:port")
+    username = unquote(parts.username) if parts.username else None
+    password = Secret(unquote(parts.password)) if parts.password else None
+    defaults = BrokerAccess(parts.hostname, port)
+    client_id = username or defaults.client_id
+    return BrokerAccess(parts.hostname, port, username, password, client_id=client_id)
+
+
+def reachable(host: str) -> str:
+    """Return the address at which this machine reaches a listener bound to `host`."""
+    return _ANY.get(host, host)

@@ -1,0 +1,1 @@
+"""The devices: which there are, what they log in with, and whether they are there."""

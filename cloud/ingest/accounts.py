@@ -1,0 +1,101 @@
+"""What a batch changes in the ledger, and what the ledger answers. Data only."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from wire.ids import DeviceKey
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of one device's readings in one batch, and when it was heard (Unix ms)."""
+
+    stored: int = 0
+    duplicate: int = 0
+    dead: int = 0
+    filtered: int = 0
+    heard_at_ms: int = 0
+
+    def readings(self) -> int:
+        """Return how many readings got their fate."""
+        return self.stored + self.duplicate + self.dead + self.filtered
+
+
+@dataclass(frozen=True, slots=True)
+class BootRow:
+    """One boot of a device as it stands after a batch."""
+
+    device: DeviceKey
+    boot: str
+    spans: list[tuple[int, int]]
+    declared_first: int
+    forgotten: int
+    heard_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewLetter:
+    """A message, or some of its readings (`only`: their indexes), that cannot be stored."""
+
+    device: DeviceKey | None
+    topic: str
+    reason: str
+    payload: bytes
+    readings: int
+    received_at_ms: int
+    only: list[int] | None = None
+
+
+@dataclass(slots=True)
+class Entry:
+    """Everything that one batch writes into the ledger, in one transaction."""
+
+    tallies: dict[DeviceKey, Tally] = field(default_factory=dict)
+    boots: list[BootRow] = field(default_factory=list)
+    letters: list[NewLetter] = field(default_factory=list)
+    closed_letters: list[int] = field(default_factory=list)
+    devices_with_new_boots: set[DeviceKey] = field(default_factory=set)
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A stored dead letter."""
+
+    id: int
+    device: DeviceKey | None
+    topic: str
+    reason: str
+    payload: bytes
+    readings: int
+    received_at_ms: int
+    only: list[int] | None = None
+
+
+class BootView(msgspec.Struct, frozen=True):
+    """One boot as the API shows it: lowest and highest sequence seen, and the holes from 1 on."""
+
+    boot: str
+    first: int
+    last: int
+    missing: list[tuple[int, int]]
+
+
+class LedgerView(msgspec.Struct, frozen=True):
+    """One device's account: received = stored + duplicate + dead + filtered + in_flight."""
+
+    received: int
+    stored: int
+    duplicate: int
+    dead: int
+    filtered: int
+    in_flight: int
+    boots: list[BootView]
+
+
+class LetterQuery(msgspec.Struct, frozen=True):
+    """Which dead letters: of a tenant, a device or all; with ids below `before`."""
+
+    tenant: str | None = None
+    device: str | None = None
+    limit: int = 100
+    before: int = 2**62

@@ -1,0 +1,169 @@
+"""A batch on its way: columns for the store, and what the ledger and the senders are told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cloud.ingest.accounts import BootRow, Entry, NewLetter, Tally
+from cloud.ingest.inbox import Chunk
+from cloud.ingest.spans import Spans
+from wire.ids import DeviceKey
+from wire.messages import Refusal, Status
+from wire.points import PointBatch, StoredBatch
+
+MAX_LETTER_PAYLOAD_BYTES = 1024 * 1024
+_SHORTENED_BYTES = 1_024
+
+
+class Segment(NamedTuple):
+    """The messages `start` to `stop` (not included) of a chunk, which are part of a batch."""
+
+    chunk: Chunk
+    start: int
+    stop: int
+
+
+class Reach(NamedTuple):
+    """Up to which sequence every reading of a boot has its fate."""
+
+    device: DeviceKey
+    boot: str
+    seq: int
+
+
+class Heard(NamedTuple):
+    """A status message."""
+
+    device: DeviceKey
+    status: Status
+    at_ms: int
+
+
+class Origin(NamedTuple):
+    """One message of a chunk, and whose it is."""
+
+    chunk: Chunk
+    place: int
+    device: DeviceKey | None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Messages in order of receipt.
+
+    `ends[i]` is the number of points up to and including message i, `taken[i]` the number of
+    its readings that are to be stored, `devices[i]` whose it is.
+    """
+
+    points: PointBatch = field(default_factory=PointBatch)
+    ends: list[int] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
+    devices: list[DeviceKey | None] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    touched: dict[Spans, tuple[DeviceKey, str]] = field(default_factory=dict)
+    statuses: list[Heard] = field(default_factory=list)
+    first_seen: list[DeviceKey] = field(default_factory=list)
+    entry: Entry = field(default_factory=Entry)
+    reached: list[Reach] = field(default_factory=list)
+    readings: int = 0
+    began_s: float = 0.0
+
+    def tally(self, device: DeviceKey, at_ms: int) -> Tally:
+        """Return the device's tally, begun when this batch has none of it yet."""
+        tally = self.entry.tallies.get(device)
+        if tally is None:
+            tally = self.entry.tallies[device] = Tally()
+        tally.heard_at_ms = max(at_ms, tally.heard_at_ms)
+        return tally
+
+    def bury(
+        self,
+        origin: Origin,
+        reason: str,
+        *,
+        readings: int,
+        only: list[int] | None = None,
+    ) -> None:
+        """Write a dead letter for a message or some of its readings; its tally is not touched."""
+        messages = origin.chunk.messages
+        payload = messages.payloads[origin.place]
+        if len(payload) > MAX_LETTER_PAYLOAD_BYTES:
+            reason = f"{reason}; only its first {_SHORTENED_BYTES} bytes are kept"
+            payload = payload[:_SHORTENED_BYTES]
+        topic = messages.topics[origin.place].decode(errors="replace")
+        at_ms = origin.chunk.received_ms
+        letter = NewLetter(origin.device, topic, reason, payload, readings, at_ms, only)
+        self.entry.letters.append(letter)
+
+    def seal(self) -> None:
+        """Note how the sequences stand now: later batches go on changing them."""
+        for spans, (device, boot) in self.touched.items():
+            tally = self.entry.tallies[device]
+            row = BootRow(
+                device,
+                boot,
+                spans.intervals(),
+                spans.declared_first,
+                spans.forgotten,
+                tally.heard_at_ms,
+            )
+            self.entry.boots.append(row)
+            reach = spans.reach()
+            if reach:
+                self.reached.append(Reach(device, boot, reach))
+
+    def part(self, first: int, last: int) -> PointBatch:
+        """Return the points of the messages `first` to `last` (not included)."""
+        start = self.ends[first - 1] if first else 0
+        stop = self.ends[last - 1]
+        points = self.points
+        return PointBatch(
+            points.series[start:stop], points.ts_ms[start:stop], points.values[start:stop]
+        )
+
+    def reject(self, rejected: dict[int, str]) -> None:
+        """Make dead what the store refused (message → reason); only the rest stays in `points`."""
+        for index, reason in rejected.items():
+            origin = self._origin(index)
+            if origin.device is None:
+                continue
+            tally = self.entry.tallies[origin.device]
+            tally.stored -= self.taken[index]
+            tally.dead += self.taken[index]
+            self.bury(origin, reason, readings=self.taken[index])
+            reply = origin.chunk.reply
+            if reply is not None:
+                reply.accepted -= self.taken[index]
+                reply.rejected.append(Refusal(0, reason))
+        if rejected:
+            self.points = self._points_without(rejected)
+
+    def stored(self) -> StoredBatch:
+        """Return what the taps are told."""
+        heard = {device: tally.heard_at_ms for device, tally in self.entry.tallies.items()}
+        return StoredBatch(self.points, heard)
+
+    def mids(self) -> Iterator[tuple[int, list[bytes]]]:
+        """Return (generation, message ids) to acknowledge, in order of receipt."""
+        for chunk, start, stop in self.segments:
+            if chunk.generation:
+                yield chunk.generation, chunk.messages.mids[start:stop]
+
+    def _origin(self, index: int) -> Origin:
+        at = 0
+        for chunk, start, stop in self.segments:
+            device = self.devices[index]
+            if index < at + stop - start:
+                return Origin(chunk, start + index - at, device)
+            at += stop - start
+        raise IndexError(index)
+
+    def _points_without(self, rejected: dict[int, str]) -> PointBatch:
+        kept = PointBatch()
+        for index in range(len(self.ends)):
+            if index not in rejected:
+                part = self.part(index, index + 1)
+                kept.series += part.series
+                kept.ts_ms += part.ts_ms
+                kept.values += part.values
+        return kept

@@ -1,0 +1,229 @@
+"""The ledger's SQLite file: statements in `sql/`, one writer, plain blocking calls."""
+
+import sqlite3
+import threading
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from cloud.ingest.accounts import BootView, Entry, Letter, LetterQuery, NewLetter
+from cloud.ingest.spans import Spans
+from wire.ids import DeviceId, DeviceKey, TenantId
+
+MAX_BOOTS = 64
+MAX_LETTERS = 10_000
+MAX_LETTER_BYTES = 256 * 1024 * 1024
+_LETTERS_A_STATEMENT = 500
+_LETTERS_A_TRIM = 100
+_BUSY_S = 5.0
+
+Intervals = list[tuple[int, int]]
+Counts = tuple[int, int, int, int]
+
+
+def _sql(name: str) -> str:
+    return (resources.files("cloud.ingest") / "sql" / f"{name}.sql").read_text("utf-8")
+
+
+_ADD_COUNTS, _PUT_BOOTS = _sql("add_counts"), _sql("put_boots")
+_ADD_LETTERS = (
+    "INSERT INTO dead_letters"
+    " (tenant, device, topic, reason, payload, readings, only, received_at_ms) VALUES"
+)
+_FORGET_BOOTS, _LETTERS = _sql("forget_boots"), _sql("letters")
+
+
+class LedgerFile:
+    """`ingest.db`. Writing is for one thread at a time; reading has a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = _connect(path)
+        self._writer.executescript(_sql("schema"))
+        self._reader = _connect(path)
+        self._reading = threading.Lock()
+        self.letters_dropped = 0
+        self._measure_letters()
+
+    def close(self) -> None:
+        """Close both connections."""
+        self._writer.close()
+        self._reader.close()
+
+    def commit(self, entry: Entry) -> None:
+        """Write a batch's changes in one durable transaction, all or nothing."""
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            self._apply(entry)
+            self._writer.execute("COMMIT")
+        except sqlite3.Error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            self._measure_letters()
+            raise
+
+    def counts(self, device: DeviceKey) -> Counts:
+        """Return stored, duplicate, dead, filtered."""
+        rows = self._rows(
+            "SELECT stored, duplicate, dead, filtered FROM devices WHERE tenant = ? AND device = ?",
+            device,
+        )
+        return rows[0] if rows else (0, 0, 0, 0)
+
+    def boots(self, device: DeviceKey) -> list[BootView]:
+        """Return a device's boots, the one heard last at the end."""
+        rows = self._rows(
+            "SELECT boot, spans FROM boots WHERE tenant = ? AND device = ?"
+            " ORDER BY heard_at_ms, boot",
+            device,
+        )
+        return [_boot_view(boot, spans) for boot, spans in rows]
+
+    def spans_of(self, device: DeviceKey) -> dict[str, Spans]:
+        """Return the sequences seen of each boot of a device."""
+        rows = self._rows(
+            "SELECT boot, spans, declared_first, forgotten FROM boots"
+            " WHERE tenant = ? AND device = ? ORDER BY heard_at_ms, boot",
+            device,
+        )
+        return {
+            boot: Spans(_intervals(spans), declared_first=first, forgotten=forgotten)
+            for boot, spans, first, forgotten in rows
+        }
+
+    def heard(self) -> dict[DeviceKey, int]:
+        """Return when each device was last heard (Unix ms)."""
+        rows = self._rows("SELECT tenant, device, heard_at_ms FROM devices", ())
+        return {_key(tenant, device): heard_at_ms for tenant, device, heard_at_ms in rows}
+
+    def letters(self, query: LetterQuery) -> list[Letter]:
+        """Return dead letters, newest first."""
+        return [_letter(row) for row in self._rows(_LETTERS, msgspec.to_builtins(query))]
+
+    def fact(self, name: str) -> str | None:
+        """Return a remembered fact."""
+        rows = self._rows("SELECT value FROM facts WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else None
+
+    def remember(self, name: str, value: str) -> None:
+        """Remember a fact."""
+        self._writer.execute(
+            "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value)
+        )
+
+    def _rows(self, sql: str, values: tuple[object, ...] | dict[str, object]) -> list[tuple]:  # type: ignore[type-arg]  # as SQLite gives them
+        with self._reading:
+            return self._reader.execute(sql, values).fetchall()
+
+    def _apply(self, entry: Entry) -> None:
+        if entry.tallies:
+            self._writer.execute(_ADD_COUNTS, {"rows": _count_rows(entry)})
+        if entry.boots:
+            self._writer.execute(_PUT_BOOTS, {"rows": _boot_rows(entry)})
+        for tenant, device in entry.devices_with_new_boots:
+            names = {"tenant": tenant, "device": device, "keep": MAX_BOOTS}
+            self._writer.execute(_FORGET_BOOTS, names)
+        for letter_id in entry.closed_letters:
+            self._writer.execute("DELETE FROM dead_letters WHERE id = ?", (letter_id,))
+        if entry.closed_letters:
+            self._measure_letters()
+        if entry.letters:
+            self._add_letters(entry.letters)
+
+    def _add_letters(self, letters: list[NewLetter]) -> None:
+        for start in range(0, len(letters), _LETTERS_A_STATEMENT):
+            rows = [_letter_row(letter) for letter in letters[start : start + _LETTERS_A_STATEMENT]]
+            marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(rows))
+            self._writer.execute(
+                "INSERT INTO dead_letters"
+                " (tenant, device, topic, reason, payload, readings, only, received_at_ms)"
+                f" VALUES {marks}",
+                [value for row in rows for value in row],
+            )
+        self._letters += len(letters)
+        self._letter_bytes += sum(len(letter.payload) for letter in letters)
+        while self._letters > MAX_LETTERS or self._letter_bytes > MAX_LETTER_BYTES:
+            self._drop_oldest_letters()
+
+    def _drop_oldest_letters(self) -> None:
+        surplus = min(max(self._letters - MAX_LETTERS, 1), _LETTERS_A_TRIM)
+        dropped = self._writer.execute(
+            "DELETE FROM dead_letters WHERE id IN"
+            " (SELECT id FROM dead_letters ORDER BY id LIMIT ?) RETURNING length(payload)",
+            (surplus,),
+        ).fetchall()
+        self._letters -= len(dropped)
+        self._letter_bytes -= sum(size for (size,) in dropped)
+        self.letters_dropped += len(dropped)
+
+    def _measure_letters(self) -> None:
+        self._letters, self._letter_bytes = self._writer.execute(
+            "SELECT count(*), coalesce(sum(length(payload)), 0) FROM dead_letters"
+        ).fetchone()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _key(tenant: str, device: str) -> DeviceKey:
+    return DeviceKey(TenantId(tenant), DeviceId(device))
+
+
+def _intervals(spans: str) -> Intervals:
+    return msgspec.json.decode(spans, type=Intervals)
+
+
+def _boot_view(boot: str, spans: str) -> BootView:
+    seen = Spans(_intervals(spans))
+    return BootView(boot, seen.starts[0], seen.stops[-1], seen.missing())
+
+
+def _count_rows(entry: Entry) -> str:
+    rows = [
+        (*key, t.stored, t.duplicate, t.dead, t.filtered, t.heard_at_ms)
+        for key, t in entry.tallies.items()
+    ]
+    return msgspec.json.encode(rows).decode()
+
+
+def _boot_rows(entry: Entry) -> str:
+    rows = [
+        (*row.device, row.boot, row.spans, row.declared_first, row.forgotten, row.heard_at_ms)
+        for row in entry.boots
+    ]
+    return msgspec.json.encode(rows).decode()
+
+
+def _letter_row(letter: NewLetter) -> tuple[object, ...]:
+    tenant, device = letter.device or (None, None)
+    only = None if letter.only is None else msgspec.json.encode(letter.only).decode()
+    return (
+        tenant,
+        device,
+        letter.topic,
+        letter.reason,
+        letter.payload,
+        letter.readings,
+        only,
+        letter.received_at_ms,
+    )
+
+
+def _letter(row: tuple) -> Letter:  # type: ignore[type-arg]  # as SQLite gives it
+    letter_id, tenant, device, topic, reason, payload, readings, only, received_at_ms = row
+    return Letter(
+        id=letter_id,
+        device=None if tenant is None else _key(tenant, device),
+        topic=topic,
+        reason=reason,
+        payload=payload,
+        readings=readings,
+        received_at_ms=received_at_ms,
+        only=None if only is None else msgspec.json.decode(only, type=list[int]),
+    )

@@ -1,0 +1,230 @@
+"""Ingestion: receive → decode → batch → store → account → acknowledge → tell the taps.
+
+One batch is filled while the one before it is stored. Nothing is acknowledged before the store
+and the ledger have it; while either is away, the pipeline waits and the inbox fills, until the
+broker has to keep the rest.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import anyio
+import anyio.to_thread
+import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from cloud.fleet.presence import Presence
+from cloud.fleet.registry import Registry, RegistryAway
+from cloud.ingest.batch import Batch
+from cloud.ingest.client import BrokerAccess
+from cloud.ingest.gateway import Gateway
+from cloud.ingest.inbox import Inbox
+from cloud.ingest.intake import Backlog, Intake
+from cloud.ingest.ledger import Ledger, LedgerAway
+from cloud.ingest.metrics import Metrics, metrics
+from cloud.ingest.patience import BASE_S, CAP_S, delays_s, until_done
+from cloud.ingest.receiver import Receiver
+from cloud.ingest.storing import Storing
+from cloud.settings import Ingest as Settings
+from cloud.timeseries.port import TimeSeries
+from wire.codecs.json import encode
+from wire.ids import DeviceKey
+from wire.messages import Ack
+from wire.points import StoredBatch
+from wire.topics import topic
+
+_ACK_INTERVAL_S = 0.5
+_DRAIN_S = 3.0
+_SESSION_FACT = "mqtt_session"
+
+Tap = Callable[[StoredBatch], None]
+
+_log = structlog.get_logger()
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Ingest:
+    """The ingest service. `gateway` takes what comes by HTTP; taps must not block."""
+
+    def __init__(
+        self,
+        store: TimeSeries,
+        ledger: Ledger,
+        *,
+        presence: Presence,
+        registry: Registry,
+        settings: Settings,
+        broker: BrokerAccess | None,
+        taps: Sequence[Tap] = (),
+        telling: Metrics | None = None,
+        now_ms: Callable[[], int] = _wall_clock_ms,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._ledger, self._presence, self._registry = ledger, presence, registry
+        self._taps = taps
+        self._now_ms = now_ms
+        self._rng = rng or random.Random()  # noqa: S311 - jitter
+        self._metrics = telling or metrics()
+        self._wait_s = settings.batch_wait_s
+        self._batch_readings = settings.batch_readings
+        self._inbox = Inbox(settings.queue_messages)
+        self._intake = Intake(ledger.spans_of, settings)
+        self._storing = Storing(store, ledger, self._metrics, self._rng)
+        self._acks: dict[tuple[DeviceKey, str], int] = {}
+        self._broker = broker
+        self._receiver = None if broker is None else self._make_receiver(broker, settings)
+        self.gateway = Gateway(self._inbox, metrics=self._metrics, now_ms=now_ms)
+
+    async def run(self) -> None:
+        """Ingest until cancelled; then finish what has been received, for 3 s at most."""
+        for device, at_ms in (await self._ledger.heard()).items():
+            self._presence.heard(device, at_ms)
+        work = anyio.CancelScope(shield=True)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._work, work)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._inbox.close()
+                work.deadline = anyio.current_time() + _DRAIN_S
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the broker delivers to us now (always, when there is none)."""
+        return self._receiver is None or self._receiver.subscribed
+
+    def _make_receiver(self, broker: BrokerAccess, settings: Settings) -> Receiver:
+        return Receiver(
+            broker,
+            self._inbox,
+            metrics=self._metrics,
+            now_ms=self._now_ms,
+            max_unacknowledged=settings.queue_messages,
+            rng=self._rng,
+        )
+
+    async def _work(self, scope: anyio.CancelScope) -> None:
+        send, receive = anyio.create_memory_object_stream[Batch](1)
+        with scope:
+            async with anyio.create_task_group() as outer:
+                if self._receiver is not None:
+                    known = await self._ledger.fact(_SESSION_FACT)
+                    self._receiver.expects_session = known == self._session_name()
+                    outer.start_soon(self._receiver.run)
+                    outer.start_soon(self._acknowledge_devices)
+                async with anyio.create_task_group() as stages:
+                    stages.start_soon(self._fill_batches, send)
+                    stages.start_soon(self._store_batches, receive)
+                self._publish_acks()
+                outer.cancel_scope.cancel()
+
+    async def _fill_batches(self, send: MemoryObjectSendStream[Batch]) -> None:
+        batch, backlog = Batch(), Backlog()
+        async with send:
+            while (arrived := await self._inbox.take(within_s=self._left_s(batch))) is not None:
+                backlog.chunks.extend(arrived)
+                if arrived and not batch.segments:
+                    batch.began_s = anyio.current_time()
+                while backlog.chunks:
+                    await self._fill(batch, backlog)
+                    if batch.readings >= self._batch_readings:
+                        await self._hand_over(batch, send)
+                        batch = Batch(began_s=anyio.current_time())
+                if batch.segments and self._left_s(batch) == 0:
+                    await self._hand_over(batch, send)
+                    batch = Batch()
+            if batch.segments:
+                await self._hand_over(batch, send)
+
+    async def _fill(self, batch: Batch, backlog: Backlog) -> None:
+        await until_done(
+            lambda: anyio.to_thread.run_sync(self._intake.fill, batch, backlog),
+            of=(LedgerAway,),
+            what="ledger",
+            waits_s=delays_s(self._rng, base_s=BASE_S, cap_s=CAP_S),
+            on_retry=self._metrics.store_retries.inc,
+        )
+
+    def _left_s(self, batch: Batch) -> float | None:
+        """Return how long the batch may still wait for more; None while it is empty."""
+        if not batch.segments:
+            return None
+        return max(0.0, batch.began_s + self._wait_s - anyio.current_time())
+
+    async def _hand_over(self, batch: Batch, send: MemoryObjectSendStream[Batch]) -> None:
+        await anyio.to_thread.run_sync(batch.seal)
+        for device, tally in batch.entry.tallies.items():
+            self._ledger.expect(device, tally.readings())
+        batch.began_s = anyio.current_time()
+        await send.send(batch)
+
+    async def _store_batches(self, receive: MemoryObjectReceiveStream[Batch]) -> None:
+        async with receive:
+            async for batch in receive:
+                if batch.first_seen:
+                    await self._register(batch.first_seen)
+                await self._storing.store_batch(batch)
+                self._finish(batch)
+
+    async def _register(self, devices: list[DeviceKey]) -> None:
+        register = partial(self._registry.register_all_seen, devices, self._now_ms())
+        await until_done(
+            lambda: anyio.to_thread.run_sync(register),
+            of=(RegistryAway,),
+            what="registry",
+            waits_s=delays_s(self._rng, base_s=BASE_S, cap_s=CAP_S),
+            on_retry=self._metrics.store_retries.inc,
+        )
+
+    def _finish(self, batch: Batch) -> None:
+        """Tell everybody: the batch is durable."""
+        messages = len(batch.ends)
+        if self._receiver is not None:
+            for generation, mids in batch.mids():
+                self._receiver.acknowledge(generation, mids)
+        self._inbox.release(messages)
+        for device, tally in batch.entry.tallies.items():
+            self._ledger.expect(device, -tally.readings())
+            self._presence.heard(device, tally.heard_at_ms)
+            self._metrics.count(tally)
+        for device, status, at_ms in batch.statuses:
+            self._presence.status(device, status, at_ms)
+        for device, boot, seq in batch.reached:
+            self._acks[device, boot] = seq
+        for chunk, _, _ in batch.segments:
+            if chunk.reply is not None:
+                chunk.reply.done.set()
+        self._metrics.messages.inc(messages)
+        self._metrics.letters.inc(len(batch.entry.letters))
+        self._metrics.in_flight.set(self._inbox.held)
+        self._metrics.batch_seconds.observe(anyio.current_time() - batch.began_s)
+        stored = batch.stored()
+        for tap in self._taps:
+            tap(stored)
+
+    async def _acknowledge_devices(self) -> None:
+        """Publish end-to-end acknowledgements, at most one a boot in each interval."""
+        remembered = False
+        while True:
+            await anyio.sleep(_ACK_INTERVAL_S)
+            self._publish_acks()
+            if not remembered and self._receiver is not None and self._receiver.subscribed:
+                await self._ledger.remember(_SESSION_FACT, self._session_name())
+                remembered = True
+
+    def _publish_acks(self) -> None:
+        if self._receiver is None or not self._receiver.subscribed:
+            return
+        acks, self._acks = self._acks, {}
+        self._receiver.publish(
+            [(topic(device, "ack"), encode(Ack(boot, seq))) for (device, boot), seq in acks.items()]
+        )
+
+    def _session_name(self) -> str:
+        broker = self._broker
+        return "" if broker is None else f"{broker.client_id}@{broker.host}:{broker.port}"

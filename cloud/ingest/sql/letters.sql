@@ -1,0 +1,7 @@
+SELECT id, tenant, device, topic, reason, payload, readings, only, received_at_ms
+FROM dead_letters
+WHERE id < :before
+    AND (:tenant IS NULL OR tenant = :tenant)
+    AND (:device IS NULL OR device = :device)
+ORDER BY id DESC
+LIMIT :limit

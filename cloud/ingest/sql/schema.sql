@@ -1,0 +1,40 @@
+-- One row a device: what became of its readings.
+CREATE TABLE IF NOT EXISTS devices (
+    tenant TEXT NOT NULL,
+    device TEXT NOT NULL,
+    stored INTEGER NOT NULL DEFAULT 0,
+    duplicate INTEGER NOT NULL DEFAULT 0,
+    dead INTEGER NOT NULL DEFAULT 0,
+    filtered INTEGER NOT NULL DEFAULT 0,
+    heard_at_ms INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, device)
+) STRICT, WITHOUT ROWID;
+
+-- One row a boot of a device: the sequences that have their fate, as JSON [[from, to], ...].
+CREATE TABLE IF NOT EXISTS boots (
+    tenant TEXT NOT NULL,
+    device TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    spans TEXT NOT NULL,
+    declared_first INTEGER NOT NULL,
+    forgotten INTEGER NOT NULL,
+    heard_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant, device, boot)
+) STRICT, WITHOUT ROWID;
+
+-- `only`: the indexes of the readings that were refused, as JSON; NULL for the whole message.
+CREATE TABLE IF NOT EXISTS dead_letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant TEXT,
+    device TEXT,
+    topic TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    readings INTEGER NOT NULL,
+    only TEXT,
+    received_at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS dead_letters_by_device ON dead_letters (tenant, device, id);
+
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;

@@ -1,0 +1,1 @@
+"""Business back ends on the step contract, each a folder; they do not know each other."""

@@ -1,0 +1,279 @@
+"""Fleet and replay against a real broker."""
+
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import aiomqtt
+import anyio
+import msgspec
+import pytest
+
+from devices.simulator.accounts import anonymous_logins
+from devices.simulator.errors import NotDelivered
+from devices.simulator.faults import SLOT_MS, Fault, FaultyDevice
+from devices.simulator.fleet import FleetCounts, FleetOptions, run_fleet
+from devices.simulator.link import Login, Target
+from devices.simulator.recorded import read_rows
+from devices.simulator.recording import write_recording
+from devices.simulator.replay import ReplayOptions, replay
+from devices.simulator.signals import Device
+from tests.support.ports import unused_port, wait_for_port
+from tests.support.servers import Mosquitto, mosquitto_program
+from wire.codecs.json import decode_status, decode_telemetry
+from wire.ids import DeviceId, DeviceKey, MetricName, TenantId
+from wire.messages import Reading
+from wire.topics import parse_topic
+
+pytestmark = pytest.mark.anyio
+
+
+_AMQTT = """
+import asyncio, sys
+from amqtt.broker import Broker
+async def main():
+    await Broker({
+        "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{sys.argv[1]}"}},
+        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+    }).start()
+    await asyncio.sleep(30)
+asyncio.run(main())
+"""
+
+
+class _Closed(Mosquitto):
+    """A broker that lets nobody in."""
+
+    def _conf(self) -> str:
+        return super()._conf().replace("allow_anonymous true", "allow_anonymous false")
+
+
+@asynccontextmanager
+async def _subscribed(broker: Mosquitto, topics: str) -> AsyncIterator[aiomqtt.Client]:
+    async with aiomqtt.Client(broker.host, broker.port) as client:
+        await client.subscribe(topics, qos=1)
+        yield client
+
+
+async def _readings(client: aiomqtt.Client, *, until: int) -> dict[str, list[Reading]]:
+    """Gather readings by device until there are so many in all."""
+    found: dict[str, list[Reading]] = defaultdict(list)
+    with anyio.fail_after(15):
+        async for message in client.messages:
+            assert isinstance(message.payload, bytes)
+            decoded = decode_telemetry(message.payload)
+            assert not decoded.refused
+            found[parse_topic(str(message.topic)).device.device] += decoded.readings
+            if sum(map(len, found.values())) >= until:
+                break
+    return found
+
+
+def _target(broker: Mosquitto, **options: bool) -> Target:
+    return Target(host=broker.host, port=broker.port, timeout_s=3, **options)
+
+
+def _login(tenant: str) -> Login:
+    return Login(DeviceKey(TenantId(tenant), DeviceId("recorder")))
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_fleet_publishes_contiguous_sequences(
+    mosquitto: Mosquitto, unique_name: str, version: str
+) -> None:
+    """Every device of a fleet is decodable, numbered from 1 without a hole."""
+    logins = anonymous_logins(5, unique_name)
+    async with (
+        _subscribed(mosquitto, f"t/{unique_name}/+/telemetry") as client,
+        anyio.create_task_group() as group,
+    ):
+        options = FleetOptions(interval_s=0.05)
+        group.start_soon(run_fleet, logins, _target(mosquitto, mqtt5=version == "5"), options)
+        found = await _readings(client, until=50)
+        group.cancel_scope.cancel()
+
+    assert set(found) == {login.device.device for login in logins}
+    for readings in found.values():
+        assert [reading.seq for reading in readings] == list(range(1, len(readings) + 1))
+        assert len({reading.boot for reading in readings}) == 1
+
+
+async def test_stopped_fleet_says_goodbye(mosquitto: Mosquitto, unique_name: str) -> None:
+    """Birth and goodbye are retained: after a stop every device is offline."""
+    counts = FleetCounts()
+    async with anyio.create_task_group() as group:
+        group.start_soon(_run_counted, unique_name, mosquitto, counts)
+        with anyio.fail_after(10):
+            while counts.delivered < 3:  # noqa: ASYNC110 - it tells nobody
+                await anyio.sleep(0.02)
+        group.cancel_scope.cancel()
+
+    async with _subscribed(mosquitto, f"t/{unique_name}/+/status") as client:
+        with anyio.fail_after(5):
+            statuses = [await anext(client.messages) for _ in range(3)]
+    assert {decode_status(_bytes(one)).state for one in statuses} == {"offline"}
+
+
+async def test_fleet_comes_back_after_the_broker_did(
+    own_mosquitto: Mosquitto, unique_name: str
+) -> None:
+    """Readings made while the broker is away are delivered when it returns."""
+    counts = FleetCounts()
+    async with anyio.create_task_group() as group:
+        group.start_soon(_run_counted, unique_name, own_mosquitto, counts)
+        with anyio.fail_after(20):
+            await _delivered(counts, 10)
+            await anyio.to_thread.run_sync(own_mosquitto.kill)
+            await anyio.sleep(0.3)
+            await anyio.to_thread.run_sync(own_mosquitto.start)
+            await _delivered(counts, counts.measured + 10)
+        group.cancel_scope.cancel()
+
+    assert counts.measured - counts.delivered < 30
+
+
+async def test_faults_are_written_down(
+    mosquitto: Mosquitto, unique_name: str, tmp_path: Path
+) -> None:
+    """The ground truth of a faulty fleet is one JSON object a line, each fault once."""
+    truth, slot_ms = tmp_path / "truth.jsonl", 2_000_000 * SLOT_MS
+    options = FleetOptions(seed=7, interval_s=0.05, faults=1.0, truth=truth)
+    logins = anonymous_logins(3, unique_name)
+    with anyio.move_on_after(0.5):
+        await run_fleet(logins, _target(mosquitto), options, clock_ms=lambda: slot_ms)
+
+    told = [msgspec.json.decode(line, type=Fault) for line in truth.read_bytes().splitlines()]
+    devices = [
+        FaultyDevice(Device(login.device.device, 7), 1.0, interval_ms=50) for login in logins
+    ]
+    assert told == [device.fault_at(slot_ms) for device in devices]
+
+
+async def test_replay_delivers_every_row_in_order(
+    mosquitto: Mosquitto, unique_name: str, tmp_path: Path
+) -> None:
+    """As fast as possible: all rows, in order, the last one at now."""
+    path = tmp_path / "recorded.csv"
+    write_recording(path, seed=7, points=1234)
+    options = ReplayOptions(metric=MetricName("flow"), speed=0)
+
+    async with _subscribed(mosquitto, f"t/{unique_name}/+/telemetry") as client:
+        sent = await replay(path, _target(mosquitto), _login(unique_name), options)
+        found = (await _readings(client, until=1234))["recorder"]
+
+    rows = list(read_rows(path))
+    assert sent == len(found) == 1234
+    assert [reading.seq for reading in found] == list(range(1, 1235))
+    assert [reading.values[MetricName("flow")] for reading in found] == [row.value for row in rows]
+    shifts = {(found[at].ts_ms or 0) - rows[at].ts_ms for at in range(1234)}
+    assert len(shifts) == 1
+
+
+async def test_replay_keeps_the_chosen_speed(
+    mosquitto: Mosquitto, unique_name: str, tmp_path: Path
+) -> None:
+    """60 rows at 1 s take a second at speed 60, and original times stay when asked for."""
+    path = tmp_path / "recorded.csv"
+    write_recording(path, seed=7, points=61)
+    began = anyio.current_time()
+
+    async with _subscribed(mosquitto, f"t/{unique_name}/+/telemetry") as client:
+        options = ReplayOptions(speed=60, to_now=False)
+        await replay(path, _target(mosquitto), _login(unique_name), options)
+        took_s = anyio.current_time() - began
+        found = (await _readings(client, until=61))["recorder"]
+
+    assert 1.0 <= took_s < 3.0
+    assert [reading.ts_ms for reading in found] == [row.ts_ms for row in read_rows(path)]
+
+
+async def test_replay_gives_up_without_a_broker(tmp_path: Path) -> None:
+    """Nobody listening is an error that says what to look at, not an endless wait."""
+    path = tmp_path / "recorded.csv"
+    write_recording(path, seed=7, points=3)
+    options = ReplayOptions(speed=0, patience_s=0.5)
+
+    with pytest.raises(NotDelivered, match="is the broker running"):
+        await replay(path, Target(port=unused_port()), _login("a"), options)
+
+
+async def test_replay_tells_of_a_refused_account(tmp_path: Path) -> None:
+    """A wrong password ends at once: waiting would not help."""
+    path = tmp_path / "recorded.csv"
+    write_recording(path, seed=7, points=3)
+    program = mosquitto_program()
+    login = Login(_login("a").device, "a/recorder", "wrong")
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+
+    with _Closed(program, folder=tmp_path / "mosquitto") as broker:
+        for target in (_target(broker, mqtt5=True), _target(broker, mqtt5=False)):
+            with pytest.raises(NotDelivered, match="check its username and password"):
+                await replay(path, target, login, ReplayOptions(speed=0))
+
+
+async def test_broker_that_only_speaks_3_1_1_is_served_so(
+    free_port: int, unique_name: str, tmp_path: Path
+) -> None:
+    """The embedded broker knows no MQTT 5: the link notices and goes on with 3.1.1."""
+    path = tmp_path / "recorded.csv"
+    write_recording(path, seed=7, points=3)
+    # In a process of its own, because amqtt leaves a refused connection unclosed.
+    command = [sys.executable, "-c", _AMQTT, str(free_port)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        await anyio.to_thread.run_sync(partial(wait_for_port, free_port, timeout_s=10))
+        target = Target(port=free_port)
+        sent = await replay(path, target, _login(unique_name), ReplayOptions(speed=0))
+        process.kill()
+
+    assert sent == 3
+
+
+def test_child_process_ends_at_sigterm(mosquitto: Mosquitto, unique_name: str) -> None:
+    """The fleet of `tidegate up` stops within 3 s, with exit code 0."""
+    accounts = [
+        {
+            "tenant": unique_name,
+            "device": name,
+            "mqtt_username": f"{unique_name}/{name}",
+            "mqtt_password": "any",
+        }
+        for name in ("pump-01", "rack-02")
+    ]
+    command = [sys.executable, "-m", "devices.simulator", "--port", str(mosquitto.port)]
+    with subprocess.Popen(
+        [*command, "--interval", "0.05"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        process.stdin.write(msgspec.json.encode(accounts))
+        process.stdin.close()
+        anyio.run(_heard_from, mosquitto, unique_name)
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(3) == 0
+
+
+async def _heard_from(broker: Mosquitto, tenant: str) -> None:
+    async with _subscribed(broker, f"t/{tenant}/+/telemetry") as client:
+        await _readings(client, until=6)
+
+
+async def _run_counted(tenant: str, broker: Mosquitto, counts: FleetCounts) -> None:
+    options = FleetOptions(interval_s=0.05)
+    await run_fleet(anonymous_logins(3, tenant), _target(broker), options, counts=counts)
+
+
+async def _delivered(counts: FleetCounts, count: int) -> None:
+    while counts.delivered < count:  # noqa: ASYNC110 - it tells nobody
+        await anyio.sleep(0.02)
+
+
+def _bytes(message: aiomqtt.Message) -> bytes:
+    assert isinstance(message.payload, bytes)
+    return message.payload

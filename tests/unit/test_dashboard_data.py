@@ -1,0 +1,205 @@
+"""From data to what templates show: fleet rows, charts, ledger, letters, alerts, the form."""
+
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from cloud.dashboard.alerts_view import sort_alerts
+from cloud.dashboard.charts_view import RANGES_MS, machine_charts, range_name, step_ms
+from cloud.dashboard.fleet_view import FleetFacts, fleet_rows, headline_cells
+from cloud.dashboard.ledger_view import floor_pct, ledger_view
+from cloud.dashboard.letters_view import letter_view
+from cloud.dashboard.presence import Limits
+from cloud.dashboard.report_form import FormError, ReportForm, read_report_form
+from cloud.dashboard.sparkline import Window, sparkline
+from cloud.timeseries.port import Latest
+from wire.events import AlertNotice
+from wire.ids import DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
+from wire.messages import Value
+
+NOW_MS = 1_700_000_000_000
+PUMP = DeviceKey(TenantId("plant"), DeviceId("pump"))
+WINDOW = Window(NOW_MS - 900_000, NOW_MS, 15_000)
+
+
+def latest(metric: str, value: Value, ts_ms: int = NOW_MS) -> Latest:
+    """Return a latest value of the pump."""
+    return Latest(SeriesKey(*PUMP, MetricName(metric)), ts_ms, value)
+
+
+def facts(**changes: Any) -> FleetFacts:
+    """Return what is known of a fleet of which nothing is known, changed."""
+    nothing = FleetFacts(
+        latest={}, seen={}, history={}, window=WINDOW, limits=Limits(30_000, 60_000)
+    )
+    return nothing._replace(**changes)
+
+
+def account(boots: list[Any], **counts: int) -> Any:
+    """Return a device's account as the ledger gives it."""
+    names = ("received", "stored", "duplicate", "dead", "filtered", "in_flight")
+    return SimpleNamespace(**{name: counts.get(name, 0) for name in names}, boots=boots)
+
+
+def test_headline_cells_prefer_numbers_with_units() -> None:
+    """A machine's own metrics come first, then numbers with a unit, then the rest."""
+    points = [
+        latest("mode", "auto"),
+        latest("plain", 1.0),
+        latest("zeta_c", 2.0),
+        latest("disk_used_pct", 3.0),
+        latest("on", True),
+    ]
+
+    shown = [cell.key.metric for cell in headline_cells(points)]
+
+    assert shown == ["disk_used_pct", "zeta_c", "plain", "mode"]
+
+
+def test_fleet_row_draws_the_first_metric_with_a_past() -> None:
+    """The sparkline belongs to the first shown value that has points."""
+    key = SeriesKey(*PUMP, MetricName("flow"))
+    known = facts(
+        latest={PUMP: [latest("a_c", 1.0), latest("flow", 2.0)]},
+        history={key: [(NOW_MS - 15_000, 1.0), (NOW_MS, 2.0)]},
+    )
+
+    (row,) = fleet_rows([PUMP], known)
+
+    assert row.spark_metric == "flow"
+    assert row.spark.startswith("M")
+    assert row.state == "online"
+
+
+def test_fleet_row_of_a_device_without_data_says_so() -> None:
+    """A registered device that never sent anything has a row, too."""
+    (row,) = fleet_rows([PUMP], facts())
+
+    assert (row.state, row.newest_ms, row.cells, row.spark) == ("never heard", None, [], "")
+
+
+def test_sparkline_breaks_at_a_gap_and_centres_a_flat_line() -> None:
+    """A gap of more than two steps begins a new line; a constant is drawn in the middle."""
+    points = [(NOW_MS - 600_000, 5.0), (NOW_MS - 585_000, 5.0), (NOW_MS, 5.0)]
+
+    path = sparkline(points, WINDOW)
+
+    assert path == "M40.0 14.0L42.0 14.0M120.0 14.0"
+    assert sparkline([], WINDOW) == ""
+
+
+def test_step_keeps_every_range_below_a_thousand_points() -> None:
+    """No chart asks for more than 1,000 points, and short ranges are not coarser than needed."""
+    counts = {name: span // step_ms(span) for name, span in RANGES_MS.items()}
+
+    assert all(300 <= count <= 1_000 for count in counts.values())
+    assert step_ms(RANGES_MS["15m"]) == 1_000
+    assert range_name("1y") == "1h"
+
+
+def test_machine_charts_show_what_the_agent_sends() -> None:
+    """Only metrics that are there become charts, in a fixed order."""
+    charts = machine_charts([latest("disk_used_pct", 1.0), latest("cpu_used_pct", 2.0)])
+
+    assert [(one.title, one.unit) for one in charts] == [("CPU", "%"), ("Disk", "%")]
+
+
+def test_ledger_view_counts_what_is_missing() -> None:
+    """Completeness is by sequences: holes before the first one seen count as well."""
+    boots = [
+        SimpleNamespace(boot="k3", first=3, last=100, missing=[(1, 2), (50, 57)]),
+        SimpleNamespace(boot="k4", first=1, last=100, missing=[]),
+    ]
+
+    view = ledger_view(account(boots, received=190, stored=190))
+
+    assert view.missing_count == 10
+    assert view.complete_pct == 95.0
+    assert [one.boot for one in view.missing] == ["k3"]
+    assert ledger_view(account([])).complete_pct is None
+
+
+def test_floor_pct_never_rounds_up_to_everything() -> None:
+    """One reading missing of a million is not 100 %."""
+    assert floor_pct(99.9999) == "99.99 %"
+    assert floor_pct(100.0) == "100 %"
+
+
+@pytest.mark.parametrize(
+    ("payload", "excerpt"),
+    [
+        (b'{"a": 1}\n', '{"a": 1}\N{MIDDLE DOT}'),
+        (b"\xff\x00", "ff 00"),
+        (b"x" * 300, "x" * 240 + "…"),
+    ],
+)
+def test_letter_excerpt_is_printable_and_short(payload: bytes, excerpt: str) -> None:
+    """A payload is shown without control characters, bytes in hexadecimal, long ones cut."""
+    letter = SimpleNamespace(id=1, topic="t", reason="r", payload=payload, received_at_ms=NOW_MS)
+
+    view = letter_view(letter)
+
+    assert view.excerpt == excerpt
+    assert view.size_bytes == len(payload)
+
+
+def test_alerts_are_sorted_worst_and_newest_first() -> None:
+    """Critical ones lead, then the newest; a device's page shows its own."""
+
+    def alert(alert_id: str, severity: Any, started_ms: int, device: str = "pump") -> Any:
+        made = AlertNotice(
+            alert_id=alert_id,
+            rule="r",
+            tenant="plant",
+            device=device,
+            metric="m",
+            status="firing",
+            severity=severity,
+            summary="s",
+            started_at_ms=started_ms,
+        )
+        return msgspec.to_builtins(made)
+
+    values = [alert("old", "warning", 1), alert("new", "warning", 2), alert("bad", "critical", 0)]
+    other = alert("other", "critical", 9, "press")
+
+    assert [one.alert_id for one in sort_alerts(values).open] == ["bad", "new", "old"]
+    assert [one.alert_id for one in sort_alerts([*values, other], PUMP).open][0] == "bad"
+
+
+def test_report_form_reads_times_in_the_sites_zone() -> None:
+    """A custom period is local time, a named one ends now."""
+    berlin = ZoneInfo("Europe/Berlin")
+    custom = {
+        "subject": "plant/pump",
+        "range": "custom",
+        "from": "2026-07-01T00:00",
+        "to": "2026-07-02T00:00",
+    }
+
+    asked = read_report_form(custom, berlin, NOW_MS)
+
+    assert asked == ReportForm("plant", "pump", 1_782_856_800_000, 1_782_943_200_000)
+    assert read_report_form({"range": "1h"}, berlin, NOW_MS) == ReportForm(
+        None, None, NOW_MS - 3_600_000, NOW_MS
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"range": "1y"},
+        {"range": "custom"},
+        {"range": "custom", "from": "2026-07-02T00:00", "to": "2026-07-01T00:00"},
+        {"range": "custom", "from": "2020-01-01T00:00", "to": "2026-07-01T00:00"},
+        {"range": "custom", "from": "x", "to": "2026-07-01T00:00"},
+    ],
+)
+def test_report_form_refuses_a_period_that_makes_no_sense(fields: dict[str, str]) -> None:
+    """An unknown, missing, reversed or endless period is told to the person."""
+    with pytest.raises(FormError):
+        read_report_form(fields, ZoneInfo("UTC"), NOW_MS)

@@ -1,0 +1,47 @@
+"""Online, stale, offline: what a page says of a device."""
+
+from typing import NamedTuple
+
+import pytest
+
+from cloud.dashboard.presence import Limits, classify, limits_of
+from cloud.settings import AlertRule
+
+LIMITS = Limits(stale_ms=30_000, offline_ms=60_000)
+NOW_MS = 1_000_000
+
+
+class Seen(NamedTuple):
+    """What is known of one device."""
+
+    last_heard_ms: int | None
+    online: bool | None
+
+
+@pytest.mark.parametrize(
+    ("seen", "shown"),
+    [
+        (None, "never heard"),
+        (Seen(None, None), "never heard"),
+        (Seen(NOW_MS - 30_000, True), "online"),
+        (Seen(NOW_MS - 30_001, True), "stale"),
+        (Seen(NOW_MS - 60_001, None), "offline"),
+        (Seen(NOW_MS - 60_001, True), "offline"),
+        (Seen(NOW_MS, False), "offline"),
+        (Seen(NOW_MS + 5_000, None), "online"),
+    ],
+)
+def test_classify_goes_by_last_will_then_by_silence(seen: Seen | None, shown: str) -> None:
+    """A last will means offline at once, otherwise silence makes stale and then offline."""
+    assert classify(seen, NOW_MS, LIMITS) == shown
+
+
+def test_limits_follow_the_offline_alert() -> None:
+    """The page calls a device offline when the alert does, and stale at half of that."""
+    rules = [
+        AlertRule(name="a", type="offline", after_s=120.0),
+        AlertRule(name="b", type="anomaly", after_s=1.0),
+    ]
+
+    assert limits_of(rules) == Limits(60_000, 120_000)
+    assert limits_of([]) == Limits(30_000, 60_000)
