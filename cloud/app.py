@@ -13,6 +13,7 @@ import prometheus_client
 import structlog
 from starlette.routing import BaseRoute
 
+from broker.accounts import hash_password
 from cloud.accounts import Accounts, follow_registry
 from cloud.alerts.conditions import Conditions
 from cloud.alerts.evaluator import Evaluator
@@ -124,10 +125,11 @@ async def _start(
     acknowledges what it has received, and the broker and the stores go last.
     """
     stores = await _open_stores(stack, settings, folder)
+    children = children_of(settings, stores.registry, folder, agent=agent, simulator=simulator)
+    hint = first_hint(settings, stores.registry, folder)
     accounts = Accounts(stores.registry)
     known_accounts = stores.registry.version()
     connection = await stack.enter_async_context(broker_connection(settings, folder, accounts))
-    hint = first_hint(connection, stores.registry, folder)
     engine = _make_engine(stores.state)
     services = await _make_services(settings, folder, stores, engine, connection)
     users = Users(engine)
@@ -164,8 +166,7 @@ async def _start(
     pages = await _background(stack)
     pages.start_soon(services.live.run)
     devices = await _background(stack)
-    fleet = settings.simulator if simulator else None
-    for child in children_of(connection, stores.registry, folder, agent=agent, simulator=fleet):
+    for child in children:
         devices.start_soon(keep_running, child)
     _welcome(settings, folder, connection, hint)
 
@@ -183,7 +184,9 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFo
     )
     state = await stack.enter_async_context(open_sqlite(folder.state))
     ledger = await stack.enter_async_context(Ledger(folder.ingest))
-    return Stores(telemetry, state, ledger, Registry(folder.fleet))
+    registry = Registry(folder.fleet, hash_password=hash_password)
+    stack.callback(registry.close)
+    return Stores(telemetry, state, ledger, registry)
 
 
 def _make_engine(state: Store) -> Engine:

@@ -4,9 +4,7 @@ They are what devices would run, and speak to us only over MQTT (`docs/adr/0005`
 ends is started again with growing pauses; none outlives us.
 """
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ import anyio.abc
 import msgspec
 import structlog
 
+from broker import tether
 from cloud.fleet.registry import Credentials
 from cloud.settings import Simulator
 from tidegate.configuration import PREFIX
@@ -26,7 +25,6 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _STEADY_S = 60.0
 _STOP_TIMEOUT_S = 2.0
-_PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger()
 
@@ -85,14 +83,13 @@ async def keep_running(child: Child) -> None:
 
 async def _run_once(child: Child) -> int:
     process = await anyio.open_process(
-        [sys.executable, "-m", child.module, *child.arguments],
+        [*_tether(), sys.executable, "-m", child.module, *child.arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=None,
         env={**_inherited(), **child.environ},
         # A terminal's Ctrl-C is ours: the child is told to stop when we are ready for it.
         start_new_session=True,
-        preexec_fn=_end_with_parent,
     )
     try:
         if process.stdin is not None:
@@ -101,6 +98,11 @@ async def _run_once(child: Child) -> int:
         return await process.wait()
     finally:
         await _stop(process)
+
+
+def _tether() -> list[str]:
+    """Return the words that bind a program's life to ours, even after `kill -9` (Linux)."""
+    return [sys.executable, tether.__file__, str(os.getpid())]
 
 
 def _inherited() -> dict[str, str]:
@@ -116,9 +118,3 @@ async def _stop(process: anyio.abc.Process) -> None:
         await process.wait()
         return
     process.kill()
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to end this child with us, even after `kill -9` (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -3,16 +3,15 @@
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import msgspec
 
 from cloud.banner import connect_hint
-from cloud.brokers import Connection
+from cloud.brokers import parse_url, reachable
 from cloud.children import Child, agent_child, fleet_child
 from cloud.data_folder import DataFolder
 from cloud.fleet.registry import Credentials, Registry
-from cloud.settings import Simulator
+from cloud.settings import Settings
 from wire.errors import Malformed
 from wire.ids import DeviceId, DeviceKey, TenantId, device_id
 
@@ -24,27 +23,26 @@ _NAMES_TIMEOUT_S = 20.0
 
 
 def children_of(
-    connection: Connection,
-    registry: Registry,
-    folder: DataFolder,
-    *,
-    agent: bool,
-    simulator: Simulator | None,
-) -> Iterator[Child]:
+    settings: Settings, registry: Registry, folder: DataFolder, *, agent: bool, simulator: bool
+) -> list[Child]:
     """Return the children that were asked for, each with accounts made for this run.
 
-    An external broker has accounts of its own, which we do not know: then there are none.
+    Call it before the broker starts, so that it knows the accounts from its first moment. An
+    external broker has accounts of its own, which we do not know: then there are no children.
     """
-    if connection.own is None:
-        return
-    host, port = connection.access.host, connection.access.port
+    if settings.broker.url is not None:
+        return []
+    children: list[Child] = []
+    host, port = reachable(settings.broker.host), settings.broker.port
     if agent:
         machine = this_machine()
-        yield agent_child(machine, registry.add(machine), host=host, port=port, data=folder.agent)
-    if simulator is not None and simulator.devices:
-        devices = [DeviceKey(FLEET, name) for name in _fleet_names(simulator.devices)]
+        credentials = registry.add(machine)
+        children.append(agent_child(machine, credentials, host=host, port=port, data=folder.agent))
+    if simulator and settings.simulator.devices:
+        devices = [DeviceKey(FLEET, name) for name in _fleet_names(settings.simulator.devices)]
         logins = [(device, registry.add(device)) for device in devices]
-        yield fleet_child(logins, simulator, host=host, port=port)
+        children.append(fleet_child(logins, settings.simulator, host=host, port=port))
+    return children
 
 
 def this_machine() -> DeviceKey:
@@ -55,14 +53,15 @@ def this_machine() -> DeviceKey:
         return DeviceKey(LOCAL, DeviceId("this-machine"))
 
 
-def first_hint(connection: Connection, registry: Registry, folder: DataFolder) -> str:
+def first_hint(settings: Settings, registry: Registry, folder: DataFolder) -> str:
     """Return a line that connects a device of one's own: it works as printed."""
-    if connection.own is None:
-        return f"publish to t/TENANT/DEVICE/telemetry at {connection.name}"
+    if settings.broker.url is not None:
+        access = parse_url(settings.broker.url)
+        return f"publish to t/TENANT/DEVICE/telemetry at {access.host}:{access.port}"
     credentials = _first_device(registry, folder)
     return connect_hint(
-        connection.access.host,
-        connection.access.port,
+        reachable(settings.broker.host),
+        settings.broker.port,
         FIRST_DEVICE,
         username=credentials.mqtt_username,
         password=credentials.mqtt_password,
@@ -72,7 +71,8 @@ def first_hint(connection: Connection, registry: Registry, folder: DataFolder) -
 def _first_device(registry: Registry, folder: DataFolder) -> Credentials:
     """Return the first device's credentials, made at the first start and kept."""
     kept = folder.remembered(_FIRST_DEVICE_FILE)
-    if kept is not None and registry.get(FIRST_DEVICE) is not None:
+    known = {d.device for d in registry.devices(LOCAL)}
+    if kept is not None and FIRST_DEVICE.device in known:
         return msgspec.convert(kept, Credentials)
     credentials = registry.add(FIRST_DEVICE)
     folder.remember(_FIRST_DEVICE_FILE, msgspec.to_builtins(credentials))

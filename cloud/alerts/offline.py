@@ -1,8 +1,8 @@
 """Which devices are offline, judged from what was heard of them. Pure.
 
-Presence is kept in memory, so after a restart of the platform it knows nobody. Two things are
-remembered beside it: which devices were ever heard (`Watch`), and when we were last away
-ourselves (`Clock`), because silence while we did not listen is nobody's fault.
+Presence is kept in memory, so after a restart of the platform it may know nobody. Two things
+are remembered beside it: which devices were ever heard (`Watch`), and since when we listen
+(`Clock`), because silence while we did not listen is nobody's fault.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +16,6 @@ from cloud.alerts.lifecycle import alert_id
 from cloud.alerts.rules import OfflineRule
 from wire.events import AlertNotice, ConditionChanged
 from wire.ids import DeviceKey
-
-_HEARD = 0
 
 
 class Seen(Protocol):
@@ -65,42 +63,41 @@ class RegistryView(Protocol):
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """When the check ran last, and since when we have listened without a pause (Unix ms)."""
+    """When the check ran last, and who has listened since when without a pause (Unix ms)."""
 
     checked_at_ms: int = 0
     listening_since_ms: int = 0
+    listener: str = ""
 
-    def tick(self, now_ms: int, *, longest_gap_ms: int) -> "Clock":
-        """Return the clock after a check; a gap longer than that means we were away."""
-        was_away = self.checked_at_ms > 0 and now_ms - self.checked_at_ms > longest_gap_ms
-        return Clock(now_ms, now_ms if was_away else self.listening_since_ms)
+    def tick(self, now_ms: int, *, listener: str, longest_gap_ms: int) -> "Clock":
+        """Return the clock after a check.
+
+        Another listener (a process that has just started), or a gap longer than that between
+        two checks (a suspended machine), means that nobody listened until now.
+        """
+        was_away = listener != self.listener or now_ms - self.checked_at_ms > longest_gap_ms
+        return Clock(now_ms, now_ms if was_away else self.listening_since_ms, listener)
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """A tenant's devices that were ever heard.
-
-    The number is 0 while presence remembers the device; after a restart it is the time since
-    when we have been waiting for it to come back (Unix ms).
-    """
+    """The names of a tenant's devices that were ever heard."""
 
     tenant: str
-    waiting_since_ms: dict[str, int] = {}
+    devices: list[str] = []
 
 
-def watched(before: Watch, seen: Mapping[str, Seen], now_ms: int) -> Watch:
+def watched(before: Watch, seen: Mapping[str, Seen]) -> Watch:
     """Return the watch over the tenant's registered devices (`seen` has one entry for each)."""
-    waiting: dict[str, int] = {}
-    for device, sight in seen.items():
-        if sight.last_heard_ms is not None:
-            waiting[device] = _HEARD
-        elif device in before.waiting_since_ms:
-            waiting[device] = before.waiting_since_ms[device] or now_ms
-    return Watch(before.tenant, waiting)
+    heard_before = set(before.devices)
+    devices = [
+        device
+        for device, sight in seen.items()
+        if sight.last_heard_ms is not None or device in heard_before
+    ]
+    return Watch(before.tenant, sorted(devices))
 
 
-def is_offline(
-    rule: OfflineRule, sight: Seen, *, waiting_since_ms: int, clock: Clock
-) -> bool | None:
+def is_offline(rule: OfflineRule, sight: Seen, clock: Clock) -> bool | None:
     """Tell whether a device that was ever heard is offline; None when nobody can tell yet.
 
     A last will counts at once. Else the device must have been silent for longer than the
@@ -109,11 +106,10 @@ def is_offline(
     """
     if sight.online is False:
         return True
-    now_ms = clock.checked_at_ms
-    silent_since_ms = waiting_since_ms if sight.last_heard_ms is None else sight.last_heard_ms
-    if now_ms - max(silent_since_ms, clock.listening_since_ms) > rule.after_ms:
+    last_heard_ms = sight.last_heard_ms or 0
+    if clock.checked_at_ms - max(last_heard_ms, clock.listening_since_ms) > rule.after_ms:
         return True
-    if sight.last_heard_ms is not None and now_ms - sight.last_heard_ms <= rule.after_ms:
+    if clock.checked_at_ms - last_heard_ms <= rule.after_ms:
         return False
     return None
 
@@ -131,13 +127,13 @@ def changes(
     `firing_ids` are the ids of the alerts that fire: what they say already is no change.
     """
     for rule in rules:
-        for device, waiting_since_ms in watch.waiting_since_ms.items():
+        for device in watch.devices:
             if not rule.scope.covers(watch.tenant, device):
                 continue
             sight = seen[device]
-            offline = is_offline(rule, sight, waiting_since_ms=waiting_since_ms, clock=clock)
+            offline = is_offline(rule, sight, clock)
             fires = alert_id(rule.name, watch.tenant, device, "") in firing_ids
-            if offline is None or offline == fires:
+            if offline is None:
                 continue
             summary = wording.presence(rule, offline=offline, said_so=sight.online is False)
             yield _change(rule, watch.tenant, device, offline=offline, clock=clock, text=summary)

@@ -1,22 +1,18 @@
 """Who is told: the targets of the settings, and the notifier of each."""
 
-import binascii
 import hashlib
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import httpx
 import msgspec
-from standardwebhooks import Webhook as Signer
-from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from cloud.alerts.errors import Rejected
 from cloud.alerts.notify.email import EmailNotifier
 from cloud.alerts.notify.message import Letterhead, mail_address
 from cloud.alerts.notify.outbox import OutboxNotifier
 from cloud.alerts.notify.port import Notifier
-from cloud.alerts.notify.webhook import WebhookNotifier, redacted
-from cloud.settings import Settings, Webhook
+from cloud.alerts.notify.webhook import WebhookNotifier, check_webhook, redacted
+from cloud.settings import Settings
 from tidegate.errors import Misconfigured
 
 # Where mails are addressed to while nobody has said who should get them: they are only kept.
@@ -82,7 +78,7 @@ def check_targets(settings: Settings) -> None:
             message says which and what to do.
     """
     for hook in settings.alerts.webhooks:
-        _check_webhook(hook)
+        check_webhook(hook)
     try:
         for address in (settings.smtp.sender, *settings.alerts.email_to):
             mail_address(address)
@@ -94,24 +90,6 @@ def check_targets(settings: Settings) -> None:
         zone = settings.site.timezone
         raise Misconfigured(
             f"site.timezone: '{zone}' is no time zone; use a name like Europe/Berlin"
-        ) from exc
-
-
-def _check_webhook(hook: Webhook) -> None:
-    try:
-        url = httpx.URL(hook.url)
-    except (httpx.InvalidURL, ValueError) as exc:
-        raise Misconfigured(f"alerts.webhooks: a url cannot be read: {exc}") from exc
-    if url.scheme not in ("http", "https") or not url.host:
-        raise Misconfigured(f"alerts.webhooks: '{redacted(hook.url)}' is no http(s) URL")
-    if hook.secret is None:
-        return
-    try:
-        Signer(hook.secret.reveal())
-    except (binascii.Error, ValueError, EmptyWebhookSecretError) as exc:
-        raise Misconfigured(
-            f"alerts.webhooks: the secret of {redacted(hook.url)} is not base64; make one "
-            "with: echo whsec_$(openssl rand -base64 32)"
         ) from exc
 
 

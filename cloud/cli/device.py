@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from broker.accounts import hash_password
 from cloud.cli.configured import read_settings
 from cloud.data_folder import DataFolder
 from cloud.fleet.registry import Registry
@@ -57,4 +58,4 @@ def list_devices(config: Config = None, data: Data = None, as_json: Json = False
 def _registry(config: Path | None, data: Path | None) -> Registry:
     folder = DataFolder(read_settings(config, data).data)
     folder.prepare()
-    return Registry(folder.fleet)
+    return Registry(folder.fleet, hash_password=hash_password)

@@ -25,7 +25,7 @@ _HTTP_TIMEOUT_S = 10.0
 _POLL_S = 0.5
 
 
-def report(
+def report(  # noqa: PLR0917 - typer calls it by names
     last: Annotated[str, typer.Option(help="How far back: 1h, 24h, 7d.")] = "24h",
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the PDF goes.")] = Path(
         "report.pdf"

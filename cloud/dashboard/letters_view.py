@@ -17,6 +17,7 @@ class Letter(NamedTuple):
     excerpt: str
     size_bytes: int
     at_ms: int
+    can_replay: bool
 
 
 def letter_view(found: DeadLetter) -> Letter:
@@ -28,6 +29,7 @@ def letter_view(found: DeadLetter) -> Letter:
         excerpt=_excerpt(found.payload),
         size_bytes=len(found.payload),
         at_ms=found.received_at_ms,
+        can_replay=found.readings > 0,
     )
 
 

@@ -8,7 +8,7 @@ alerts. What does not fit is left out and counted in `dropped`.
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import anyio
 
@@ -137,7 +137,7 @@ class LiveHub:
                 client.wake.set()
         self._sent_rate = rate
 
-    async def frames(self, device: DeviceKey | None = None) -> AsyncIterator[str]:
+    async def frames(self, device: DeviceKey | None = None) -> AsyncGenerator[str, None]:
         """Yield server-sent events for one page, of all devices or of one, until it leaves."""
         client = Client(device, self._max_series_per_client)
         if self.is_full or self._stopped:

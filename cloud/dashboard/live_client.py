@@ -1,6 +1,7 @@
 """What one open page has not been told yet, as bounded, coalesced server-sent events."""
 
 from collections import deque
+from collections.abc import Mapping
 
 import anyio
 import msgspec
@@ -28,7 +29,7 @@ class Client:
         self._alerts: deque[AlertNotice] = deque(maxlen=_MAX_ALERTS)
         self._clock: tuple[int, float] | None = None
 
-    def put_points(self, changed: dict[SeriesKey, Entry]) -> None:
+    def put_points(self, changed: Mapping[SeriesKey, Entry]) -> None:
         """Take changes; a newer value replaces one that was not sent yet."""
         pending = self._points
         if len(pending) + len(changed) <= self._max_series:
@@ -44,7 +45,7 @@ class Client:
         """Note the server's time and the rate of points, sent with the next points."""
         self._clock = (now_ms, points_per_s)
 
-    def put_presence(self, changed: dict[DeviceKey, Shown]) -> None:
+    def put_presence(self, changed: Mapping[DeviceKey, Shown]) -> None:
         """Take changes of presence."""
         self._presence.update(changed)
 

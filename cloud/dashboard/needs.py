@@ -28,6 +28,10 @@ class FleetRegistry(Protocol):
         """Return all devices, or one tenant's."""
         ...
 
+    def get(self, device: DeviceKey) -> KnownDevice | None:
+        """Return one device, None when it never registered."""
+        ...
+
 
 class FleetPresence(Protocol):
     """Who was heard when (`cloud.fleet.presence.Presence`)."""
@@ -97,6 +101,8 @@ class DeadLetter(Protocol):
     @property
     def payload(self) -> bytes: ...  # noqa: D102
     @property
+    def readings(self) -> int: ...  # noqa: D102
+    @property
     def received_at_ms(self) -> int: ...  # noqa: D102
 
 
@@ -115,6 +121,23 @@ class Ledger(Protocol):
         self, tenant: str | None, device: str | None, *, limit: int, before: int | None
     ) -> Awaitable[Sequence[DeadLetter]]:
         """Return dead letters, newest first, with ids below `before`."""
+        ...
+
+    def letter(self, letter_id: int) -> Awaitable[DeadLetter | None]:
+        """Return one dead letter, None when it is not there (any more)."""
+        ...
+
+
+class Gateway(Protocol):
+    """What takes readings (`cloud.ingest.gateway.Gateway`)."""
+
+    def replay(self, letter: Any) -> Awaitable[object]:
+        """Take a dead letter's readings once more; what is refused again is a new letter.
+
+        Raises:
+            Malformed: nothing in it can be read.
+            HTTPError: 503, ingestion cannot take it now.
+        """
         ...
 
 

@@ -62,7 +62,7 @@ def redirect(path: str, *cookies: str) -> dict[str, Any]:
     headers: dict[str, Any] = {"Location": location, "Cache-Control": "no-store"}
     if cookies:
         headers["Set-Cookie"] = list(cookies) if len(cookies) > 1 else cookies[0]
-    return {"status": 303, "body": "", "headers": headers}
+    return {"status": 303, "body": None, "headers": headers}
 
 
 def device_path(tenant: str, device: str) -> str:

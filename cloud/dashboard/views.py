@@ -40,7 +40,7 @@ def label_of(metric: str) -> str:
     unit = unit_of(metric)
     cuts = [at for at, char in enumerate(metric) if char == "_"] if unit else []
     cut = next((at for at in reversed(cuts) if unit_of(metric[at:]) == unit), 0)
-    return (metric[:cut] or metric).replace("_", " ")
+    return (metric[:cut] or metric).replace("_", " ").strip() or metric
 
 
 def format_number(value: float) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from cloud.fleet.passwords import hash_password
 from tidegate.errors import Misconfigured
 from wire.ids import DeviceId, DeviceKey, TenantId
 from wire.topics import account_name
@@ -58,7 +59,7 @@ class Registry:
         self,
         path: Path,
         *,
-        hash_password: Callable[[str], str],
+        hash_password: Callable[[str], str] = hash_password,
         now_ms: Callable[[], int] = _wall_clock_ms,
     ) -> None:
         self._hash_password = hash_password
@@ -121,6 +122,14 @@ class Registry:
             (tenant,),
         )
         return [Device(*row) for row in rows]
+
+    def get(self, device: DeviceKey) -> Device | None:
+        """Return a device, None when we do not know it."""
+        rows = self._rows(
+            "SELECT tenant, device, created_at_ms FROM devices WHERE tenant = ? AND device = ?",
+            device,
+        )
+        return Device(*rows[0]) if rows else None
 
     def device_of_token(self, token: str) -> DeviceKey | None:
         """Return whose HTTP token this is."""

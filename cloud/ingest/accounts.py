@@ -80,8 +80,8 @@ class BootView(msgspec.Struct, frozen=True):
     missing: list[tuple[int, int]]
 
 
-class LedgerView(msgspec.Struct, frozen=True):
-    """One device's account: received = stored + duplicate + dead + filtered + in_flight."""
+class Fates(msgspec.Struct, frozen=True):
+    """Readings by fate: received = stored + duplicate + dead + filtered + in_flight."""
 
     received: int
     stored: int
@@ -89,6 +89,11 @@ class LedgerView(msgspec.Struct, frozen=True):
     dead: int
     filtered: int
     in_flight: int
+
+
+class LedgerView(Fates, frozen=True):
+    """One device's account, and its boots, the one heard last at the end."""
+
     boots: list[BootView]
 
 

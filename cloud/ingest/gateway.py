@@ -15,7 +15,6 @@ from wire.ids import DeviceKey
 from wire.messages import Refusal
 from wire.topics import topic
 
-RETRY_AFTER_S = 5
 _TIMEOUT_S = 15.0
 _UNAVAILABLE = 503
 
@@ -27,18 +26,11 @@ class Accepted(msgspec.Struct, frozen=True):
     rejected: list[Refusal]
 
 
-class Unavailable(HTTPError):
-    """The pipeline is full or the store away: the sender tries again after `retry_after_s`."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(_UNAVAILABLE, detail)
-        self.retry_after_s = RETRY_AFTER_S
-
-
 class Gateway:
     """Takes single payloads through the same pipeline as MQTT, and waits until they are durable.
 
-    It shares the inbox's bound: when that is full, `Unavailable` is raised at once.
+    It shares the inbox's bound: when that is full, the answer is
+    503 at once.
     """
 
     def __init__(
@@ -61,7 +53,7 @@ class Gateway:
 
         Raises:
             Malformed: the payload as a whole is unusable; it is a dead letter now.
-            Unavailable: nothing is known to be stored; sending it again is harmless.
+            HTTPError: 503, nothing is known to be stored; sending it again is harmless.
         """
         messages = Messages([topic(device, "telemetry").encode()], [payload], [b""], [0])
         at_ms = self._now_ms() if received_ms is None else received_ms
@@ -71,7 +63,7 @@ class Gateway:
         """Take a dead letter's readings once more; what is refused again is a new letter.
 
         Raises:
-            Malformed, Unavailable: as in `accept`.
+            Malformed, HTTPError: as in `accept`.
         """
         messages = Messages([letter.topic.encode()], [letter.payload], [b""], [0])
         only = None if letter.only is None else frozenset(letter.only)
@@ -82,7 +74,7 @@ class Gateway:
     async def _pass(self, chunk: Chunk) -> Accepted:
         if not self._inbox.has_room():
             self._metrics.refused_busy.inc()
-            raise Unavailable("the queue of messages is full: try again later")
+            raise HTTPError(_UNAVAILABLE, "the queue of messages is full: try again later")
         reply = chunk.reply
         if reply is None:
             raise ValueError("a chunk that nobody waits for")
@@ -91,7 +83,9 @@ class Gateway:
             await reply.done.wait()
         if not reply.done.is_set():
             self._metrics.refused_busy.inc()
-            raise Unavailable("the store does not answer: the message may be stored later")
+            raise HTTPError(
+                _UNAVAILABLE, "the store does not answer: the message may be stored later"
+            )
         if reply.malformed is not None:
             raise Malformed(reply.malformed)
         return Accepted(reply.accepted, sorted(reply.rejected, key=lambda refusal: refusal.index))

@@ -6,32 +6,33 @@ Readings without boot and sequence are not recognised when they come twice: they
 again, which changes nothing, and counted again.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from cloud.ingest.accounts import Entry, LedgerView, Letter, LetterQuery
-from cloud.ingest.ledger_file import LedgerFile
+from cloud.ingest.accounts import Entry, Fates, LedgerView, Letter, LetterQuery
+from cloud.ingest.ledger_file import LedgerAway, LedgerFile
 from cloud.ingest.spans import Spans
 from tidegate.errors import Misconfigured
 from wire.ids import DeviceKey
 
+__all__ = ["Ledger", "LedgerAway"]
+
 _READERS = 2
 
-
-class LedgerAway(Exception):
-    """The ledger's file cannot be read or written now (a full disk); the caller retries."""
+T = TypeVar("T")
 
 
 class Ledger:
-    """Counts, sequences and dead letters of all devices; open it with `async with`."""
+    """Counts, sequences and dead letters of all devices; open it with `async with`.
+
+    Every call may raise `LedgerAway`: nothing was changed, the caller retries.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,10 +45,8 @@ class Ledger:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = await anyio.to_thread.run_sync(LedgerFile, self._path)
-        except (sqlite3.Error, OSError) as exc:
-            raise Misconfigured(
-                f"{self._path} cannot be opened as the ingest ledger: {exc}"
-            ) from exc
+        except (LedgerAway, OSError) as exc:
+            raise Misconfigured(f"{self._path} cannot be opened: {exc}") from exc
         return self
 
     async def __aexit__(
@@ -58,7 +57,7 @@ class Ledger:
     ) -> None:
         """Close the file."""
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._file.close, limiter=self._one_writer)
+            await self._write(self._file.close)
 
     @property
     def letters_dropped(self) -> int:
@@ -66,9 +65,8 @@ class Ledger:
         return self._file.letters_dropped
 
     async def commit(self, entry: Entry) -> None:
-        """Write what one batch changed; durable on return. Raise `LedgerAway`: nothing was."""
-        with _translated():
-            await anyio.to_thread.run_sync(self._file.commit, entry, limiter=self._one_writer)
+        """Write what one batch changed; durable on return."""
+        await self._write(partial(self._file.commit, entry))
 
     def expect(self, device: DeviceKey, readings: int) -> None:
         """Add readings to what is in flight, or take them off (negative)."""
@@ -80,40 +78,55 @@ class Ledger:
 
     def spans_of(self, device: DeviceKey) -> dict[str, Spans]:
         """Return the sequences seen of each boot. Blocks: for the pipeline's own thread."""
-        with _translated():
-            return self._file.spans_of(device)
+        return self._file.spans_of(device)
 
     async def view(self, device: DeviceKey) -> LedgerView:
         """Return a device's account; all zero when it was never heard."""
-        with _translated():
-            return await anyio.to_thread.run_sync(self._view, device, limiter=self._readers)
+        return await self._read(partial(self._view, device))
+
+    async def totals(self) -> Fates:
+        """Return the counts of all devices together."""
+        stored, duplicate, dead, filtered = await self._read(self._file.totals)
+        in_flight = sum(self._in_flight.values())
+        received = stored + duplicate + dead + filtered + in_flight
+        return Fates(received, stored, duplicate, dead, filtered, in_flight)
 
     async def heard(self) -> dict[DeviceKey, int]:
         """Return when each device was last heard (Unix ms)."""
-        with _translated():
-            return await anyio.to_thread.run_sync(self._file.heard, limiter=self._readers)
+        return await self._read(self._file.heard)
 
-    async def letters(self, query: LetterQuery) -> list[Letter]:
-        """Return dead letters, newest first."""
-        with _translated():
-            read = partial(self._file.letters, query)
-            return await anyio.to_thread.run_sync(read, limiter=self._readers)
+    async def dead_letters(
+        self,
+        tenant: str | None = None,
+        device: str | None = None,
+        *,
+        limit: int = 100,
+        before: int | None = None,
+    ) -> list[Letter]:
+        """Return dead letters, newest first, with ids below `before`."""
+        query = LetterQuery(tenant, device, limit)
+        if before is not None:
+            query = LetterQuery(tenant, device, limit, before)
+        return await self._read(partial(self._file.letters, query))
 
     async def letter(self, letter_id: int) -> Letter | None:
         """Return one dead letter, None when it is not there (any more)."""
-        found = await self.letters(LetterQuery(limit=1, before=letter_id + 1))
+        found = await self.dead_letters(limit=1, before=letter_id + 1)
         return found[0] if found and found[0].id == letter_id else None
 
     async def fact(self, name: str) -> str | None:
         """Return a remembered fact."""
-        with _translated():
-            return await anyio.to_thread.run_sync(self._file.fact, name, limiter=self._readers)
+        return await self._read(partial(self._file.fact, name))
 
     async def remember(self, name: str, value: str) -> None:
         """Remember a fact over restarts."""
-        with _translated():
-            write = partial(self._file.remember, name, value)
-            await anyio.to_thread.run_sync(write, limiter=self._one_writer)
+        await self._write(partial(self._file.remember, name, value))
+
+    async def _read(self, read: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(read, limiter=self._readers)
+
+    async def _write(self, write: Callable[[], None]) -> None:
+        await anyio.to_thread.run_sync(write, limiter=self._one_writer)
 
     def _view(self, device: DeviceKey) -> LedgerView:
         stored, duplicate, dead, filtered = self._file.counts(device)
@@ -127,11 +140,3 @@ class Ledger:
             in_flight=in_flight,
             boots=self._file.boots(device),
         )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as exc:
-        raise LedgerAway(f"the ingest ledger does not answer: {exc}") from exc

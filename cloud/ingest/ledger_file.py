@@ -2,6 +2,8 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +22,7 @@ _BUSY_S = 5.0
 
 Intervals = list[tuple[int, int]]
 Counts = tuple[int, int, int, int]
+_FATES = ("stored", "duplicate", "dead", "filtered")
 
 
 def _sql(name: str) -> str:
@@ -29,21 +32,37 @@ def _sql(name: str) -> str:
 _ADD_COUNTS, _PUT_BOOTS = _sql("add_counts"), _sql("put_boots")
 _ADD_LETTERS = (
     "INSERT INTO dead_letters"
-    " (tenant, device, topic, reason, payload, readings, only, received_at_ms) VALUES"
+    " (tenant, device, topic, reason, payload, readings, only, received_at_ms) VALUES "
 )
 _FORGET_BOOTS, _LETTERS = _sql("forget_boots"), _sql("letters")
 
 
+class LedgerAway(Exception):
+    """The ledger's file cannot be read or written now (a full disk); the caller retries."""
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise LedgerAway(f"the ingest ledger does not answer: {exc}") from exc
+
+
 class LedgerFile:
-    """`ingest.db`. Writing is for one thread at a time; reading has a connection of its own."""
+    """`ingest.db`. Every call may raise `LedgerAway`; then it has changed nothing.
+
+    Writing is for one thread at a time; reading has a connection of its own.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._writer = _connect(path)
-        self._writer.executescript(_sql("schema"))
-        self._reader = _connect(path)
         self._reading = threading.Lock()
         self.letters_dropped = 0
-        self._measure_letters()
+        with _translated():
+            self._writer = _connect(path)
+            self._writer.executescript(_sql("schema"))
+            self._reader = _connect(path)
+            self._measure_letters()
 
     def close(self) -> None:
         """Close both connections."""
@@ -52,15 +71,16 @@ class LedgerFile:
 
     def commit(self, entry: Entry) -> None:
         """Write a batch's changes in one durable transaction, all or nothing."""
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            self._apply(entry)
-            self._writer.execute("COMMIT")
-        except sqlite3.Error:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            self._measure_letters()
-            raise
+        with _translated():
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._apply(entry)
+                self._writer.execute("COMMIT")
+            except sqlite3.Error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                self._measure_letters()
+                raise
 
     def counts(self, device: DeviceKey) -> Counts:
         """Return stored, duplicate, dead, filtered."""
@@ -69,6 +89,12 @@ class LedgerFile:
             device,
         )
         return rows[0] if rows else (0, 0, 0, 0)
+
+    def totals(self) -> Counts:
+        """Return stored, duplicate, dead, filtered of all devices together."""
+        sums = ", ".join(f"coalesce(sum({fate}), 0)" for fate in _FATES)
+        counts: Counts = self._rows(f"SELECT {sums} FROM devices", ())[0]  # noqa: S608 - constants
+        return counts
 
     def boots(self, device: DeviceKey) -> list[BootView]:
         """Return a device's boots, the one heard last at the end."""
@@ -107,12 +133,13 @@ class LedgerFile:
 
     def remember(self, name: str, value: str) -> None:
         """Remember a fact."""
-        self._writer.execute(
-            "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value)
-        )
+        with _translated():
+            self._writer.execute(
+                "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value)
+            )
 
     def _rows(self, sql: str, values: tuple[object, ...] | dict[str, object]) -> list[tuple]:  # type: ignore[type-arg]  # as SQLite gives them
-        with self._reading:
+        with _translated(), self._reading:
             return self._reader.execute(sql, values).fetchall()
 
     def _apply(self, entry: Entry) -> None:
@@ -134,12 +161,7 @@ class LedgerFile:
         for start in range(0, len(letters), _LETTERS_A_STATEMENT):
             rows = [_letter_row(letter) for letter in letters[start : start + _LETTERS_A_STATEMENT]]
             marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(rows))
-            self._writer.execute(
-                "INSERT INTO dead_letters"
-                " (tenant, device, topic, reason, payload, readings, only, received_at_ms)"
-                f" VALUES {marks}",
-                [value for row in rows for value in row],
-            )
+            self._writer.execute(_ADD_LETTERS + marks, [value for row in rows for value in row])
         self._letters += len(letters)
         self._letter_bytes += sum(len(letter.payload) for letter in letters)
         while self._letters > MAX_LETTERS or self._letter_bytes > MAX_LETTER_BYTES:

@@ -1,34 +1,52 @@
-"""What runs in the drawing process: it loads the PDF libraries, and only it does."""
+"""The drawing process, `python -m cloud.reports.worker SECONDS`: model in, PDF out.
 
+It takes the model as msgpack on standard input and answers on standard output with the PDF
+(exit code 0), or on standard error with why there is none: code 3 when a library is missing.
+"""
+
+import contextlib
 import math
+import os
+import resource
 import signal
+import sys
+
+import msgspec
 
 from cloud.reports.errors import ReportsUnavailable
 from cloud.reports.model import ReportModel
 
-# The pool keeps an idle process for good; with the PDF libraries loaded that is 200 MB.
-_IDLE_S = 60
+UNAVAILABLE = 3
 _GRACE_S = 5
+_NICENESS = 5
+_MEMORY_BYTES = 3 * 1024**3
 _LIBRARIES = "sudo apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 _PACKAGES = "pip install 'tidegate[reports]'"
 
 
-def draw(model: ReportModel, timeout_s: float) -> bytes:
-    """Return the PDF; end this process when it takes too long or nothing else is asked of it.
+def main() -> int:
+    """Draw one report; return the exit code."""
+    _confine(float(sys.argv[1]))
+    answer = os.dup(sys.stdout.fileno())
+    # Libraries print at will: from here on that is no part of the answer.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    model = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=ReportModel)
+    try:
+        content = draw(model)
+    except ReportsUnavailable as exc:
+        sys.stderr.write(f"\n{exc}\n")
+        return UNAVAILABLE
+    with open(answer, "wb") as stream:  # noqa: PTH123 - a descriptor, not a path
+        stream.write(content)
+    return 0
 
-    The alarm also ends a process whose parent was killed.
+
+def draw(model: ReportModel) -> bytes:
+    """Load the PDF libraries, which only this process does, and return the PDF.
 
     Raises:
         ReportsUnavailable: a library is missing; the text is the command that installs it.
     """
-    signal.alarm(math.ceil(timeout_s) + _GRACE_S)
-    try:
-        return _typeset(model)
-    finally:
-        signal.alarm(_IDLE_S)
-
-
-def _typeset(model: ReportModel) -> bytes:
     try:
         from cloud.reports.document import typeset  # noqa: PLC0415 - loads the PDF libraries
     except ImportError as exc:
@@ -36,3 +54,15 @@ def _typeset(model: ReportModel) -> bytes:
     except OSError as exc:  # a shared library that cffi does not find
         raise ReportsUnavailable(f"PDF reports need the library Pango: {_LIBRARIES}") from exc
     return typeset(model)
+
+
+def _confine(timeout_s: float) -> None:
+    """Bound memory and time, the latter also for when our parent was killed; yield to others."""
+    signal.alarm(math.ceil(timeout_s) + _GRACE_S)
+    os.nice(_NICENESS)
+    with contextlib.suppress(ValueError, OSError):  # a stricter limit holds already
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

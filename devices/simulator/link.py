@@ -31,7 +31,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 1883
     mqtt5: bool = True
-    timeout_s: float = 10.0
+    timeout_s: float = 5.0
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -174,15 +174,23 @@ class Link:
             self._failing_since = anyio.current_time()
         self._failures += 1
         self.counts.losses += 1
-        if self._patience_s is not None and code in _REFUSED_CODES:
+        if self._target.mqtt5 and not self.counts.connects:
+            # amqtt never answers an MQTT 5 CONNECT that has a will: try the versions in turn.
+            self._mqtt5 = not self._mqtt5
+        if self._patience_s is not None:
+            self._give_up_if_hopeless(exc, refused=code in _REFUSED_CODES)
+
+    def _give_up_if_hopeless(self, exc: aiomqtt.MqttError, *, refused: bool) -> None:
+        if refused:
+            name = account_name(self._login.device)
             raise NotDelivered(
                 f"the broker refused {name}: check its username and password"
             ) from exc
         failing_s = anyio.current_time() - self._failing_since
-        if self._patience_s is not None and failing_s > self._patience_s:
+        if failing_s > (self._patience_s or 0.0):
             raise NotDelivered(
                 f"{self._target.host}:{self._target.port} took nothing for"
-                f" {self._patience_s:g} s: is the broker running? ({exc})"
+                f" {failing_s:.1f} s: is the broker running? ({exc})"
             ) from exc
 
     def _backoff_s(self) -> float:

@@ -18,10 +18,9 @@ _OWN_TENANT = "local"
 
 def look_around(visit: Visit, api: Api) -> None:
     """See the printed lines, this machine's metrics, the fleet and the page."""
-    said = visit.installation.said()
     with check("it printed the page's address, the login, where the data lies, how to connect"):
-        for text in (visit.base_url, "admin", str(visit.data), "mosquitto_pub"):
-            require(text in said, f"`make run` did not print {text!r}")
+        for text in (visit.base_url, "Login", str(visit.data), "mosquitto_pub"):
+            _wait_until_printed(visit, text)
     with check("this machine's own metrics read by GET /api/v1/series"):
         until(lambda: _host_metric_moves(visit, api), timeout_s=_SEEN_TIMEOUT_S, what="they move")
     with check(f"a simulated fleet of {_FLEET} devices"):
@@ -84,6 +83,14 @@ def read_report(text: str, *, device: str, from_ms: int, to_ms: int) -> None:
         local = datetime.fromtimestamp(ms / 1_000, UTC).astimezone(ZoneInfo(TIMEZONE))
         minute = local.strftime("%H:%M")
         require(minute in text, f"the report does not say {minute}: {text[:500]}")
+
+
+def _wait_until_printed(visit: Visit, text: str) -> None:
+    until(
+        lambda: text in visit.installation.said(),
+        timeout_s=_SEEN_TIMEOUT_S,
+        what=f"`make run` prints {text!r}",
+    )
 
 
 def _host_metric_moves(visit: Visit, api: Api) -> bool:

@@ -221,4 +221,4 @@ async def test_webhook_reads_no_more_of_an_answer_than_it_must() -> None:
     with HttpReceiver(Answer(200, body=b"x" * 50_000_000)) as receiver:
         await _send(Webhook(receiver.url, allow_private=True, timeout_s=5.0))
 
-    assert len(receiver.received) == 1
+    assert (len(receiver.received), receiver.hung_up) == (1, 1)

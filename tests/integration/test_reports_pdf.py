@@ -1,10 +1,10 @@
 """Real PDFs of synthetic telemetry, read back."""
 
 import math
-import pickle
+import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -12,19 +12,22 @@ from typing import Any
 
 import anyio
 import msgspec
+import psutil
 import pytest
 from pypdf import PdfReader
 
 from cloud.reports.build import build_report
 from cloud.reports.compose import Order, compose
+from cloud.reports.document import typeset
 from cloud.reports.errors import ReportFailed, ReportsUnavailable
-from cloud.reports.model import Limits
+from cloud.reports.model import Limits, ReportModel
 from cloud.reports.pdf import render
 from cloud.reports.period import Period
 from cloud.reports.steps import get_report_step, render_report_step, request_report_step
-from cloud.settings import Reports, Settings, Site
+from cloud.settings import Settings, Site
 from cloud.timeseries.memory import Memory
 from tests.support.fake_context import FakeClock, FakeContext
+from tidegate.errors import Misconfigured
 from tidegate.http.request import Request
 from wire.events import AlertNotice
 from wire.ids import DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
@@ -34,7 +37,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 TO_MS = round(datetime(2026, 10, 25, 10, tzinfo=UTC).timestamp() * 1000)
 FROM_MS = TO_MS - 3_600_000
-SETTINGS = Settings(site=Site("Plant <2> & Co", "Europe/Berlin"))
+SITE = Site("Plant <2> & Co", "Europe/Berlin")
+SETTINGS = Settings(site=SITE)
+LIMITS = Limits()
 METRICS = {"outlet_temperature_c": 62.0, "flow_m3_per_h": 12.0, "used_bytes": 5.1e9}
 HOSTILE = [
     "<script>alert(1)</script><img src=x>",
@@ -44,12 +49,6 @@ HOSTILE = [
     "\ue000 pump",
     "{{ 7*7 }}&amp;\"'",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-async def _one_drawing_process() -> AsyncIterator[None]:
-    """Keep one event loop, and with it the process that has loaded the PDF libraries."""
-    yield
 
 
 class Hole(msgspec.Struct, frozen=True):
@@ -108,12 +107,18 @@ def notice(device: str) -> AlertNotice:
     )
 
 
-async def pdf_of(store: Memory, *, from_ms: int = FROM_MS, alerts: Any = ()) -> PdfReader:
-    """Return the report of the period, read back."""
-    pdf = await build_report(
-        store, FakeLedger(), alerts, SETTINGS, from_ms=from_ms, to_ms=TO_MS, made_at_ms=TO_MS
-    )
-    return PdfReader(BytesIO(pdf))
+async def model_of(
+    store: Memory, *, from_ms: int = FROM_MS, limits: Limits = LIMITS, site: Site = SITE
+) -> ReportModel:
+    """Return the model of the period."""
+    order = Order(Period(from_ms, TO_MS), TO_MS, limits=limits)
+    return await compose(store, FakeLedger(), alerts=[], site=site, order=order)
+
+
+async def pdf_of(store: Memory, *, from_ms: int = FROM_MS, limits: Limits = LIMITS) -> PdfReader:
+    """Return the report of the period, drawn in this process and read back."""
+    model = await model_of(store, from_ms=from_ms, limits=limits)
+    return PdfReader(BytesIO(typeset(model)))
 
 
 def text_of(reader: PdfReader) -> str:
@@ -135,8 +140,13 @@ def structure(node: Any) -> Iterator[Any]:
 
 async def test_report_says_what_when_and_where() -> None:
     """Names, exact range, zone, units, completeness and alerts can be read in the PDF."""
-    reader = await pdf_of(await filled(["pump-01", "pump-02"]), alerts=[notice("pump-02")])
+    store, alerts = await filled(["pump-01", "pump-02"]), [notice("pump-02")]
 
+    pdf = await build_report(
+        store, FakeLedger(), alerts, SETTINGS, from_ms=FROM_MS, to_ms=TO_MS, made_at_ms=TO_MS
+    )
+
+    reader = PdfReader(BytesIO(pdf))
     text = text_of(reader)
     for expected in (
         "Plant <2> & Co",
@@ -217,10 +227,8 @@ async def test_report_says_what_it_leaves_out() -> None:
     """Limits hold, and the reader is told."""
     store = await filled([f"pump-{n:02d}" for n in range(6)], every_ms=600_000)
     limits = Limits(devices=2, rows=4, metrics=2, charts=1)
-    order = Order(Period(FROM_MS, TO_MS), TO_MS, limits=limits)
-    model = await compose(store, FakeLedger(), alerts=[], site=SETTINGS.site, order=order)
 
-    text = text_of(PdfReader(BytesIO(await render(model, timeout_s=60))))
+    text = text_of(await pdf_of(store, limits=limits))
 
     assert "2 more devices are counted above but not listed" in text
     assert "1 more metrics are not listed" in text
@@ -238,13 +246,42 @@ async def test_report_of_nothing_says_so() -> None:
 
 async def test_drawing_that_takes_too_long_is_ended() -> None:
     """The drawing process is killed at the time limit, and the reason says what to do."""
-    store = await filled(["pump-01"])
-    settings = msgspec.structs.replace(SETTINGS, reports=Reports(timeout_s=0.05))
+    model = await model_of(await filled(["pump-01"]))
 
-    with pytest.raises(ReportFailed, match=r"longer than 0.05 s"), anyio.fail_after(10):
-        await build_report(
-            store, FakeLedger(), [], settings, from_ms=FROM_MS, to_ms=TO_MS, made_at_ms=TO_MS
-        )
+    with pytest.raises(ReportFailed, match=r"longer than 0.3 s"), anyio.fail_after(10):
+        await render(model, timeout_s=0.3)
+
+    assert psutil.Process().children() == []
+
+
+async def test_drawing_that_fails_says_why() -> None:
+    """The last line of what the drawing process said becomes the reason."""
+    model = await model_of(Memory(), site=Site("Base", "Mars/Base"))
+
+    with pytest.raises(ReportFailed, match="timezone 'Mars/Base' is unknown"):
+        await render(model, timeout_s=60)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("raise OSError('cannot load library libpango')", "sudo apt-get install libpango-1.0-0"),
+        ("raise ModuleNotFoundError('x', name='weasyprint')", "pip install 'tidegate"),
+    ],
+)
+async def test_missing_libraries_are_named_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, says: str
+) -> None:
+    """One line that says what to type, whatever the library itself prints."""
+    (tmp_path / "weasyprint.py").write_text(f"print('-----')\n{fault}")
+    monkeypatch.syspath_prepend(tmp_path)
+    model = await model_of(Memory())
+
+    with pytest.raises(ReportsUnavailable, match=says) as refused:
+        await render(model, timeout_s=60)
+
+    assert "\n" not in str(refused.value)
+    assert isinstance(refused.value, Misconfigured)
 
 
 async def test_steps_make_the_file_that_the_location_promised(tmp_path: Path) -> None:
@@ -273,59 +310,22 @@ async def test_steps_make_the_file_that_the_location_promised(tmp_path: Path) ->
     assert ctx.ran == {"draw": 1}
 
 
-def run_python(code: str, *paths: Path) -> str:
-    """Run code in a fresh interpreter and return what it printed."""
-    path = [str(p) for p in paths] + sys.path
-    preamble = f"import sys; sys.path[:] = {path!r}\n"
+def test_nothing_loads_the_pdf_libraries_before_a_report_is_drawn() -> None:
+    """Everything but reports runs without them."""
+    code = (
+        "import importlib, pathlib, sys, cloud.reports.build\n"
+        "for f in pathlib.Path(cloud.reports.__file__).parent.glob('steps/*_step.py'):\n"
+        "    importlib.import_module(f'cloud.reports.steps.{f.stem}')\n"
+        "print({'weasyprint', 'matplotlib', 'pandas', 'numpy', 'jinja2'} & set(sys.modules))"
+    )
+
     done = subprocess.run(
-        [sys.executable, "-c", preamble + code],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-    )
-    return done.stdout
-
-
-def test_nothing_loads_the_pdf_libraries_before_a_report_is_drawn() -> None:
-    """Everything but reports runs without them."""
-    printed = run_python(
-        "import importlib, pathlib, cloud.reports.build\n"
-        "for f in pathlib.Path(cloud.reports.__file__).parent.glob('steps/*_step.py'):\n"
-        "    importlib.import_module(f'cloud.reports.steps.{f.stem}')\n"
-        "print({'weasyprint', 'matplotlib', 'pandas', 'numpy'} & set(sys.modules))"
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
-    assert printed.strip() == "set()"
-
-
-@pytest.mark.parametrize(
-    ("fault", "says"),
-    [
-        ("raise OSError('cannot load library libpango')", "sudo apt-get install libpango-1.0-0"),
-        ("raise ModuleNotFoundError('x', name='weasyprint')", "pip install 'tidegate[reports]'"),
-    ],
-)
-def test_missing_libraries_are_named_with_the_command(
-    tmp_path: Path, fault: str, says: str
-) -> None:
-    """One line that says what to type."""
-    (tmp_path / "weasyprint.py").write_text(fault)
-
-    printed = run_python(
-        "from cloud.reports.worker import draw\n"
-        "from cloud.reports.errors import ReportsUnavailable\n"
-        "try: draw(None, 5.0)\n"
-        "except ReportsUnavailable as exc: print(exc)",
-        tmp_path,
-    )
-
-    assert says in printed
-    assert printed.count("\n") == 1
-
-
-def test_errors_survive_the_way_between_processes() -> None:
-    """An operator's error in the drawing process is the same error here."""
-    error = pickle.loads(pickle.dumps(ReportsUnavailable("install it")))
-
-    assert str(error) == "install it"
+    assert done.stdout.strip() == "set()"

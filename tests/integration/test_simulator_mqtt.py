@@ -225,9 +225,9 @@ async def test_broker_that_only_speaks_3_1_1_is_served_so(
     write_recording(path, seed=7, points=3)
     # In a process of its own, because amqtt leaves a refused connection unclosed.
     command = [sys.executable, "-c", _AMQTT, str(free_port)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    async with await anyio.open_process(command, stderr=subprocess.DEVNULL) as process:
         await anyio.to_thread.run_sync(partial(wait_for_port, free_port, timeout_s=10))
-        target = Target(port=free_port)
+        target = Target(port=free_port, timeout_s=1)
         sent = await replay(path, target, _login(unique_name), ReplayOptions(speed=0))
         process.kill()
 

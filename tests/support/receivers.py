@@ -31,10 +31,14 @@ class Posted(NamedTuple):
 
 
 class HttpReceiver:
-    """Answers POSTs with the given answers in turn, the last one from then on."""
+    """Answers POSTs with the given answers in turn, the last one from then on.
+
+    `hung_up` counts the callers that went away before their answer was written.
+    """
 
     def __init__(self, *answers: Answer) -> None:
         self.received: list[Posted] = []
+        self.hung_up = 0
         self._answers = list(answers) or [Answer()]
         receiver = self
 
@@ -49,6 +53,8 @@ class HttpReceiver:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        # Not daemons: leaving waits for every answer, so that `hung_up` is complete.
+        self._server.daemon_threads = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}/hook"
@@ -84,6 +90,7 @@ class HttpReceiver:
             request.end_headers()
             request.wfile.write(answer.body)
         except OSError:
+            self.hung_up += 1
             request.close_connection = True
 
 

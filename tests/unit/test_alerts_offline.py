@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import pytest
 
-from cloud.alerts.offline import Clock, Watch, is_offline, watched
+from cloud.alerts.lifecycle import alert_id_of
+from cloud.alerts.offline import Clock, Watch, changes, is_offline, watched
 from cloud.alerts.rules import OfflineRule, Scope
 
 _RULE = OfflineRule("silent", "warning", Scope(), 60_000)
@@ -24,60 +25,62 @@ class _Sight(NamedTuple):
         (_Sight(_NOW - 60_001, online=True), True),
         (_Sight(_NOW - 1, online=False), True),
         (_Sight(None, online=False), True),
-        (_Sight(None), None),
+        (_Sight(None), True),
     ],
 )
-def test_is_offline_judges_silence_and_last_wills(sight: _Sight, *, verdict: bool | None) -> None:
-    """Silence counts after the rule's time, a last will at once, ignorance not at all."""
-    clock = Clock(_NOW, 0)
-
-    assert is_offline(_RULE, sight, waiting_since_ms=_NOW - 10, clock=clock) is verdict
+def test_is_offline_judges_silence_and_last_wills(sight: _Sight, *, verdict: bool) -> None:
+    """Silence counts after the rule's time, a last will at once."""
+    assert is_offline(_RULE, sight, Clock(_NOW, _NOW - 500_000)) is verdict
 
 
-def test_is_offline_gives_devices_time_after_the_platform_was_away() -> None:
+@pytest.mark.parametrize("sight", [_Sight(_NOW - 500_000), _Sight(None)])
+def test_is_offline_gives_devices_time_after_the_platform_was_away(sight: _Sight) -> None:
     """Silence while we did not listen counts for nothing, and what was true stays."""
-    long_silent = _Sight(_NOW - 500_000)
-
-    just_back = is_offline(_RULE, long_silent, waiting_since_ms=0, clock=Clock(_NOW, _NOW - 5_000))
-    back_for_long = is_offline(
-        _RULE, long_silent, waiting_since_ms=0, clock=Clock(_NOW, _NOW - 60_001)
-    )
+    just_back = is_offline(_RULE, sight, Clock(_NOW, _NOW - 60_000))
+    back_for_long = is_offline(_RULE, sight, Clock(_NOW, _NOW - 60_001))
 
     assert just_back is None
     assert back_for_long is True
 
 
-def test_is_offline_counts_waiting_when_memory_was_lost() -> None:
-    """A device that was heard before a restart is offline when it does not come back in time."""
-    clock = Clock(_NOW, 0)
-
-    assert is_offline(_RULE, _Sight(None), waiting_since_ms=_NOW - 60_001, clock=clock) is True
-
-
 def test_watched_leaves_out_devices_that_were_never_heard() -> None:
-    """A device that was only registered is not missed."""
-    watch = watched(Watch("demo"), {"new": _Sight(None), "old": _Sight(5)}, _NOW)
+    """A device that was only registered is not missed, whatever its broker says of it."""
+    seen = {"new": _Sight(None), "old": _Sight(5), "will": _Sight(None, online=False)}
 
-    assert watch.waiting_since_ms == {"old": 0}
+    assert watched(Watch("demo"), seen).devices == ["old"]
 
 
 def test_watched_remembers_over_a_restart_and_forgets_unregistered_devices() -> None:
-    """After a restart waiting begins once; a device that is no longer registered is dropped."""
-    before = Watch("demo", {"here": 0, "gone": 0})
+    """Presence may forget a device, the watch does not; one that is not registered is dropped."""
+    before = Watch("demo", ["gone", "here"])
 
-    first = watched(before, {"here": _Sight(None)}, 100)
-    second = watched(first, {"here": _Sight(None)}, 200)
-    heard = watched(second, {"here": _Sight(300)}, 300)
-
-    assert first.waiting_since_ms == second.waiting_since_ms == {"here": 100}
-    assert heard.waiting_since_ms == {"here": 0}
+    assert watched(before, {"here": _Sight(None)}).devices == ["here"]
 
 
-def test_clock_notices_that_the_platform_was_away() -> None:
-    """A gap between checks sets since when we listen; the very first check has no gap."""
-    first = Clock().tick(1_000, longest_gap_ms=20_000)
-    second = first.tick(6_000, longest_gap_ms=20_000)
-    third = second.tick(50_000, longest_gap_ms=20_000)
+def test_clock_notices_that_nobody_listened() -> None:
+    """A first check, a new process and a gap between checks all begin to listen anew."""
+    first = Clock().tick(1_000, listener="a", longest_gap_ms=20_000)
+    second = first.tick(6_000, listener="a", longest_gap_ms=20_000)
+    restarted = second.tick(11_000, listener="b", longest_gap_ms=20_000)
+    resumed = restarted.tick(50_000, listener="b", longest_gap_ms=20_000)
 
-    assert (first.listening_since_ms, second.listening_since_ms) == (0, 0)
-    assert third == Clock(50_000, 50_000)
+    assert [tick.listening_since_ms for tick in (first, second, restarted, resumed)] == [
+        1_000,
+        1_000,
+        11_000,
+        50_000,
+    ]
+
+
+def test_changes_says_nothing_that_the_alerts_say_already() -> None:
+    """A device that is still offline, or still there, is no event every five seconds."""
+    clock = Clock(_NOW, _NOW - 500_000)
+    watch = Watch("demo", ["gone", "here"])
+    seen = {"gone": _Sight(None), "here": _Sight(_NOW)}
+
+    first = list(changes([_RULE], watch, seen, set(), clock=clock))
+    firing = {alert_id_of(change) for change in first}
+    second = list(changes([_RULE], watch, seen, firing, clock=clock))
+
+    assert [(change.device, change.holds) for change in first] == [("gone", True)]
+    assert second == []

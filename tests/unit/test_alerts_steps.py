@@ -225,14 +225,19 @@ async def test_check_presence_takes_a_last_will_at_once() -> None:
     assert await watched.check() == [("alert.fired", "pump")]
 
 
-async def test_check_presence_gives_devices_time_after_a_quick_restart() -> None:
-    """Presence forgets everybody in a restart; only who does not come back in time is offline."""
+@pytest.mark.parametrize("remembers", [True, False])
+async def test_check_presence_gives_devices_time_after_a_quick_restart(
+    monkeypatch: pytest.MonkeyPatch, *, remembers: bool
+) -> None:
+    """Only who does not come back in time is offline, whatever presence knows at the start."""
     watched = _Watched("comes-back", "stays-away")
     watched.hear("comes-back")
     watched.hear("stays-away")
-    await watched.check_for_s(10)
+    await watched.check_for_s(55)
 
-    watched.presence.seen.clear()
+    monkeypatch.setattr(check_presence_step, "LISTENER", "the next process")
+    if not remembers:
+        watched.presence.seen.clear()
     early = await watched.check_for_s(60)
     watched.hear("comes-back")
     late = await watched.check_for_s(10)

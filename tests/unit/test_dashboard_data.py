@@ -138,7 +138,9 @@ def test_floor_pct_never_rounds_up_to_everything() -> None:
 )
 def test_letter_excerpt_is_printable_and_short(payload: bytes, excerpt: str) -> None:
     """A payload is shown without control characters, bytes in hexadecimal, long ones cut."""
-    letter = SimpleNamespace(id=1, topic="t", reason="r", payload=payload, received_at_ms=NOW_MS)
+    letter = SimpleNamespace(
+        id=1, topic="t", reason="r", payload=payload, readings=1, received_at_ms=NOW_MS
+    )
 
     view = letter_view(letter)
 
@@ -167,7 +169,7 @@ def test_alerts_are_sorted_worst_and_newest_first() -> None:
     other = alert("other", "critical", 9, "press")
 
     assert [one.alert_id for one in sort_alerts(values).open] == ["bad", "new", "old"]
-    assert [one.alert_id for one in sort_alerts([*values, other], PUMP).open][0] == "bad"
+    assert sort_alerts([*values, other], PUMP).open[0].alert_id == "bad"
 
 
 def test_report_form_reads_times_in_the_sites_zone() -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from cloud.dashboard.live import LiveHub
-from cloud.dashboard.live_client import Client
+from cloud.dashboard.live_client import Client, Entry
 from wire.events import AlertNotice
 from wire.ids import DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
 from wire.points import PointBatch, StoredBatch
@@ -136,7 +136,9 @@ async def test_slow_client_cannot_grow() -> None:
 async def test_client_drops_series_beyond_its_bound_and_counts_them() -> None:
     """New series that do not fit are left out, known ones are still renewed."""
     client = Client(None, max_series=2)
-    entries = {series(n): ("plant", n, "flow", 1, 1.0, "1") for n in ("a", "b", "c")}
+    entries: dict[SeriesKey, Entry] = {
+        series(n): ("plant", n, "flow", 1, 1.0, "1") for n in ("a", "b", "c")
+    }
 
     client.put_points(entries)
     client.put_points({series("a"): ("plant", "a", "flow", 2, 2.0, "2")})

@@ -11,10 +11,12 @@ import anyio
 import httpx
 import msgspec
 from standardwebhooks import Webhook as Signer
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from cloud.alerts.errors import Rejected, Transient
 from cloud.alerts.notify.egress import GuardedTransport, Resolve, resolve
 from cloud.settings import Webhook
+from tidegate.errors import Misconfigured
 from wire.events import AlertNotice
 
 _MAX_ANSWER_BYTES = 64 * 1024
@@ -87,6 +89,29 @@ class WebhookNotifier:
             response = await transport.handle_async_request(request)
             await _read_at_most(response, _MAX_ANSWER_BYTES)
             return response.status_code, response.headers
+
+
+def check_webhook(webhook: Webhook) -> None:
+    """Check URL and secret of a webhook without contacting it.
+
+    Raises:
+        Misconfigured: one of them cannot be used.
+    """
+    try:
+        url = httpx.URL(webhook.url)
+    except (httpx.InvalidURL, ValueError) as exc:
+        raise Misconfigured(f"alerts.webhooks: a url cannot be read: {exc}") from exc
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Misconfigured(f"alerts.webhooks: '{redacted(webhook.url)}' is no http(s) URL")
+    if webhook.secret is None:
+        return
+    try:
+        Signer(webhook.secret.reveal())
+    except (ValueError, EmptyWebhookSecretError) as exc:
+        raise Misconfigured(
+            f"alerts.webhooks: the secret of {redacted(webhook.url)} is not base64; make one "
+            "with: echo whsec_$(openssl rand -base64 32)"
+        ) from exc
 
 
 def body_of(notice: AlertNotice) -> bytes:

@@ -1,5 +1,7 @@
 """Finds devices that have gone silent, and those that have come back."""
 
+import uuid
+
 import msgspec
 
 from cloud.alerts import offline, register
@@ -22,6 +24,8 @@ _WATCHES = "offline_watch"
 _CLOCK = ("offline_clock", "last_check")
 # Several checks missed in a row mean that the platform was away, not that it was busy.
 _LONGEST_GAP_MS = 20_000
+# Tells this process from the one before it, however quickly it was restarted.
+LISTENER = uuid.uuid4().hex
 
 
 async def handler(
@@ -36,7 +40,7 @@ async def handler(
     registered = offline.by_tenant(registry.devices())
     for tenant, devices in registered.items():
         seen = {device: presence.of(_key(tenant, device)) for device in sorted(devices)}
-        watch = await _watch(ctx, tenant, seen, now_ms=now_ms)
+        watch = await _watch(ctx, tenant, seen)
         for change in offline.changes(rules, watch, seen, firing_ids, clock=clock):
             await ctx.emit("alert.condition.changed", change)
     for change in offline.vanished(rules, registered, firing, clock=clock):
@@ -46,16 +50,16 @@ async def handler(
 async def _tick(ctx: Context, now_ms: int) -> Clock:
     kept = await ctx.state.get(*_CLOCK)
     before = Clock() if kept is None else msgspec.convert(kept, Clock)
-    clock = before.tick(now_ms, longest_gap_ms=_LONGEST_GAP_MS)
+    clock = before.tick(now_ms, listener=LISTENER, longest_gap_ms=_LONGEST_GAP_MS)
     await ctx.state.set(*_CLOCK, msgspec.to_builtins(clock))
     return clock
 
 
-async def _watch(ctx: Context, tenant: str, seen: dict[str, Seen], *, now_ms: int) -> Watch:
+async def _watch(ctx: Context, tenant: str, seen: dict[str, Seen]) -> Watch:
     """Bring the tenant's watch up to date; it is written only when it changes."""
     kept = await ctx.state.get(_WATCHES, tenant)
     before = Watch(tenant) if kept is None else msgspec.convert(kept, Watch)
-    watch = offline.watched(before, seen, now_ms)
+    watch = offline.watched(before, seen)
     if watch != before:
         await ctx.state.set(_WATCHES, tenant, msgspec.to_builtins(watch))
     return watch

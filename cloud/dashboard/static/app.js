@@ -5,6 +5,8 @@ import { appendPoints, drawCharts, moveCharts } from "./charts.js";
 import { keepRefreshing, refreshSoon } from "./refresh.js";
 import { announce } from "./toasts.js";
 
+const RETRY_MS = 5000;
+
 const body = document.body;
 let clockAheadMs = Number(body.dataset.now) - Date.now();
 let values = new Map();
@@ -94,12 +96,17 @@ function listen(address) {
   };
   const source = new EventSource(address);
   source.addEventListener("open", () => say("live", "live"));
-  source.addEventListener("error", () => say("lost", "connection lost, trying again …"));
+  source.addEventListener("error", () => {
+    say("lost", "connection lost, trying again …");
+    if (source.readyState !== EventSource.CLOSED) return;
+    // Refused, not lost: the session may be over, which a refresh finds out.
+    refreshSoon();
+    setTimeout(() => listen(address), RETRY_MS);
+  });
   source.addEventListener("points", takePoints);
   source.addEventListener("presence", takePresence);
   source.addEventListener("alert", takeAlert);
-  addEventListener("pagehide", () => source.close());
-  addEventListener("pageshow", (event) => event.persisted && location.reload());
+  addEventListener("pagehide", () => source.close(), { once: true });
 }
 
 function offerCopying() {
@@ -136,4 +143,5 @@ keepRefreshing(Number(body.dataset.refreshS ?? 0), () => {
   showAges();
 });
 drawCharts(serverNow());
+addEventListener("pageshow", (event) => event.persisted && location.reload());
 if (body.dataset.live) listen(body.dataset.live);

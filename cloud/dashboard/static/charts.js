@@ -205,7 +205,11 @@ function axisLabels(splits, unit) {
   return splits.map((value) => value.toFixed(digits));
 }
 
-const decimals = (step) => Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+function decimals(step) {
+  let digits = 0;
+  while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) digits += 1;
+  return digits;
+}
 
 function scale(size) {
   let power = 1;

@@ -19,9 +19,9 @@ config = {
 }
 _PAGE_SIZE = 50
 _NOTICES = {
-    "replayed": "The letter was sent through ingestion again.",
-    "refused": "The letter was refused again; its reason is below.",
-    "gone": "That letter is not kept any more.",
+    "replayed": "The letter went through ingestion again; what is refused again is a new letter.",
+    "refused": "The letter was refused again; the reason is below.",
+    "gone": "There is no such letter, or it holds no reading.",
 }
 
 

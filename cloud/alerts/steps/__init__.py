@@ -1,0 +1,1 @@
+"""Steps of the alert service; discovered by path."""

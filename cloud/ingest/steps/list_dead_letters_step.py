@@ -1,0 +1,63 @@
+"""Lists the messages that could not be stored, with the reason of each."""
+
+import base64
+from typing import Any
+
+from cloud.ingest.accounts import Letter
+from cloud.ingest.ledger import Ledger
+from tidegate.contract import Context
+from tidegate.http.request import Request
+
+_DEFAULT_LIMIT = 100
+_MAX_LIMIT = 1_000
+
+config = {
+    "type": "api",
+    "name": "ListDeadLetters",
+    "description": "Returns dead letters, newest first",
+    "flows": ["ingest"],
+    "method": "GET",
+    "path": "/api/v1/dead-letters",
+    "middleware": ["adminMiddleware"],
+    "emits": [],
+    "queryParams": {
+        "type": "object",
+        "properties": {
+            "tenant": {"type": "string"},
+            "device": {"type": "string"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT},
+            "cursor": {"type": "integer", "minimum": 1},
+        },
+    },
+}
+
+
+async def handler(req: Request, ctx: Context, *, ledger: Ledger) -> dict[str, Any]:
+    """Answer with one page; `next_cursor` is null on the last one."""
+    asked = req.query_params
+    limit = asked.get("limit", _DEFAULT_LIMIT)
+    found = await ledger.dead_letters(
+        asked.get("tenant"), asked.get("device"), limit=limit + 1, before=asked.get("cursor")
+    )
+    page = found[:limit]
+    next_cursor = str(page[-1].id) if len(found) > limit else None
+    body = {"dead_letters": [_shown(letter) for letter in page], "next_cursor": next_cursor}
+    return {"status": 200, "body": body}
+
+
+def _shown(letter: Letter) -> dict[str, Any]:
+    tenant, device = letter.device or (None, None)
+    shown: dict[str, Any] = {
+        "id": letter.id,
+        "tenant": tenant,
+        "device": device,
+        "topic": letter.topic,
+        "reason": letter.reason,
+        "readings": letter.readings,
+        "received_at_ms": letter.received_at_ms,
+    }
+    try:
+        shown["payload"] = letter.payload.decode()
+    except UnicodeDecodeError:
+        shown["payload_base64"] = base64.b64encode(letter.payload).decode()
+    return shown
