@@ -133,7 +133,7 @@ def changes(
             sight = seen[device]
             offline = is_offline(rule, sight, clock)
             fires = alert_id(rule.name, watch.tenant, device, "") in firing_ids
-            if offline is None:
+            if offline is None or offline == fires:
                 continue
             summary = wording.presence(rule, offline=offline, said_so=sight.online is False)
             yield _change(rule, watch.tenant, device, offline=offline, clock=clock, text=summary)

@@ -18,7 +18,6 @@ from cloud.reports.model import ReportModel
 
 UNAVAILABLE = 3
 _GRACE_S = 5
-_NICENESS = 5
 _MEMORY_BYTES = 3 * 1024**3
 _LIBRARIES = "sudo apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 _PACKAGES = "pip install 'tidegate[reports]'"
@@ -57,9 +56,8 @@ def draw(model: ReportModel) -> bytes:
 
 
 def _confine(timeout_s: float) -> None:
-    """Bound memory and time, the latter also for when our parent was killed; yield to others."""
+    """Bound memory and time, the latter also for when our parent was killed."""
     signal.alarm(math.ceil(timeout_s) + _GRACE_S)
-    os.nice(_NICENESS)
     with contextlib.suppress(ValueError, OSError):  # a stricter limit holds already
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
 

@@ -328,6 +328,16 @@ def test_unacknowledged_messages_come_again_after_a_reconnect(running: Running) 
         assert [message.dup for message in messages] == [True, True, True, True, False]
 
 
+def test_qos_2_publication_arrives_once(running: Running) -> None:
+    """A device may publish with QoS 2, whichever broker runs."""
+    with running.ingest() as ingest, running.client(DEVICE) as device:
+        ingest.subscribe("t/+/+/telemetry")
+
+        device.publish(f"t/{DEVICE}/telemetry", b"once", qos=2)
+
+        assert ingest.payloads_until_quiet() == [b"once"]
+
+
 @pytest.mark.slow
 def test_acknowledgement_may_come_late(running: Running) -> None:
     """A message acknowledged after 6 s was not forgotten meanwhile, and is not sent again."""

@@ -176,6 +176,9 @@ def test_checkpoint_keeps_everything(tmp_path: Path) -> None:
 
     later = [_batch([20.0, 35.0], metric="größe 'x'", from_ms=300_000)]
     assert restored.score(later) == whole.score(later) != []
+    assert restored.score(later) == []  # delivered again
+    restored.score([_batch([9.0], from_ms=1000)])  # late, from before the stop
+    assert restored.counts.out_of_order == 3
 
 
 @pytest.mark.parametrize("cut", [0, 10, 500, -20])

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from cloud.reports.thinning import Envelope, column_of, envelope, extremes, runs
 
-FROM_MS, TO_MS, COLUMNS = 1_000, 101_000, 20
+FROM_MS, TO_MS, COLUMNS = 1_000, 101_000, 3
 POINTS = st.lists(
     st.tuples(st.integers(FROM_MS, TO_MS - 1), st.floats(allow_nan=False, allow_infinity=False)),
     unique_by=lambda point: point[0],
-    max_size=300,
+    max_size=60,
 ).map(sorted)
 
 

@@ -78,6 +78,8 @@ def test_truth_lists_exactly_the_samples_that_differ(slot: int) -> None:
         if faulty.sample(at_ms) != healthy.sample(at_ms):
             assert any(fault.holds(at_ms) for fault in truth)
     for fault in truth:
+        edges = (fault.from_ms - 1, fault.from_ms, fault.to_ms - 1, fault.to_ms)
+        assert [fault.holds(at_ms) for at_ms in edges] == [False, True, True, False]
         assert begin_ms <= fault.from_ms < fault.to_ms <= begin_ms + SLOT_MS
         assert faulty.sample(fault.to_ms - 1) != healthy.sample(fault.to_ms - 1)
 
