@@ -32,6 +32,8 @@ from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.pipeline import Ingest
+from cloud.reports.period import zone_of
+from cloud.reports.schedule import time_of_day
 from cloud.settings import Settings
 from cloud.stopping import set_on_signal
 from cloud.timeseries.open import open_timeseries
@@ -106,6 +108,8 @@ def check_settings(settings: Settings) -> None:
     """Check what needs more than types, before anything starts; raise `Misconfigured`."""
     typed_rules(settings.alerts.rules)
     check_targets(settings)
+    zone_of(settings.site.timezone)
+    time_of_day(settings.reports.daily_at)
     if settings.broker.url is not None:
         parse_url(settings.broker.url)
 

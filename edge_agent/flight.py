@@ -49,6 +49,7 @@ class Flight:
         lost = min((sent.batch.from_seq for sent in self._in_flight.values()), default=self._cursor)
         self._in_flight.clear()
         self._go_back(first if self._peer_acknowledges else lost)
+        self._taken_until = min(self._taken_until, self._cursor - 1)
         self._probe, self._probe_wanted = None, False
         self._timeout_s = self._timeout_min_s
         self._ack_due_s = now_s if self._taken_until >= first else None

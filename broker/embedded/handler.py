@@ -3,12 +3,18 @@
 from typing import Any
 
 import anyio
+from amqtt.adapters import ReaderAdapter, WriterAdapter
 from amqtt.mqtt.disconnect import DisconnectPacket
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.mqtt.puback import PubackPacket
 from amqtt.mqtt.publish import PublishPacket
+from amqtt.session import Session
 
 from broker.embedded.outbox import Outbox, Outgoing
+
+# Publications of one client that wait for their PUBACK to be written: a client that does not read
+# its own is not read from, and given up after its keepalive.
+_MAX_BUSY = 1_000
 
 
 class Handler(BrokerProtocolHandler):  # type: ignore[misc] # amqtt's types are not published
@@ -21,6 +27,13 @@ class Handler(BrokerProtocolHandler):  # type: ignore[misc] # amqtt's types are 
         self.denials = 0
         self._outbox: Outbox | None = None
         self._wake = anyio.Event()
+        self._busy = 0
+        self._room = anyio.Event()
+
+    def attach(self, session: Session, reader: ReaderAdapter, writer: WriterAdapter) -> None:
+        """Serve a session; no more is read while too many publications are being answered."""
+        super().attach(session, reader, writer)
+        reader.gate = self._wait_for_room
 
     def deliver_from(self, outbox: Outbox) -> None:
         """Send what the session holds, first of all what is unacknowledged."""
@@ -40,6 +53,20 @@ class Handler(BrokerProtocolHandler):  # type: ignore[misc] # amqtt's types are 
                 await self._wake.wait()
             else:
                 await self._send_packet(_packet(message))
+
+    async def handle_publish(self, publish_packet: PublishPacket) -> None:
+        """Take a publication; amqtt runs a task for each, and reads on meanwhile."""
+        self._busy += 1
+        try:
+            await super().handle_publish(publish_packet)
+        finally:
+            self._busy -= 1
+            self._room.set()
+
+    async def _wait_for_room(self) -> None:
+        while self._busy >= _MAX_BUSY:
+            self._room = anyio.Event()
+            await self._room.wait()
 
     async def handle_puback(self, puback: PubackPacket) -> None:
         """Forget the acknowledged message, at any time after it was sent."""

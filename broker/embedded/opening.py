@@ -6,6 +6,7 @@ do not understand.
 
 import asyncio
 import struct
+from collections.abc import Awaitable, Callable
 
 from amqtt.adapters import StreamReaderAdapter
 
@@ -25,11 +26,15 @@ class Unreadable(ValueError):
 
 
 class Reader(StreamReaderAdapter):  # type: ignore[misc] # amqtt's types are not published
-    """Gives amqtt the first packet again, then the stream; bounds the length of each read."""
+    """Gives amqtt the first packet again, then the stream; bounds the length of each read.
+
+    Before each read it waits at `gate`, if there is one.
+    """
 
     def __init__(self, stream: asyncio.StreamReader, first: bytes) -> None:
         super().__init__(stream)
         self._first = first
+        self.gate: Callable[[], Awaitable[None]] | None = None
 
     async def read(self, n: int = -1) -> bytes:
         """Read exactly `n` bytes.
@@ -39,6 +44,8 @@ class Reader(StreamReaderAdapter):  # type: ignore[misc] # amqtt's types are not
         """
         if n > MAX_PACKET_BYTES:
             raise Unreadable(f"packet of {n} bytes")
+        if self.gate is not None:
+            await self.gate()
         if self._first:
             data, self._first = self._first[:n], self._first[n:]
             return data

@@ -36,7 +36,7 @@ _LISTENER = "default"
 _SESSION_EXPIRY_S = 14 * 24 * 3600
 _MAX_CONNECTIONS = 10_000
 _KEEPALIVE_GRACE = 1.5
-_CLOSE_TIMEOUT_S = 5.0
+_CLOSE_TIMEOUT_S = 2.0
 _HASH = "tidegate.password_hash"
 
 
@@ -183,13 +183,17 @@ class EmbeddedBroker(Routing):
         return stored
 
     async def _exchange(self, session: Session, handler: Handler) -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(handler.pump)
-            group.start_soon(self.take_messages, session, handler)
-            group.start_soon(self.take_subscriptions, session, handler)
-            group.start_soon(self.take_unsubscriptions, session, handler)
-            await handler.gone.wait()
-            group.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(handler.pump)
+                group.start_soon(self.take_messages, session, handler)
+                group.start_soon(self.take_subscriptions, session, handler)
+                group.start_soon(self.take_unsubscriptions, session, handler)
+                await handler.gone.wait()
+                group.cancel_scope.cancel()
+        except* (OSError, AMQTTError, MQTTError) as errors:
+            # Also what amqtt makes of a cancellation while it writes to a client that is slow.
+            _LOG.info("broker.client_failed", username=session.client_id, reason=str(errors))
 
     async def _finish(self, session: Session, handler: Handler) -> None:
         with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cloud.dashboard.fleet_view import is_number
+from cloud.dashboard.fleet_view import is_number, weight
 from cloud.timeseries.port import Latest
 from wire.ids import SeriesKey
 from wire.units import unit_of
@@ -46,8 +46,8 @@ def range_name(text: str | None) -> str:
 
 
 def metric_charts(latest: Sequence[Latest]) -> list[Chart]:
-    """Return one chart for each numeric metric of a device, by name."""
-    numeric = sorted(point.key for point in latest if is_number(point.value))
+    """Return one chart for each numeric metric of a device, the most telling ones first."""
+    numeric = [point.key for point in sorted(latest, key=weight) if is_number(point.value)]
     return [Chart(key.metric, unit_of(key.metric), key) for key in numeric]
 
 

@@ -19,6 +19,7 @@ _MACHINE_METRICS = (
     "disk_used_pct",
     "network_received_bytes_per_s",
 )
+_AGENT_PREFIX = "agent_"
 
 
 class Cell(NamedTuple):
@@ -97,7 +98,7 @@ def newest_ms(latest: Sequence[Latest]) -> int | None:
 
 def headline_cells(latest: Sequence[Latest], limit: int = CELLS_PER_DEVICE) -> list[Cell]:
     """Return the values that say most of a device: a machine's own, then those with a unit."""
-    return [cell_of(point) for point in sorted(latest, key=_weight)[:limit]]
+    return [cell_of(point) for point in sorted(latest, key=weight)[:limit]]
 
 
 def cell_of(point: Latest) -> Cell:
@@ -109,6 +110,15 @@ def cell_of(point: Latest) -> Cell:
 def is_number(value: Value) -> TypeGuard[float]:
     """Return whether a value can be drawn as a line."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def weight(point: Latest) -> tuple[bool, int, bool, bool, str]:
+    """Return the place of a value among a device's: numbers before words, its own agent's last."""
+    metric = point.key.metric
+    known = metric in _MACHINE_METRICS
+    rank = _MACHINE_METRICS.index(metric) if known else len(_MACHINE_METRICS)
+    is_agents = metric.startswith(_AGENT_PREFIX)
+    return (not is_number(point.value), rank, is_agents, not unit_of(metric), metric)
 
 
 def _row(key: DeviceKey, facts: FleetFacts) -> Row:
@@ -123,10 +133,3 @@ def _row(key: DeviceKey, facts: FleetFacts) -> Row:
         spark=sparkline(facts.history[drawn], facts.window) if drawn else "",
         spark_metric=drawn.metric if drawn else "",
     )
-
-
-def _weight(point: Latest) -> tuple[bool, int, bool, str]:
-    metric = point.key.metric
-    known = metric in _MACHINE_METRICS
-    rank = _MACHINE_METRICS.index(metric) if known else len(_MACHINE_METRICS)
-    return (not is_number(point.value), rank, not unit_of(metric), metric)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 WIDTH, HEIGHT = 120, 28
 _MARGIN = 2.0
 _GAP_STEPS = 2.5
+_ENOUGH_STEPS = 20
 
 
 class Window(NamedTuple):
@@ -14,6 +15,16 @@ class Window(NamedTuple):
     from_ms: int
     to_ms: int
     step_ms: int
+
+
+def narrowed(window: Window, earliest_ms: int | None, step_ms: int) -> Window | None:
+    """Return a finer window that begins with the data of a site that has just begun.
+
+    None when there are enough points (or none at all), so the window is right as it is.
+    """
+    if earliest_ms is None or window.to_ms - earliest_ms > _ENOUGH_STEPS * window.step_ms:
+        return None
+    return Window(min(earliest_ms, window.to_ms - _ENOUGH_STEPS * step_ms), window.to_ms, step_ms)
 
 
 def sparkline(points: Sequence[tuple[int, float]], window: Window) -> str:

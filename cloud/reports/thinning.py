@@ -74,4 +74,4 @@ def runs(ts_ms: Sequence[int], *, tolerance_ms: float | None) -> Iterator[slice]
 def _extremes_of(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
     lowest = min(range(len(points)), key=lambda i: points[i][1])
     highest = max(range(len(points)), key=lambda i: points[i][1])
-    return [points[i] for i in (highest, lowest)]
+    return [points[i] for i in sorted({lowest, highest})]

@@ -22,7 +22,12 @@ def look_around(visit: Visit, api: Api) -> None:
         for text in (visit.base_url, "Login", str(visit.data), "mosquitto_pub"):
             _wait_until_printed(visit, text)
     with check("this machine's own metrics read by GET /api/v1/series"):
-        until(lambda: _host_metric_moves(visit, api), timeout_s=_SEEN_TIMEOUT_S, what="they move")
+        machine = until(
+            lambda: this_machine(api),
+            timeout_s=_SEEN_TIMEOUT_S,
+            what=f"a device of tenant {_OWN_TENANT!r} has {', '.join(_HOST_METRICS)}",
+        )
+        visit.devices.append(machine)
     with check(f"a simulated fleet of {_FLEET} devices"):
         until(
             lambda: sum(tenant != _OWN_TENANT for tenant, _ in api.devices()) >= _FLEET,
@@ -36,12 +41,14 @@ def look_around(visit: Visit, api: Api) -> None:
         _see_the_page(visit, api)
 
 
-def this_machine(visit: Visit) -> tuple[str, str]:
-    """Return tenant and name of the machine that everything runs on."""
-    with visit.api() as api:
-        own = sorted(device for device in api.devices() if device[0] == _OWN_TENANT)
-    require(own, f"no device of tenant {_OWN_TENANT!r}")
-    return own[0]
+def this_machine(api: Api) -> tuple[str, str] | None:
+    """Return tenant and name of the machine that everything runs on, once it was heard twice."""
+    for tenant, device in sorted(api.devices()):
+        if tenant == _OWN_TENANT:
+            metrics = api.points(tenant, device, to_ms=now_ms() + _HOUR_MS)
+            if all(len(metrics.get(name, [])) > 1 for name in _HOST_METRICS):
+                return tenant, device
+    return None
 
 
 def use_the_printed_line(visit: Visit, api: Api) -> None:
@@ -91,17 +98,6 @@ def _wait_until_printed(visit: Visit, text: str) -> None:
         timeout_s=_SEEN_TIMEOUT_S,
         what=f"`make run` prints {text!r}",
     )
-
-
-def _host_metric_moves(visit: Visit, api: Api) -> bool:
-    """Tell whether there are two real points of a metric of this machine."""
-    del visit
-    for tenant, device in api.devices():
-        if tenant == _OWN_TENANT:
-            metrics = api.points(tenant, device, to_ms=now_ms() + _HOUR_MS)
-            present = [name for name in _HOST_METRICS if len(metrics.get(name, [])) > 1]
-            return len(present) == len(_HOST_METRICS)
-    return False
 
 
 def _see_the_page(visit: Visit, api: Api) -> None:

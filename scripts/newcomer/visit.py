@@ -7,11 +7,13 @@ from typing import NamedTuple
 import msgspec
 
 from scripts.newcomer.api import Api
+from scripts.newcomer.checks import until
 from scripts.newcomer.installation import Installation
 from scripts.newcomer.receivers import MailReceiver, WebhookReceiver
 from tests.support.ports import unused_port
 
 TIMEZONE = "Europe/Berlin"
+_ACCOUNT_TIMEOUT_S = 5.0
 OPERATOR = "operator@example.com"
 _CONFIG = """
 [site]
@@ -107,11 +109,17 @@ class Visit:
         return Api(self.base_url, (self.data / "admin.token").read_text().strip())
 
     def add_device(self, tenant: str, name: str) -> Device:
-        """Add a device by the command line while everything runs."""
+        """Add a device by the command line and wait until the broker takes its birth message."""
         said = self.installation.tidegate(
             "device", "add", tenant, name, "--data", str(self.data), "--json"
         )
-        return Device(tenant, name, msgspec.convert(json.loads(said), Credentials))
+        device = Device(tenant, name, msgspec.convert(json.loads(said), Credentials))
+        until(
+            lambda: self.publish(device, {"state": "online"}, topic=device.topic("status"))[0] == 0,
+            timeout_s=_ACCOUNT_TIMEOUT_S,
+            what=f"the broker accepts the new account {tenant}/{name}",
+        )
+        return device
 
     def publish(
         self,

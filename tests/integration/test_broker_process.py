@@ -16,7 +16,7 @@ import pytest
 from broker.accounts import INGEST_USERNAME, Account, hash_password, verify_password
 from broker.installed import ask_version, find_program
 from broker.mosquitto import run_mosquitto
-from broker.orphan import find_process
+from broker.orphan import Process, _from_ps, find_process
 from broker.port import BrokerEnded, BrokerKind
 from broker.run import run_broker
 from tests.support.broker_clients import Client
@@ -124,6 +124,19 @@ async def _queued(port: int) -> list[bytes]:
 
 async def _until_answers(port: int) -> None:
     await anyio.to_thread.run_sync(lambda: wait_for_port(port, timeout_s=10.0))
+
+
+def test_find_process_knows_without_proc_as_well() -> None:
+    """Where there is no /proc, ps says the same of a process, and of one that has ended."""
+    if shutil.which("ps") is None:
+        pytest.skip("ps is not installed")
+    with _start("sleep", "60") as process:
+        assert find_process(process.pid) == Process(os.getpid(), "sleep 60 ")
+        assert _from_ps(process.pid) == Process(os.getpid(), "sleep 60")
+        process.kill()
+
+    assert find_process(process.pid) is None
+    assert _from_ps(process.pid) is None
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "amqtt"])

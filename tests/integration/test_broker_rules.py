@@ -1,5 +1,6 @@
 """Both brokers keep the same rules: who may connect, write and read, and what is not lost."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -425,6 +426,44 @@ def test_silent_client_is_given_up(running: Running) -> None:
 
         # Mosquitto looks every 5 s.
         assert ingest.received(1, timeout_s=12) == [b"offline"]
+
+
+def test_client_that_does_not_read_delays_only_itself(running: Running) -> None:
+    """20 MB for a client that never reads hold up neither other clients nor the broker's end."""
+    subscribe = bytes.fromhex("820800010003742f2300")  # packet 1: t/#, QoS 0
+    with running.client(DEVICE) as device, _raw_client(running.port, INGEST_USERNAME) as mute:
+        mute.sendall(subscribe)
+        for _ in range(40):
+            device.publish(f"t/{DEVICE}/telemetry", b"x" * 500_000)
+
+        with running.client(OTHER) as other:
+            other.publish(f"t/{OTHER}/telemetry", b"fine")
+
+
+def test_client_that_does_not_read_its_acknowledgements_is_not_read_on(running: Running) -> None:
+    """A flood of publications without reading answers neither ends the broker nor stops others."""
+    topic = f"t/{DEVICE}/telemetry".encode()
+    publish = len(topic).to_bytes(2, "big") + topic + b"\x00\x01x"
+    packet = b"\x32" + bytes([len(publish)]) + publish
+    with _raw_client(running.port, DEVICE) as flood, running.client(OTHER) as other:
+        flood.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            for _ in range(100):
+                flood.sendall(packet * 1_000)
+
+        other.publish(f"t/{OTHER}/telemetry", b"fine")
+
+
+@contextmanager
+def _raw_client(port: int, username: str) -> Iterator[socket.socket]:
+    """Connect a client that reads only when told to."""
+    parts = [part.encode() for part in (username, username, PASSWORD)]
+    body = bytes.fromhex("00044d51545404c2003c")
+    body += b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"\x10" + bytes([len(body)]) + body)
+        assert connection.recv(4) == b"\x20\x02\x00\x00"
+        yield connection
 
 
 @pytest.mark.parametrize(

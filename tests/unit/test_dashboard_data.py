@@ -8,13 +8,19 @@ import msgspec
 import pytest
 
 from cloud.dashboard.alerts_view import sort_alerts
-from cloud.dashboard.charts_view import RANGES_MS, machine_charts, range_name, step_ms
+from cloud.dashboard.charts_view import (
+    RANGES_MS,
+    machine_charts,
+    metric_charts,
+    range_name,
+    step_ms,
+)
 from cloud.dashboard.fleet_view import FleetFacts, fleet_rows, headline_cells
 from cloud.dashboard.ledger_view import floor_pct, ledger_view
 from cloud.dashboard.letters_view import letter_view
 from cloud.dashboard.presence import Limits
 from cloud.dashboard.report_form import FormError, ReportForm, read_report_form
-from cloud.dashboard.sparkline import Window, sparkline
+from cloud.dashboard.sparkline import Window, narrowed, sparkline
 from cloud.timeseries.port import Latest
 from wire.events import AlertNotice
 from wire.ids import DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
@@ -89,6 +95,25 @@ def test_sparkline_breaks_at_a_gap_and_centres_a_flat_line() -> None:
 
     assert path == "M40.0 14.0L42.0 14.0M120.0 14.0"
     assert sparkline([], WINDOW) == ""
+
+
+def test_sparklines_of_a_young_site_are_drawn_finer() -> None:
+    """As long as there is little data the window begins with it, and is never empty."""
+    finer = narrowed(WINDOW, NOW_MS - 90_000, 2_000)
+
+    assert finer == Window(NOW_MS - 90_000, NOW_MS, 2_000)
+    assert narrowed(WINDOW, NOW_MS - 1_000, 2_000) == Window(NOW_MS - 40_000, NOW_MS, 2_000)
+    assert narrowed(WINDOW, NOW_MS - 600_000, 2_000) is None
+    assert narrowed(WINDOW, None, 2_000) is None
+
+
+def test_charts_of_the_machine_come_first_those_of_its_agent_last() -> None:
+    """The order of charts is what a person wants to see first, not the alphabet."""
+    points = [latest("agent_memory_bytes", 1.0), latest("load", 1.0), latest("cpu_used_pct", 1.0)]
+
+    titles = [chart.title for chart in metric_charts([*points, latest("mode", "auto")])]
+
+    assert titles == ["cpu_used_pct", "load", "agent_memory_bytes"]
 
 
 def test_step_keeps_every_range_below_a_thousand_points() -> None:

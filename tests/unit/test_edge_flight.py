@@ -95,7 +95,8 @@ def test_flight_sends_again_after_a_reconnect() -> None:
 
     flight.connected(6, 2.0)
 
-    assert _send_all(flight, first=6, end=41, now_s=2.0)[0] == Batch(6, 15)
+    sent = _send_all(flight, first=6, end=41, now_s=2.0)
+    assert sent == [Batch(6, 15), Batch(16, 25), Batch(26, 35), Batch(36, 40)]
 
 
 def test_flight_after_a_reconnect_only_probes_a_peer_that_never_acknowledged() -> None:
@@ -139,6 +140,7 @@ def test_flight_goes_on_behind_what_the_outbox_dropped() -> None:
 
     assert flight.next_seq(50, 60, 1.0) == 50
     assert flight.next_seq(50, 50, 100.0) is None
+    assert flight.wake_s() is None
 
 
 class _Cloud:

@@ -7,6 +7,7 @@ const GAP_STEPS = 3;
 const MOVES_UP_TO_MS = 6 * 3600 * SECOND;
 const TIMEOUT_MS = 20000;
 const PERCENT_SPAN = 4;
+const SHORTEST_MS = 60 * SECOND;
 const PREFIXES = ["", "k", "M", "G", "T", "P"];
 
 const zone = document.body.dataset.zone;
@@ -116,6 +117,13 @@ class Chart {
       : `min ${this.text(low)} · mean ${this.text(mean)} · max ${this.text(high)}`;
   }
 
+  // A small chart of a device that has just begun shows what there is, not an empty quarter hour.
+  fromMs() {
+    const full = this.nowMs - this.rangeMs;
+    if (!this.small || !this.columns[0].length) return full;
+    return Math.max(full, Math.min(this.columns[0][0] * SECOND, this.nowMs - SHORTEST_MS));
+  }
+
   point(index) {
     const value = index == null ? null : this.columns[1][index];
     if (value == null) return this.tell();
@@ -141,7 +149,7 @@ class Chart {
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       tzDate: (ts) => window.uPlot.tzDate(new Date(ts * SECOND), zone),
       scales: {
-        x: { range: () => [(this.nowMs - this.rangeMs) / SECOND, this.nowMs / SECOND] },
+        x: { range: () => [this.fromMs() / SECOND, this.nowMs / SECOND] },
         y: { range: (_, low, high) => yRange(low, high, this.unit) },
       },
       axes: [
@@ -166,9 +174,9 @@ function medianDistance(points) {
 function yRange(low, high, unit) {
   if (low == null) return [0, 1];
   if (unit === "%" && low >= 0 && high <= 100) return percentRange(low, high);
-  const span = high - low || Math.abs(high) * 0.2 || 1;
-  const floor = low - span * 0.1;
-  return [low >= 0 && floor < 0 ? 0 : floor, high + span * 0.1];
+  if (high === low) return low === 0 ? [0, 1] : [low - Math.abs(low) * 0.1, low + Math.abs(low) * 0.1];
+  const floor = low - (high - low) * 0.1;
+  return [low >= 0 && floor < 0 ? 0 : floor, high + (high - low) * 0.1];
 }
 
 function percentRange(low, high) {

@@ -1,6 +1,6 @@
 """The overview: is the site well, what do its devices say, what is wrong."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloud.dashboard.alerts_view import newest_first, sort_alerts
 from cloud.dashboard.charts_view import machine_charts
@@ -16,7 +16,7 @@ from cloud.dashboard.live import LiveHub
 from cloud.dashboard.needs import FleetPresence, FleetRegistry, Ledger, PageRequest
 from cloud.dashboard.pages import frame_of, page
 from cloud.dashboard.presence import limits_of
-from cloud.dashboard.sparkline import Window
+from cloud.dashboard.sparkline import Window, narrowed
 from cloud.settings import Settings
 from cloud.timeseries.port import Latest, Series, SeriesQuery, StoreAway, TimeSeries
 from tidegate.contract import Context
@@ -32,7 +32,16 @@ config = {
 }
 LOCAL_TENANT = "local"
 _MAX_ROWS = 100
-_SPARK_MS, _SPARK_STEP_MS = 900_000, 15_000
+_SPARK_MS, _SPARK_STEP_MS, _FINE_STEP_MS = 900_000, 15_000, 2_000
+
+
+class _Found(NamedTuple):
+    """What the store answered: `window` is the time that `history` covers."""
+
+    latest: list[Latest]
+    history: list[Series]
+    window: Window
+    store_away: bool = False
 
 
 async def handler(
@@ -51,12 +60,12 @@ async def handler(
     frame = frame_of(settings, ctx.now())
     window = Window(frame.now_ms - _SPARK_MS, frame.now_ms, _SPARK_STEP_MS)
     keys = keys_of(registry.devices())
-    latest, history, away = await _read(telemetry, window, draw=len(keys) <= _MAX_ROWS)
+    found = await _read(telemetry, window, draw=len(keys) <= _MAX_ROWS)
     facts = FleetFacts(
-        latest=by_device(latest),
+        latest=by_device(found.latest),
         seen=presence.all(),
-        history=numbers_of(history),
-        window=window,
+        history=numbers_of(found.history),
+        window=found.window,
         limits=limits_of(settings.alerts.rules),
     )
     query = req.query_params.get("q", "").strip()
@@ -68,7 +77,7 @@ async def handler(
         "home.html",
         frame,
         here="/",
-        store_away=away,
+        store_away=found.store_away,
         online=sum(presence_of(key, facts) == "online" for key in keys),
         total=len(keys),
         rate=live.points_per_s,
@@ -78,6 +87,7 @@ async def handler(
         machine=machine,
         machine_charts=machine_charts(facts.latest[machine]) if machine else [],
         query=query,
+        spark_ms=found.window.to_ms - found.window.from_ms,
         rows=fleet_rows(matching[:_MAX_ROWS], facts),
         matching=len(matching),
         report=reports[0] if reports else None,
@@ -85,16 +95,25 @@ async def handler(
     )
 
 
-async def _read(
-    telemetry: TimeSeries, window: Window, *, draw: bool
-) -> tuple[list[Latest], list[Series], bool]:
-    """Return latest values, the sparklines' points and whether the store is away."""
-    query = SeriesQuery(window.from_ms, window.to_ms, step_ms=window.step_ms)
+async def _read(telemetry: TimeSeries, window: Window, *, draw: bool) -> _Found:
+    """Read latest values and the sparklines' points, which are left out of a large fleet."""
     try:
         latest = await telemetry.latest()
-        return latest, await telemetry.read(query) if draw else [], False
+        if not draw:
+            return _Found(latest, [], window)
+        history = await _history(telemetry, window)
+        starts = [series.points[0][0] for series in history if series.points]
+        finer = narrowed(window, min(starts, default=None), _FINE_STEP_MS)
+        if finer is None:
+            return _Found(latest, history, window)
+        return _Found(latest, await _history(telemetry, finer), finer)
     except StoreAway:
-        return [], [], True
+        return _Found([], [], window, store_away=True)
+
+
+async def _history(telemetry: TimeSeries, window: Window) -> list[Series]:
+    query = SeriesQuery(window.from_ms, window.to_ms, step_ms=window.step_ms)
+    return await telemetry.read(query)
 
 
 def _matches(key: DeviceKey, query: str) -> bool:

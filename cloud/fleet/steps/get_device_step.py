@@ -24,7 +24,7 @@ config = {
 
 
 async def handler(
-    req: Request, ctx: Context, *, registry: Registry, presence: Presence, telemetry: TimeSeries
+    req: Request, _ctx: Context, *, registry: Registry, presence: Presence, telemetry: TimeSeries
 ) -> dict[str, Any]:
     """Answer with the device; 404 when nobody knows it, 503 while the store is away."""
     try:

@@ -22,7 +22,7 @@ config = {
 
 
 async def handler(
-    req: Request, ctx: Context, *, registry: Registry, presence: Presence
+    req: Request, _ctx: Context, *, registry: Registry, presence: Presence
 ) -> dict[str, Any]:
     """Answer with the devices, ordered by name; times in Unix ms, null where unknown."""
     devices = []

@@ -25,7 +25,7 @@ config = {
 
 
 async def handler(
-    req: Request, ctx: Context, *, ledger: Ledger, registry: Registry
+    req: Request, _ctx: Context, *, ledger: Ledger, registry: Registry
 ) -> dict[str, Any]:
     """Answer with the account; 404 for a device that is neither registered nor ever heard."""
     try:

@@ -32,7 +32,7 @@ config = {
 }
 
 
-async def handler(req: Request, ctx: Context, *, ledger: Ledger) -> dict[str, Any]:
+async def handler(req: Request, _ctx: Context, *, ledger: Ledger) -> dict[str, Any]:
     """Answer with one page; `next_cursor` is null on the last one."""
     asked = req.query_params
     limit = asked.get("limit", _DEFAULT_LIMIT)

@@ -23,7 +23,7 @@ config = {
 }
 
 
-async def handler(req: Request, ctx: Context, *, gateway: Gateway) -> dict[str, Any]:
+async def handler(req: Request, _ctx: Context, *, gateway: Gateway) -> dict[str, Any]:
     """Answer 202 with what was accepted and rejected; 400 when nothing of it can be read."""
     try:
         accepted = await gateway.accept(_device(req), req.raw_body)

@@ -24,7 +24,7 @@ config = {
 
 
 async def handler(
-    req: Request, ctx: Context, *, gateway: Gateway, ledger: Ledger
+    req: Request, _ctx: Context, *, gateway: Gateway, ledger: Ledger
 ) -> dict[str, Any]:
     """Answer 200 with what was accepted now, 404 for no such letter, 422 when refused again."""
     name = req.path_params["id"]

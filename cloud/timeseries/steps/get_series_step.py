@@ -44,7 +44,7 @@ config = {
 }
 
 
-async def handler(req: Request, ctx: Context, *, telemetry: TimeSeries) -> dict[str, Any]:
+async def handler(req: Request, _ctx: Context, *, telemetry: TimeSeries) -> dict[str, Any]:
     """Answer with the series that have points; `next_cursor` continues raw points."""
     asked = req.query_params
     query = SeriesQuery(
