@@ -87,7 +87,7 @@ async def _ended_after(pid: int, signal_number: int, conf: Path) -> bool:
 
 
 def _names(process: Process, conf: Path) -> bool:
-    return process.command.rstrip().endswith(f" {conf}")
+    return process.command.endswith(f" {conf}")
 
 
 def _from_proc(folder: Path) -> Process | None:
@@ -99,12 +99,12 @@ def _from_proc(folder: Path) -> Process | None:
         return None
     if state in ("Z", "X"):
         return None
-    return Process(int(parent_pid), command.replace(b"\0", b" ").decode(errors="replace"))
+    return Process(int(parent_pid), command.replace(b"\0", b" ").decode(errors="replace").strip())
 
 
 def _from_ps(pid: int) -> Process | None:
     answer = subprocess.run(  # noqa: S603 - no shell, and the pid is a number
-        ["ps", "-o", "ppid=,stat=,args=", "-p", str(pid)],  # noqa: S607 - ps is where PATH says
+        ["ps", "-ww", "-o", "ppid=,stat=,args=", "-p", str(pid)],  # noqa: S607 - ps is where PATH says
         capture_output=True,
         check=False,
         text=True,
@@ -114,4 +114,4 @@ def _from_ps(pid: int) -> Process | None:
     state, _, command = rest.strip().partition(" ")
     if not parent_pid.isdigit() or state.startswith("Z"):
         return None
-    return Process(int(parent_pid), command)
+    return Process(int(parent_pid), command.strip())

@@ -26,8 +26,9 @@ from cloud.brokers import Connection, broker_connection, parse_url, reachable
 from cloud.children import keep_running
 from cloud.dashboard.assets import static_mount
 from cloud.dashboard.live import LiveHub
+from cloud.dashboard.presence import limits_of
 from cloud.data_folder import DataFolder
-from cloud.demo import children_of, first_hint
+from cloud.demo import children_of, first_hint, make_logins
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.ledger import Ledger
@@ -129,7 +130,7 @@ async def _start(
     acknowledges what it has received, and the broker and the stores go last.
     """
     stores = await _open_stores(stack, settings, folder)
-    children = children_of(settings, stores.registry, folder, agent=agent, simulator=simulator)
+    logins = make_logins(settings, stores.registry, agent=agent, simulator=simulator)
     hint = first_hint(settings, stores.registry, folder)
     accounts = Accounts(stores.registry)
     known_accounts = stores.registry.version()
@@ -165,12 +166,13 @@ async def _start(
     working = await _background(stack)
     for part in (services.watcher, services.evaluator, Worker(engine), Cron(engine)):
         working.start_soon(part.run)
-    app = make_app(_routes(engine, users, stores, services, folder))
+    authenticator = _authenticator(users, stores.registry, folder, settings)
+    app = make_app(_routes(engine, authenticator, stores, services.ingest))
     await stack.enter_async_context(serve(app, listener))
     pages = await _background(stack)
     pages.start_soon(services.live.run)
     devices = await _background(stack)
-    for child in children:
+    for child in children_of(logins, connection.access, settings, folder):
         devices.start_soon(keep_running, child)
     _welcome(settings, folder, connection, hint)
 
@@ -211,7 +213,7 @@ async def _make_services(
     conditions = Conditions(rules.thresholds, await engine.transact(firing))
     evaluator = Evaluator(conditions, engine.emit)
     watcher = Watcher(settings.analytics, engine.emit, checkpoint_path=folder.detectors)
-    live = LiveHub(presence)
+    live = LiveHub(presence, limits_of(settings.alerts.rules))
     ingest = Ingest(
         stores.telemetry,
         stores.ledger,
@@ -224,23 +226,31 @@ async def _make_services(
     return Services(ingest, watcher, evaluator, live, presence)
 
 
-def _routes(
-    engine: Engine, users: Users, stores: Stores, services: Services, folder: DataFolder
-) -> list[BaseRoute]:
+def _authenticator(
+    users: Users, registry: Registry, folder: DataFolder, settings: Settings
+) -> Authenticator:
     def device_of_token(token: str) -> dict[str, str] | None:
-        device = stores.registry.device_of_token(token)
+        device = registry.device_of_token(token)
         return None if device is None else dict(device._asdict())
 
+    return Authenticator(
+        users,
+        admin_token=folder.admin_token(),
+        device_of_token=device_of_token,
+        public_url=settings.http.public_url,
+    )
+
+
+def _routes(
+    engine: Engine, authenticator: Authenticator, stores: Stores, ingest: Ingest
+) -> list[BaseRoute]:
     async def state_answers() -> None:
         await stores.state.read(Key("tidegate.ping", ""), _now_ms())
 
     async def broker_delivers() -> None:
-        if not services.ingest.is_connected:
+        if not ingest.is_connected:
             raise ConnectionError("not connected")
 
-    authenticator = Authenticator(
-        users, admin_token=folder.admin_token(), device_of_token=device_of_token
-    )
     pings = {
         "broker": broker_delivers,
         "state": state_answers,

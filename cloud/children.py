@@ -4,6 +4,7 @@ They are what devices would run, and speak to us only over MQTT (`docs/adr/0005`
 ends is started again with growing pauses; none outlives us.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import structlog
 
 from broker import tether
 from cloud.fleet.registry import Credentials
+from cloud.ingest.client import BrokerAccess
 from cloud.settings import Simulator
 from tidegate.configuration import PREFIX
 from wire.ids import DeviceKey
@@ -29,6 +31,9 @@ _STOP_TIMEOUT_S = 2.0
 log = structlog.get_logger()
 
 
+Login = tuple[DeviceKey, Credentials]
+
+
 class Child(msgspec.Struct, frozen=True):
     """A Python module to run: its environment, its arguments, what it reads from stdin."""
 
@@ -39,34 +44,39 @@ class Child(msgspec.Struct, frozen=True):
     stdin: bytes = b""
 
 
-def agent_child(
-    device: DeviceKey, credentials: Credentials, *, host: str, port: int, data: Path
-) -> Child:
-    """Return the edge agent that watches this machine as the given device."""
+def agent_child(login: Login, access: BrokerAccess, *, data: Path) -> Child:
+    """Return the edge agent that watches this machine with the given account."""
+    device, credentials = login
     mqtt = f"{PREFIX}MQTT__"
     environ = {
-        f"{PREFIX}TENANT": device.tenant,
-        f"{PREFIX}DEVICE": device.device,
-        f"{mqtt}HOST": host,
-        f"{mqtt}PORT": str(port),
-        f"{mqtt}PASSWORD": credentials.mqtt_password,
+        f"{PREFIX}TENANT": _literal(device.tenant),
+        f"{PREFIX}DEVICE": _literal(device.device),
+        f"{mqtt}HOST": _literal(access.host),
+        f"{mqtt}PORT": str(access.port),
+        f"{mqtt}PASSWORD": _literal(credentials.mqtt_password),
+        f"{mqtt}VERSION": _literal("5" if access.mqtt5 else "3.1.1"),
     }
     return Child("agent", "edge_agent", environ, ["--data", str(data)])
 
 
-def fleet_child(
-    logins: Sequence[tuple[DeviceKey, Credentials]], settings: Simulator, *, host: str, port: int
-) -> Child:
+def fleet_child(logins: Sequence[Login], access: BrokerAccess, settings: Simulator) -> Child:
     """Return the simulated fleet with the accounts of its devices, given to it by stdin."""
-    accounts = [
-        {**device._asdict(), "mqtt_username": c.mqtt_username, "mqtt_password": c.mqtt_password}
-        for device, c in logins
+    accounts = [{**device._asdict(), **msgspec.to_builtins(account)} for device, account in logins]
+    arguments = [
+        *("--host", access.host),
+        *("--port", str(access.port)),
+        *("--seed", str(settings.seed)),
+        *("--interval", str(settings.interval_s)),
+        "--mqtt5" if access.mqtt5 else "--no-mqtt5",
     ]
-    arguments = ["--host", host, "--port", str(port), "--seed", str(settings.seed)]
-    arguments += ["--interval", str(settings.interval_s)]
     return Child(
         "simulator", "devices.simulator", {}, arguments, stdin=msgspec.json.encode(accounts)
     )
+
+
+def _literal(text: str) -> str:
+    """Write a text as TOML, so that no value can be taken for a number or a truth."""
+    return json.dumps(text)
 
 
 async def keep_running(child: Child) -> None:

@@ -3,14 +3,16 @@
 import socket
 import subprocess
 import sys
+from typing import NamedTuple
 
 import msgspec
 
 from cloud.banner import connect_hint
 from cloud.brokers import parse_url, reachable
-from cloud.children import Child, agent_child, fleet_child
+from cloud.children import Child, Login, agent_child, fleet_child
 from cloud.data_folder import DataFolder
 from cloud.fleet.registry import Credentials, Registry
+from cloud.ingest.client import BrokerAccess
 from cloud.settings import Settings
 from wire.errors import Malformed
 from wire.ids import DeviceId, DeviceKey, TenantId, device_id
@@ -22,26 +24,36 @@ _FIRST_DEVICE_FILE = "my-device"
 _NAMES_TIMEOUT_S = 20.0
 
 
-def children_of(
-    settings: Settings, registry: Registry, folder: DataFolder, *, agent: bool, simulator: bool
-) -> list[Child]:
-    """Return the children that were asked for, each with accounts made for this run.
+class Logins(NamedTuple):
+    """Accounts made for this run: this machine's and the simulated fleet's."""
 
-    Call it before the broker starts, so that it knows the accounts from its first moment. An
-    external broker has accounts of its own, which we do not know: then there are no children.
+    agent: list[Login]
+    fleet: list[Login]
+
+
+def make_logins(settings: Settings, registry: Registry, *, agent: bool, simulator: bool) -> Logins:
+    """Make an account for each device that a child will be.
+
+    Call it before the broker starts, so that it knows them from its first moment. An external
+    broker has accounts of its own, which we do not know: then there are none.
     """
-    if settings.broker.url is not None:
-        return []
-    children: list[Child] = []
-    host, port = reachable(settings.broker.host), settings.broker.port
-    if agent:
-        machine = this_machine()
-        credentials = registry.add(machine)
-        children.append(agent_child(machine, credentials, host=host, port=port, data=folder.agent))
-    if simulator and settings.simulator.devices:
-        devices = [DeviceKey(FLEET, name) for name in _fleet_names(settings.simulator.devices)]
-        logins = [(device, registry.add(device)) for device in devices]
-        children.append(fleet_child(logins, settings.simulator, host=host, port=port))
+    external = settings.broker.url is not None
+    count = 0 if external or not simulator else settings.simulator.devices
+    machines = [] if external or not agent else [this_machine()]
+    fleet = [DeviceKey(FLEET, name) for name in _fleet_names(count)] if count else []
+    return Logins(
+        [(device, registry.add(device)) for device in machines],
+        [(device, registry.add(device)) for device in fleet],
+    )
+
+
+def children_of(
+    logins: Logins, access: BrokerAccess, settings: Settings, folder: DataFolder
+) -> list[Child]:
+    """Return the children to run beside the platform: one per kind of account."""
+    children = [agent_child(login, access, data=folder.agent) for login in logins.agent]
+    if logins.fleet:
+        children.append(fleet_child(logins.fleet, access, settings.simulator))
     return children
 
 

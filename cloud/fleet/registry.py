@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from cloud.fleet.passwords import hash_password
-from tidegate.errors import Misconfigured
+from tidegate.errors import Misconfigured, StoreAway
 from wire.ids import DeviceId, DeviceKey, TenantId
 from wire.topics import account_name
 
@@ -28,7 +28,7 @@ _BUSY_S = 5.0
 _SQL = resources.files("cloud.fleet") / "sql"
 
 
-class RegistryAway(Exception):
+class RegistryAway(StoreAway):
     """The registry's file cannot be read or written now (locked, disk full); try again."""
 
 

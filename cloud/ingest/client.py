@@ -111,7 +111,7 @@ class BulkClient(Client):
             data = bytes(self._unread)
         try:
             parsed = parse(data, mqtt5=self._access.mqtt5)
-        except (BrokenFrame, IndexError):
+        except BrokenFrame:
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
         self._unread = bytearray(data[parsed.used :])
         self._needed = parsed.needed

@@ -46,6 +46,13 @@ class Parsed:
 
 def parse(data: bytes, *, mqtt5: bool) -> Parsed:
     """Sort all whole packets at the start of `data`; raise `BrokenFrame`."""
+    try:
+        return _parse(data, mqtt5=mqtt5)
+    except IndexError as exc:
+        raise BrokenFrame("a message ends inside of its own header") from exc
+
+
+def _parse(data: bytes, *, mqtt5: bool) -> Parsed:
     found = Parsed(Messages(), [])
     add_topic, add_payload = found.messages.topics.append, found.messages.payloads.append
     add_mid, add_flags = found.messages.mids.append, found.messages.flags.append

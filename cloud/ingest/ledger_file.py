@@ -11,6 +11,7 @@ import msgspec
 
 from cloud.ingest.accounts import BootView, Entry, Letter, LetterQuery, NewLetter
 from cloud.ingest.spans import Spans
+from tidegate.errors import StoreAway
 from wire.ids import DeviceId, DeviceKey, TenantId
 
 MAX_BOOTS = 64
@@ -37,7 +38,7 @@ _ADD_LETTERS = (
 _FORGET_BOOTS, _LETTERS = _sql("forget_boots"), _sql("letters")
 
 
-class LedgerAway(Exception):
+class LedgerAway(StoreAway):
     """The ledger's file cannot be read or written now (a full disk); the caller retries."""
 
 

@@ -126,9 +126,9 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
-def _exit_for(error: BaseException) -> typer.Exit:
+def _exit_for(error: BaseException) -> SystemExit:
     typer.echo(f"error: {error}", err=True)
-    return typer.Exit(_NOT_DELIVERED if isinstance(error, NotDelivered) else _BAD_INPUT)
+    return SystemExit(_NOT_DELIVERED if isinstance(error, NotDelivered) else _BAD_INPUT)
 
 
 def _device(username: str) -> DeviceKey:

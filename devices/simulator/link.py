@@ -123,17 +123,21 @@ class Link:
         client = self._client()
         async with self._gate:
             await client.__aenter__()
-        session = Session(client, self._login, self._boot)
+        session, lost = Session(client, self._login, self._boot), False
         try:
             await session.tell(self._status("online"))
             self._connected()
             yield session
+        except aiomqtt.MqttError:
+            lost = True  # the broker publishes the will
+            raise
         finally:
             with (
                 suppress(aiomqtt.MqttError),
                 anyio.move_on_after(_GOODBYE_TIMEOUT_S, shield=True),
             ):
-                await session.tell(self._status("offline"))
+                if not lost:
+                    await session.tell(self._status("offline"))
                 await client.__aexit__(None, None, None)
 
     def _client(self) -> aiomqtt.Client:

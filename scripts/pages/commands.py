@@ -68,4 +68,6 @@ def _row(option: Any) -> tuple[str, ...]:
 
 
 def _default_text(default: object) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
     return "" if default is None or callable(default) else code(default)

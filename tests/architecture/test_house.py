@@ -85,10 +85,10 @@ def test_house_functions_are_short() -> None:
 
 
 def test_house_modules_are_small() -> None:
-    """No module has more than 400 lines."""
+    """No module of the product has more than 400 lines."""
     sizes = {
         shown(file): len(file.read_text("utf-8").splitlines())
-        for file in python_files(*PRODUCT, *TOOLING)
+        for file in python_files(*PRODUCT, "scripts")
     }
 
     large = {file: lines for file, lines in sizes.items() if lines > MAX_MODULE_LINES}

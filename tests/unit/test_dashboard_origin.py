@@ -8,10 +8,10 @@ from cloud.dashboard.origin import (
     came_by_https,
     expired_cookie,
     safe_next,
-    same_origin,
     session_cookie,
 )
 from tidegate.auth.middleware import COOKIE
+from tidegate.auth.origin import same_origin
 from tidegate.auth.users import SESSION_TTL_S
 
 

@@ -7,8 +7,9 @@ A cookie alone is not enough to change something: the request must also come fro
 import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from tidegate.auth.origin import same_origin
 from tidegate.auth.users import Users
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
@@ -26,13 +27,22 @@ DeviceOfToken = Callable[[str], Mapping[str, str] | None]
 class Authenticator:
     """Finds out who is calling.
 
-    `device_of_token` returns `{"tenant", "device"}` of a device's token, or None.
+    `device_of_token` returns `{"tenant", "device"}` of a device's token, or None; `public_url` is
+    what browsers call us by behind a proxy.
     """
 
-    def __init__(self, users: Users, *, admin_token: str, device_of_token: DeviceOfToken) -> None:
+    def __init__(
+        self,
+        users: Users,
+        *,
+        admin_token: str,
+        device_of_token: DeviceOfToken,
+        public_url: str | None = None,
+    ) -> None:
         self._users = users
         self._admin_token = admin_token.encode()
         self._device_of_token = device_of_token
+        self._public_url = public_url
 
     async def caller(self, request: Request) -> dict[str, Any] | None:
         """Return `{"userId", "roles", …}` of the caller, or None."""
@@ -42,7 +52,9 @@ class Authenticator:
         cookie = request.cookies.get(COOKIE)
         if not cookie:
             return None
-        if request.method not in _SAFE_METHODS and not is_same_origin(request.headers):
+        if request.method not in _SAFE_METHODS and not same_origin(
+            request.headers, self._public_url
+        ):
             raise HTTPError(403, "the request does not come from this site")
         return await self._users.of_session(cookie)
 
@@ -66,7 +78,10 @@ def named_middlewares(authenticator: Authenticator) -> dict[str, Middleware]:
     async def page(request: Request, _ctx: Context, proceed: Next) -> Any:
         request.user = await authenticator.caller(request)
         if request.user is None or ADMIN not in request.user["roles"]:
-            return {"status": 303, "headers": {"Location": f"/login?next={quote(request.path)}"}}
+            return {
+                "status": 303,
+                "headers": {"Location": f"/login?next={quote(request.target, safe='/')}"},
+            }
         return await proceed()
 
     return {
@@ -93,18 +108,6 @@ async def _require(authenticator: Authenticator, request: Request) -> dict[str, 
         raise HTTPError(401, "needs a bearer token or a session")
     user: dict[str, Any] = request.user
     return user
-
-
-def is_same_origin(headers: Mapping[str, str]) -> bool:
-    """Tell whether a browser says that the request comes from our own pages.
-
-    A request without `Origin` and `Sec-Fetch-Site` is not a browser's form from elsewhere.
-    """
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
 def _bearer(header: str) -> str:

@@ -50,6 +50,7 @@ async def read_request(source: StarletteRequest) -> Request:
     return Request(
         method=source.method,
         path=source.url.path,
+        target=_target(source),
         body=body,
         raw_body=raw_body,
         headers={name.lower(): value for name, value in source.headers.items()},
@@ -62,6 +63,13 @@ async def read_request(source: StarletteRequest) -> Request:
         user=None,
         tenant=None,
     )
+
+
+def _target(source: StarletteRequest) -> str:
+    """Return path and query as the client wrote them, still percent-encoded."""
+    query = source.scope["query_string"].decode("latin-1")
+    path: str = source.scope.get("raw_path", b"").decode("latin-1") or source.url.path
+    return f"{path}?{query}" if query else path
 
 
 async def _read_body(source: StarletteRequest) -> bytes:

@@ -3,9 +3,10 @@
 from typing import Any
 
 from cloud.dashboard.needs import PageRequest, Users
-from cloud.dashboard.origin import came_by_https, safe_next, same_origin, session_cookie
+from cloud.dashboard.origin import came_by_https, safe_next, session_cookie
 from cloud.dashboard.pages import frame_of, page, redirect
 from cloud.settings import Settings
+from tidegate.auth.origin import same_origin
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 from cloud.dashboard.needs import PageRequest, Users
-from cloud.dashboard.origin import SESSION_COOKIE, came_by_https, expired_cookie, same_origin
+from cloud.dashboard.origin import SESSION_COOKIE, came_by_https, expired_cookie
 from cloud.dashboard.pages import redirect
 from cloud.settings import Settings
+from tidegate.auth.origin import same_origin
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 

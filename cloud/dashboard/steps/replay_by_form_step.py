@@ -3,9 +3,9 @@
 from typing import Any
 
 from cloud.dashboard.needs import Gateway, Ledger, PageRequest
-from cloud.dashboard.origin import same_origin
 from cloud.dashboard.pages import redirect
 from cloud.settings import Settings
+from tidegate.auth.origin import same_origin
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from wire.errors import Malformed

@@ -5,10 +5,10 @@ from typing import Any
 from urllib.parse import quote
 
 from cloud.dashboard.needs import PageRequest
-from cloud.dashboard.origin import same_origin
 from cloud.dashboard.pages import frame_of, redirect
 from cloud.dashboard.report_form import FormError, read_report_form
 from cloud.settings import Settings
+from tidegate.auth.origin import same_origin
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from wire.events import ReportRequested

@@ -1,0 +1,112 @@
+"""What a file adds to the port's promises: it is there again, whatever happened."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloud.timeseries.duckdb import DuckDB
+from cloud.timeseries.open import open_timeseries
+from cloud.timeseries.port import Latest, Series, SeriesQuery
+from tests.support.processes import kill_when_it_says
+from tidegate.errors import Misconfigured
+from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
+from wire.points import PointBatch
+
+pytestmark = pytest.mark.anyio
+
+_KEY = SeriesKey(TenantId("acme"), DeviceId("pump"), MetricName("t"))
+_ALWAYS = SeriesQuery(0, 2**62)
+_WRITER = """
+import sys, anyio
+from pathlib import Path
+from cloud.timeseries.duckdb import DuckDB
+from wire.ids import SeriesKey
+from wire.points import PointBatch
+
+async def main():
+    async with DuckDB(Path(sys.argv[1])) as store:
+        for ts in range(1_000_000):
+            keys = [SeriesKey("acme", "pump", f"m{i}") for i in range(10)]
+            await store.write(PointBatch(keys, [ts] * 10, [float(ts)] * 10))
+            print(ts, flush=True)
+
+anyio.run(main)
+"""
+
+
+async def test_duckdb_reopened_has_everything(tmp_path: Path) -> None:
+    """Numbers, states, latest values and recognition of old points survive a restart."""
+    path = tmp_path / "t.duckdb"
+    state = _KEY._replace(metric=MetricName("mode"))
+    async with DuckDB(path) as store:
+        await store.write(PointBatch([_KEY, state, _KEY], [10, 10, 20], [1.0, "auto", 2.0]))
+
+    async with DuckDB(path) as store:
+        latest = await store.latest()
+        await store.write(PointBatch([_KEY, state], [20, 10], [3.0, False]))
+        found = await store.read(_ALWAYS)
+
+    assert latest == [Latest(state, 10, "auto"), Latest(_KEY, 20, 2.0)]
+    assert found == [Series(state, [(10, False)]), Series(_KEY, [(10, 1.0), (20, 3.0)])]
+
+
+async def test_duckdb_killed_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    """After `kill -9` in the middle of writes, every batch that was confirmed is whole."""
+    path = tmp_path / "t.duckdb"
+    command = [sys.executable, "-c", _WRITER, str(path)]
+
+    last = int(kill_when_it_says(command, lambda line: int(line) >= 60)[-1])
+
+    async with DuckDB(path) as store:
+        found = await store.read(_ALWAYS)
+    lengths = {len(series.points) for series in found}
+    assert len(found) == 10
+    assert len(lengths) == 1
+    assert lengths.pop() >= last + 1
+
+
+async def test_duckdb_held_by_another_process_is_misconfigured(tmp_path: Path) -> None:
+    """One clear line says who is in the way and what to do."""
+    path = tmp_path / "t.duckdb"
+    code = "import duckdb, sys; duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+
+        with pytest.raises(Misconfigured, match="in use by another process"):
+            async with DuckDB(path):
+                pass
+        other.communicate("\n")
+
+
+async def test_duckdb_broken_file_is_misconfigured(tmp_path: Path) -> None:
+    """A file that is no database names itself."""
+    path = tmp_path / "t.duckdb"
+    path.write_text("this is no database " * 1000)
+
+    with pytest.raises(Misconfigured, match="t.duckdb"):
+        async with DuckDB(path):
+            pass
+
+
+@pytest.mark.parametrize("url", ["influx://host/db", "duckdb:", "duckdb://host/x", "nothing"])
+async def test_open_refuses_other_urls(url: str, tmp_path: Path) -> None:
+    """An address of a store that we do not know stops the start."""
+    with pytest.raises(Misconfigured, match=r"timeseries\.url"):
+        async with open_timeseries(url, data_dir=tmp_path):
+            pass
+
+
+async def test_open_takes_a_file_by_url(tmp_path: Path) -> None:
+    """`duckdb:///` and an absolute path is that file."""
+    path = tmp_path / "other" / "t.duckdb"
+
+    async with open_timeseries(f"duckdb:///{path}", data_dir=tmp_path) as store:
+        await store.ping()
+
+    assert path.exists()

@@ -1,0 +1,227 @@
+"""What every store of telemetry promises (`cloud.timeseries.port`), on each adapter."""
+
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from cloud.timeseries.open import open_timeseries
+from cloud.timeseries.port import Aggregate, Latest, PointsRejected, Series, SeriesQuery, TimeSeries
+from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
+from wire.messages import Value
+from wire.points import PointBatch
+
+pytestmark = pytest.mark.anyio
+
+_ALWAYS = SeriesQuery(-(2**62), 2**62)
+
+
+@pytest.fixture(params=["duckdb", "memory"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeries]:
+    """Open each adapter on nothing."""
+    url = "memory:" if request.param == "memory" else None
+    async with open_timeseries(url, data_dir=tmp_path) as opened:
+        yield opened
+
+
+def _key(metric: str, device: str = "pump", tenant: str = "acme") -> SeriesKey:
+    return SeriesKey(TenantId(tenant), DeviceId(device), MetricName(metric))
+
+
+def _batch(*points: tuple[SeriesKey, int, Value]) -> PointBatch:
+    batch = PointBatch()
+    for key, ts_ms, value in points:
+        batch.append(key, ts_ms, value)
+    return batch
+
+
+async def test_store_returns_what_it_was_given(store: TimeSeries) -> None:
+    """Numbers, texts and booleans of any name come back exactly, in order of key and time."""
+    names = ["t", "Ω°C", "a'b\"c\\d", "with space", "日本", "%_*;--", "x" * 120, "NULL", "{b}"]
+    values: list[Value] = [21.0, "1.5", True, False, "", "ü\n\x00", -0.1, 1e308, 5e-324]
+    points = [(_key(name), 10, value) for name, value in zip(names, values, strict=True)]
+
+    await store.write(_batch(*points))
+
+    expected = [Series(key, [(ts_ms, value)]) for key, ts_ms, value in sorted(points)]
+    found = await store.read(_ALWAYS)
+    assert found == expected
+    kinds = [type(series.points[0][1]) for series in found]
+    assert kinds == [type(value) for _, _, value in sorted(points)]
+
+
+async def test_store_same_point_again_replaces(store: TimeSeries) -> None:
+    """The same series and time twice is one point: the one that came last."""
+    await store.write(_batch((_key("t"), 10, 1.0), (_key("t"), 20, 2.0)))
+    await store.write(_batch((_key("t"), 10, 1.0), (_key("t"), 20, 3.0)))
+
+    assert await store.read(_ALWAYS) == [Series(_key("t"), [(10, 1.0), (20, 3.0)])]
+
+
+async def test_store_same_point_in_one_batch_replaces(store: TimeSeries) -> None:
+    """Inside a batch the last of equal points wins, also when its kind differs."""
+    await store.write(_batch((_key("t"), 10, 1.0), (_key("t"), 10, "off"), (_key("u"), 10, True)))
+    await store.write(_batch((_key("u"), 20, "a"), (_key("u"), 20, 2.0)))
+
+    assert await store.read(_ALWAYS) == [
+        Series(_key("t"), [(10, "off")]),
+        Series(_key("u"), [(10, True), (20, 2.0)]),
+    ]
+
+
+@pytest.mark.parametrize("flip", list(itertools.permutations([1.0, "on", True], 2)))
+async def test_store_type_may_change(store: TimeSeries, flip: tuple[Value, Value]) -> None:
+    """A series may change its type from point to point, and a point its type when replaced."""
+    before, after = flip
+
+    await store.write(_batch((_key("t"), 10, before), (_key("t"), 20, before)))
+    await store.write(_batch((_key("t"), 20, after), (_key("t"), 30, after)))
+
+    found = await store.read(_ALWAYS)
+    assert found == [Series(_key("t"), [(10, before), (20, after), (30, after)])]
+    assert await store.latest() == [Latest(_key("t"), 30, after)]
+
+
+async def test_store_points_may_come_out_of_order(store: TimeSeries) -> None:
+    """Points older than the newest are kept in their place; latest goes by the point's time."""
+    await store.write(_batch((_key("t"), 50, 5.0)))
+    await store.write(_batch((_key("t"), 30, 3.0), (_key("t"), 10, 1.0), (_key("t"), 40, 4.0)))
+
+    points = [(10, 1.0), (30, 3.0), (40, 4.0), (50, 5.0)]
+    assert await store.read(_ALWAYS) == [Series(_key("t"), points)]
+    assert await store.latest() == [Latest(_key("t"), 50, 5.0)]
+
+
+async def test_store_range_includes_its_start_only(store: TimeSeries) -> None:
+    """`from_ms` is in, `to_ms` is out."""
+    await store.write(_batch(*((_key("t"), ts_ms, float(ts_ms)) for ts_ms in (10, 20, 30))))
+
+    found = await store.read(SeriesQuery(10, 30))
+
+    assert found == [Series(_key("t"), [(10, 10.0), (20, 20.0)])]
+    assert await store.read(SeriesQuery(31, 100)) == []
+    assert await store.read(SeriesQuery(30, 30)) == []
+
+
+async def test_store_finds_by_tenant_device_and_metric(store: TimeSeries) -> None:
+    """Each name narrows; names that nobody has find nothing."""
+    keys = [_key(m, d, t) for t in ("acme", "b") for d in ("pump", "fan") for m in ("t", "u")]
+    await store.write(_batch(*((key, 10, 1.0) for key in keys)))
+
+    async def found(**names: str) -> list[SeriesKey]:
+        return [series.key for series in await store.read(SeriesQuery(0, 99, **names))]
+
+    assert await found() == sorted(keys)
+    assert await found(tenant="acme", metric="t") == [_key("t", "fan"), _key("t", "pump")]
+    assert await found(device="fan", metric="u", tenant="b") == [_key("u", "fan", "b")]
+    assert await found(tenant="nobody") == []
+    assert [one.key for one in await store.latest("b")] == sorted(keys)[4:]
+    assert [one.key for one in await store.latest("b", "fan")] == sorted(keys)[4:6]
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "expected"),
+    [
+        ("mean", [2.0, 30.0]),
+        ("min", [1.0, 30.0]),
+        ("max", [3.0, 30.0]),
+        ("last", [2.0, 30.0]),
+        ("sum", [6.0, 30.0]),
+        ("count", [3.0, 1.0]),
+    ],
+)
+async def test_store_aggregates_steps(
+    store: TimeSeries, aggregate: Aggregate, expected: list[float]
+) -> None:
+    """One point for each step with numbers, at the step's start; texts and booleans are out."""
+    numbers = [(100, 1.0), (150, 3.0), (199, 2.0), (300, 30.0)]
+    await store.write(_batch(*((_key("t"), ts_ms, value) for ts_ms, value in numbers)))
+    await store.write(_batch((_key("t"), 110, "text"), (_key("t"), 210, True), (_key("u"), 1, "x")))
+
+    query = SeriesQuery(0, 1000, step_ms=100, aggregate=aggregate)
+
+    steps = list(zip([100, 300], expected, strict=True))
+    assert await store.read(query) == [Series(_key("t"), steps)]
+
+
+async def test_store_steps_are_aligned_also_before_1970(store: TimeSeries) -> None:
+    """Steps begin at multiples of their length, and only points of the range count."""
+    await store.write(_batch((_key("t"), -1, 1.0), (_key("t"), 5, 2.0), (_key("t"), 17, 3.0)))
+
+    found = await store.read(SeriesQuery(-10, 17, step_ms=10))
+
+    assert found == [Series(_key("t"), [(-10, 1.0), (0, 2.0)])]
+
+
+async def test_store_limit_bounds_points_in_all(store: TimeSeries) -> None:
+    """The limit cuts at the end of the whole answer, across series and kinds."""
+    points: list[tuple[SeriesKey, int, Value]] = [
+        (_key("a"), 10, 1.0),
+        (_key("a"), 20, "x"),
+        (_key("a"), 30, 3.0),
+        (_key("b"), 10, 4.0),
+        (_key("b"), 20, 5.0),
+    ]
+    await store.write(_batch(*points))
+
+    found = await store.read(_ALWAYS, limit=4)
+
+    assert found == [
+        Series(_key("a"), [(10, 1.0), (20, "x"), (30, 3.0)]),
+        Series(_key("b"), [(10, 4.0)]),
+    ]
+    stepped = await store.read(SeriesQuery(0, 100, step_ms=10), limit=3)
+    assert [len(series.points) for series in stepped] == [2, 1]
+
+
+@pytest.mark.parametrize("bad", [(2**63, 1.0), (10, float("nan")), (10, float("inf"))])
+async def test_store_rejects_a_batch_whole(store: TimeSeries, bad: tuple[int, float]) -> None:
+    """What can never be stored is refused, and nothing beside it is stored."""
+    with pytest.raises(PointsRejected):
+        await store.write(_batch((_key("t"), 10, 1.0), (_key("u"), *bad)))
+
+    assert await store.read(_ALWAYS) == []
+    assert await store.latest() == []
+
+
+async def test_store_goes_on_after_a_rejection(store: TimeSeries) -> None:
+    """A series that a refused batch named first can be stored later."""
+    with pytest.raises(PointsRejected):
+        await store.write(_batch((_key("t"), 2**63, 1.0)))
+
+    await store.write(_batch((_key("t"), 10, 1.0)))
+
+    assert await store.read(_ALWAYS) == [Series(_key("t"), [(10, 1.0)])]
+
+
+async def test_store_writes_and_reads_at_once(store: TimeSeries) -> None:
+    """Concurrent batches all arrive, and a reader sees whole batches only."""
+
+    async def write(writer: int) -> None:
+        for ts_ms in range(20):
+            await store.write(_batch(*((_key(f"m{writer}-{i}"), ts_ms, 1.0) for i in range(5))))
+
+    async def read() -> None:
+        for _ in range(20):
+            found = await store.read(_ALWAYS)
+            lengths = {len(s.points) for s in found if s.key.metric.startswith("m0-")}
+            assert len(lengths) <= 1
+            await store.ping()
+
+    async with anyio.create_task_group() as tasks:
+        for writer in range(3):
+            tasks.start_soon(write, writer)
+        tasks.start_soon(read)
+
+    found = await store.read(_ALWAYS)
+    assert [len(series.points) for series in found] == [20] * 15
+    assert len(await store.latest()) == 15
+
+
+async def test_store_takes_an_empty_batch(store: TimeSeries) -> None:
+    """Nothing to store is nothing to complain about."""
+    await store.write(PointBatch())
+
+    assert await store.read(_ALWAYS) == []

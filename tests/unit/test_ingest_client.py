@@ -1,0 +1,43 @@
+"""The private names of paho that the bulk client relies on."""
+
+import inspect
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from cloud.ingest.client import BrokerAccess, BulkClient
+from tidegate.configuration import Secret
+
+
+@pytest.mark.parametrize("name", ["_packet_read", "_packet_queue", "_packet_handle", "_sock_recv"])
+def test_client_paho_still_has_what_we_replace(name: str) -> None:
+    """A new paho that renames one of these must fail here, not at the broker."""
+    assert callable(getattr(Client, name))
+
+
+def test_client_paho_still_calls_packet_read() -> None:
+    """The bulk reading hangs on `loop_read` calling `_packet_read`."""
+    assert "self._packet_read()" in inspect.getsource(Client.loop_read)
+
+
+def test_client_paho_still_has_our_attributes() -> None:
+    """What the bulk client sets is what paho reads."""
+    client = Client(CallbackAPIVersion.VERSION2)
+
+    assert {"_in_packet", "_ping_t", "_last_bytes_received"} <= vars(client).keys()
+    assert {"command", "packet", "pos", "remaining_length"} <= client._in_packet.keys()
+
+
+def test_client_acknowledges_by_hand() -> None:
+    """Manual acknowledgement is on before anything is connected."""
+    client = BulkClient(BrokerAccess("localhost", 1, "ingest", Secret("s")))
+
+    assert client._manual_ack is True
+
+
+def test_client_without_connection_reads_nothing() -> None:
+    """Reading without a socket is an error code, not an exception."""
+    client = BulkClient(BrokerAccess("localhost", 1, mqtt5=False))
+
+    assert client._packet_read() == MQTTErrorCode.MQTT_ERR_CONN_LOST

@@ -1,0 +1,98 @@
+"""MQTT packets in bulk: any cut of the stream gives the same messages."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud.ingest.frames import RETAINED, BrokenFrame, parse, pubacks
+
+_PINGRESP = b"\xd0\x00"
+
+
+def _publish(topic: str, payload: bytes, *, mid: int, head: int = 0x32, mqtt5: bool) -> bytes:
+    body = struct.pack(">H", len(topic)) + topic.encode()
+    body += struct.pack(">H", mid) if head & 0x06 else b""
+    body += b"\x00" if mqtt5 else b""
+    return bytes([head]) + _length(len(body) + len(payload)) + body + payload
+
+
+def _length(value: int) -> bytes:
+    encoded = bytearray()
+    while True:
+        value, low = divmod(value, 128)
+        encoded.append(low | (128 if value else 0))
+        if not value:
+            return bytes(encoded)
+
+
+@given(st.lists(st.binary(max_size=300), max_size=8), st.data(), st.booleans())
+def test_frames_do_not_care_where_the_stream_is_cut(
+    payloads: list[bytes],
+    data: st.DataObject,
+    mqtt5: bool,  # noqa: FBT001 - hypothesis gives it
+) -> None:
+    """Read at any place, in order, nothing lost; `needed` never asks for too much."""
+    stream = b"".join(
+        _publish("t/a/b/telemetry", payload, mid=mid + 1, mqtt5=mqtt5) + _PINGRESP
+        for mid, payload in enumerate(payloads)
+    )
+    cut = data.draw(st.integers(0, len(stream)))
+
+    head = parse(stream[:cut], mqtt5=mqtt5)
+    tail = parse(stream[head.used :], mqtt5=mqtt5)
+
+    assert head.messages.payloads + tail.messages.payloads == payloads
+    assert len(head.others + tail.others) == len(payloads)
+    assert head.used == cut or head.used + head.needed > cut
+    assert head.used + head.needed <= len(stream) + 2
+    assert tail.used == len(stream) - head.used
+
+
+def test_frames_keep_mid_flags_and_topic() -> None:
+    """A message's parts are where they belong; QoS 0 has nothing to acknowledge."""
+    stream = _publish("t/a/b/status", b"x", mid=258, head=0x33, mqtt5=False)
+    stream += _publish("t/a/c/telemetry", b"y", mid=0, head=0x30, mqtt5=False)
+
+    messages = parse(stream, mqtt5=False).messages
+
+    assert messages.topics == [b"t/a/b/status", b"t/a/c/telemetry"]
+    assert messages.mids == [b"\x01\x02", b""]
+    assert [flags & RETAINED for flags in messages.flags] == [1, 0]
+
+
+def test_frames_skip_properties() -> None:
+    """MQTT 5 properties, also long ones, stand before the payload."""
+    for size in (5, 200):
+        properties = _length(size) + b"p" * size
+        body = b"\x00\x01t\x00\x07" + properties + b"payload"
+
+        messages = parse(b"\x32" + _length(len(body)) + body, mqtt5=True).messages
+
+        assert messages.payloads == [b"payload"]
+
+
+def test_frames_pubacks_are_one_run_of_bytes() -> None:
+    """Every id is acknowledged in the order given, a message without one is not."""
+    assert pubacks([b"\x00\x01", b"", b"\x01\x02"]) == b"\x40\x02\x00\x01\x40\x02\x01\x02"
+
+
+@pytest.mark.parametrize(
+    "stream", [b"\x32\xff\xff\xff\xff\x01", b"\x32\x02\x00\x09", b"\x32\x05\x00\x01t\x00\x01"]
+)
+def test_frames_refuse_what_is_not_mqtt(stream: bytes) -> None:
+    """A length without an end and a header longer than its packet break the connection."""
+    with pytest.raises(BrokenFrame):
+        parse(stream, mqtt5=True)
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_frames_take_any_bytes(stream: bytes, mqtt5: bool) -> None:  # noqa: FBT001 - as above
+    """Whatever comes, parsing ends or raises `BrokenFrame`."""
+    try:
+        found = parse(stream, mqtt5=mqtt5)
+    except BrokenFrame:
+        return
+
+    assert 0 <= found.used <= len(stream)

@@ -1,0 +1,27 @@
+"""Whether a request that changes something came from one of our own pages. Pure."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+
+def same_origin(headers: Mapping[str, str], public_url: str | None = None) -> bool:
+    """Tell whether a browser says that the request comes from our own pages.
+
+    `Sec-Fetch-Site` decides where the browser sends it, else `Origin` must name the host that
+    was asked (or that of `public_url`, behind a proxy that rewrites `Host`). A request with
+    neither comes from no browser, so no person's cookie can be abused by it. Header names are
+    in lower case.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    asked = {headers.get("host", "").lower(), _host(public_url or "")} - {""}
+    return _host(origin) in asked
+
+
+def _host(url: str) -> str:
+    """Return host and port of a URL as a browser writes them in `Host`, '' when it has none."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
