@@ -164,6 +164,8 @@ class Mosquitto:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # A terminal's Ctrl-C goes to a whole group of processes; ours stops the broker last.
+            start_new_session=True,
         )
 
     def _have_accounts_read(self) -> None:

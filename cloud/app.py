@@ -33,6 +33,7 @@ from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.pipeline import Ingest
+from cloud.metrics import ServiceMetrics
 from cloud.reports.period import zone_of
 from cloud.reports.schedule import time_of_day
 from cloud.settings import Settings
@@ -163,6 +164,9 @@ async def _start(
             follow_registry, accounts, stores.registry, connection.own, known_accounts
         )
         receiving.start_soon(connection.own.wait_ended)
+    counts = ServiceMetrics(services.watcher, services.evaluator, services.live)
+    prometheus_client.REGISTRY.register(counts)
+    stack.callback(prometheus_client.REGISTRY.unregister, counts)
     working = await _background(stack)
     for part in (services.watcher, services.evaluator, Worker(engine), Cron(engine)):
         working.start_soon(part.run)

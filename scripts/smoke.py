@@ -22,7 +22,7 @@ from scripts.newcomer.receivers import MailReceiver, WebhookReceiver
 from scripts.newcomer.story import first_visit, later_visits
 from scripts.newcomer.visit import Visit
 
-_LOG_LINES = 60
+_LOG_LINES, _LINE_CHARS = 60, 600
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _FAILURES = (
     CheckFailed,
@@ -80,7 +80,9 @@ def _say_what_is_left_out(repository: Path) -> None:
 
 def _say_what_failed(exc: BaseException, installation: Installation) -> None:
     print(f"\nsmoke: {exc or type(exc).__name__}\n\nThe end of the log:", file=sys.stderr)
-    print("\n".join(installation.said().splitlines()[-_LOG_LINES:]), file=sys.stderr)
+    for line in installation.said().splitlines()[-_LOG_LINES:]:
+        shown = line if len(line) <= _LINE_CHARS else f"{line[:100]} … {line[100 - _LINE_CHARS :]}"
+        print(shown, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from zoneinfo import ZoneInfo
 
 from cloud.alerts.rules import AnomalyRule, OfflineRule, ThresholdRule
 from wire.events import AlertNotice, AnomalyDetected
-from wire.units import unit_of
+from wire.quantities import format_value
 
 
 def threshold(rule: ThresholdRule, value: float, *, holds: bool) -> str:
     """Say that a value went beyond its limit, or came back."""
-    seen, limit = quantity(rule.metric, value), quantity(rule.metric, rule.limit)
+    seen, limit = format_value(rule.metric, value), format_value(rule.metric, rule.limit)
     if not holds:
         return f"{rule.metric} is back at {seen} (limit {limit})"
     lasting = f" for {duration(rule.for_ms)}" if rule.for_ms else ""
@@ -19,7 +19,8 @@ def threshold(rule: ThresholdRule, value: float, *, holds: bool) -> str:
 
 def anomaly(found: AnomalyDetected) -> str:
     """Say what was seen and what was expected."""
-    seen, expected = quantity(found.metric, found.value), quantity(found.metric, found.expected)
+    seen = format_value(found.metric, found.value)
+    expected = format_value(found.metric, found.expected)
     reason = f"{found.channel}, score {found.score:.3g}"
     return f"{found.metric} was {seen} where {expected} was expected ({reason})"
 
@@ -47,11 +48,6 @@ def subject(notice: AlertNotice) -> str:
 def one_line(text: str) -> str:
     """Replace line breaks and other control characters by spaces."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
-
-
-def quantity(metric: str, value: float) -> str:
-    """Return a value with the unit that the metric's name ends with."""
-    return f"{value:.6g} {unit_of(metric)}".strip()
 
 
 def duration(ms: int) -> str:

@@ -8,7 +8,7 @@ worst channel after its share of the budget of false alarms gives the score:
 so the threshold 0.35 is a probability of about 1 in 3,000; winsorising makes it rarer in practice.
 What alerts again and again is forgiven as a habit (`habits.py`).
 One pass, 392 bytes a series. Warm-up: WARM_UP_ROWS values that differ from the one before.
-Cost: about 120 array operations a batch: 150 µs for one value, under 1 µs a value in thousands.
+Cost: about 120 array operations a batch: 160 µs for one value, about 1 µs a value in thousands.
 """
 
 from typing import NamedTuple

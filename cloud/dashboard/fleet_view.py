@@ -6,10 +6,10 @@ from typing import NamedTuple, TypeGuard
 from cloud.dashboard.needs import KnownDevice
 from cloud.dashboard.presence import Limits, SeenDevice, Shown, classify
 from cloud.dashboard.sparkline import Window, sparkline
-from cloud.dashboard.views import format_value
 from cloud.timeseries.port import Latest, Series
 from wire.ids import DeviceId, DeviceKey, SeriesKey, TenantId
 from wire.messages import Value
+from wire.quantities import format_value
 from wire.units import unit_of
 
 CELLS_PER_DEVICE = 4

@@ -15,11 +15,11 @@ import anyio
 from cloud.dashboard.live_client import Client, Entry
 from cloud.dashboard.needs import FleetPresence
 from cloud.dashboard.presence import Limits, Shown, classify, limits_of
-from cloud.dashboard.views import format_value
 from wire.events import AlertNotice
 from wire.ids import DeviceKey, SeriesKey
 from wire.messages import Value
 from wire.points import StoredBatch
+from wire.quantities import format_value
 
 _RATE_TICKS = 10
 _NS_PER_MS = 1_000_000

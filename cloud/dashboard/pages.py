@@ -15,6 +15,7 @@ from cloud.dashboard import views
 from cloud.dashboard.ledger_view import floor_pct
 from cloud.settings import Settings
 from tidegate.errors import Misconfigured
+from wire import quantities
 from wire.ids import DeviceKey
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -96,15 +97,15 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "age": views.age_text,
-        "count": views.format_count,
+        "count": quantities.format_count,
         "data": json_attribute,
-        "duration": views.duration_text,
+        "duration": quantities.duration_text,
         "iso": views.iso_text,
         "floor_pct": floor_pct,
         "label": views.label_of,
         "rate": views.format_rate,
         "ranges": views.range_text,
-        "size": views.size_text,
+        "size": quantities.size_text,
         "when": views.when_text,
         "zone": views.zone_text,
     }

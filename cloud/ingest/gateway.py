@@ -44,7 +44,12 @@ class Gateway:
         self._inbox = inbox
         self._metrics = metrics
         self._now_ms = now_ms
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
+
+    @property
+    def held(self) -> int:
+        """Return how many messages, from everywhere, have no durable fate yet."""
+        return self._inbox.held
 
     async def accept(
         self, device: DeviceKey, payload: bytes, *, received_ms: int | None = None
@@ -79,7 +84,7 @@ class Gateway:
         if reply is None:
             raise ValueError("a chunk that nobody waits for")
         self._inbox.put(chunk)
-        with anyio.move_on_after(self._timeout_s):
+        with anyio.move_on_after(self.timeout_s):
             await reply.done.wait()
         if not reply.done.is_set():
             self._metrics.refused_busy.inc()

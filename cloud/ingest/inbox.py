@@ -104,6 +104,10 @@ class Inbox:
         self._closed = True
         self._wake.set()
 
+    def free(self) -> None:
+        """Free what waking costs; afterwards nothing can be taken."""
+        self._wake.close()
+
     async def take(self, *, within_s: float | None) -> list[Chunk] | None:
         """Return all waiting chunks, [] when none came in time, None when closed and empty."""
         with anyio.move_on_after(within_s):

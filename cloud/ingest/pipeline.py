@@ -85,13 +85,16 @@ class Ingest:
         for device, at_ms in (await self._ledger.heard()).items():
             self._presence.heard(device, at_ms)
         work = anyio.CancelScope(shield=True)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._work, work)
-            try:
-                await anyio.sleep_forever()
-            finally:
-                self._inbox.close()
-                work.deadline = anyio.current_time() + _DRAIN_S
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._work, work)
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    self._inbox.close()
+                    work.deadline = anyio.current_time() + _DRAIN_S
+        finally:
+            self._inbox.free()
 
     @property
     def is_connected(self) -> bool:

@@ -54,8 +54,14 @@ class _Closed(Mosquitto):
 
 
 @asynccontextmanager
-async def _subscribed(broker: Mosquitto, topics: str) -> AsyncIterator[aiomqtt.Client]:
-    async with aiomqtt.Client(broker.host, broker.port) as client:
+async def _subscribed(
+    broker: Mosquitto, topics: str, *, session: str | None = None
+) -> AsyncIterator[aiomqtt.Client]:
+    """Subscribe; what comes between two visits of the same `session` is kept by the broker."""
+    clean = session is None
+    async with aiomqtt.Client(
+        broker.host, broker.port, identifier=session, clean_session=clean
+    ) as client:
         await client.subscribe(topics, qos=1)
         yield client
 
@@ -123,17 +129,18 @@ async def test_fleet_comes_back_after_the_broker_did(
     own_mosquitto: Mosquitto, unique_name: str
 ) -> None:
     """Readings made while the broker is away are delivered when it returns: none is missing."""
+    topics = f"t/{unique_name}/+/telemetry"
     with _child(own_mosquitto, unique_name, ["pump-01"]):
-        async with _subscribed(own_mosquitto, f"t/{unique_name}/+/telemetry") as client:
+        async with _subscribed(own_mosquitto, topics, session=unique_name) as client:
             before = (await _readings(client, until=6))["pump-01"]
-            await anyio.to_thread.run_sync(own_mosquitto.stop)
-            await anyio.sleep(0.3)
-            await anyio.to_thread.run_sync(own_mosquitto.start)
-        async with _subscribed(own_mosquitto, f"t/{unique_name}/+/telemetry") as client:
+        await anyio.to_thread.run_sync(own_mosquitto.stop)
+        await anyio.sleep(0.3)
+        await anyio.to_thread.run_sync(own_mosquitto.start)
+        async with _subscribed(own_mosquitto, topics, session=unique_name) as client:
             after = (await _readings(client, until=40))["pump-01"]
 
-    seqs = [reading.seq or 0 for reading in after]
-    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    seqs = {reading.seq for reading in before + after}
+    assert seqs == set(range(1, len(seqs) + 1))
     assert {reading.boot for reading in before + after} == {before[0].boot}
 
 

@@ -89,7 +89,7 @@ async def test_store_points_may_come_out_of_order(store: TimeSeries) -> None:
     await store.write(_batch((_key("t"), 50, 5.0)))
     await store.write(_batch((_key("t"), 30, 3.0), (_key("t"), 10, 1.0), (_key("t"), 40, 4.0)))
 
-    points = [(10, 1.0), (30, 3.0), (40, 4.0), (50, 5.0)]
+    points: list[tuple[int, Value]] = [(10, 1.0), (30, 3.0), (40, 4.0), (50, 5.0)]
     assert await store.read(_ALWAYS) == [Series(_key("t"), points)]
     assert await store.latest() == [Latest(_key("t"), 50, 5.0)]
 
@@ -110,13 +110,14 @@ async def test_store_finds_by_tenant_device_and_metric(store: TimeSeries) -> Non
     keys = [_key(m, d, t) for t in ("acme", "b") for d in ("pump", "fan") for m in ("t", "u")]
     await store.write(_batch(*((key, 10, 1.0) for key in keys)))
 
-    async def found(**names: str) -> list[SeriesKey]:
-        return [series.key for series in await store.read(SeriesQuery(0, 99, **names))]
+    async def found(tenant: str | None, device: str | None, metric: str | None) -> list[SeriesKey]:
+        query = SeriesQuery(0, 99, tenant, device, metric)
+        return [series.key for series in await store.read(query)]
 
-    assert await found() == sorted(keys)
-    assert await found(tenant="acme", metric="t") == [_key("t", "fan"), _key("t", "pump")]
-    assert await found(device="fan", metric="u", tenant="b") == [_key("u", "fan", "b")]
-    assert await found(tenant="nobody") == []
+    assert await found(None, None, None) == sorted(keys)
+    assert await found("acme", None, "t") == [_key("t", "fan"), _key("t", "pump")]
+    assert await found("b", "fan", "u") == [_key("u", "fan", "b")]
+    assert await found("nobody", None, None) == []
     assert [one.key for one in await store.latest("b")] == sorted(keys)[4:]
     assert [one.key for one in await store.latest("b", "fan")] == sorted(keys)[4:6]
 
@@ -142,7 +143,7 @@ async def test_store_aggregates_steps(
 
     query = SeriesQuery(0, 1000, step_ms=100, aggregate=aggregate)
 
-    steps = list(zip([100, 300], expected, strict=True))
+    steps: list[tuple[int, Value]] = list(zip([100, 300], expected, strict=True))
     assert await store.read(query) == [Series(_key("t"), steps)]
 
 

@@ -55,7 +55,7 @@ def test_evaluate_reports_only_changes() -> None:
         (1, True, 91.0),
         (4, False, 79.0),
     ]
-    assert changes[0].summary == "temp_c is 91 °C, above 90 °C"
+    assert changes[0].summary == "temp_c is 91.0 °C, above 90.0 °C"
     assert changes[1].summary == "temp_c is back at 79 °C (limit 90 °C)"
 
 

@@ -123,7 +123,7 @@ async def test_open_anomaly_alert_begins_one_condition_per_matching_rule() -> No
         1_000,
         "critical",
     )
-    assert began.summary == "flow was 9.5 where 2 was expected (residual, score 0.999)"
+    assert began.summary == "flow was 9.50 where 2.00 was expected (residual, score 0.999)"
 
 
 async def test_close_quiet_anomalies_waits_for_the_last_anomaly() -> None:

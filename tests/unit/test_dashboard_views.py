@@ -6,10 +6,7 @@ import pytest
 
 from cloud.dashboard.views import (
     age_text,
-    duration_text,
-    format_count,
     format_rate,
-    format_value,
     iso_text,
     label_of,
     range_text,
@@ -17,6 +14,7 @@ from cloud.dashboard.views import (
     zone_text,
 )
 from wire.messages import Value
+from wire.quantities import duration_text, format_count, format_value
 
 NOON_MS = 1_795_521_600_000  # 2026-11-24 12:00:00 UTC
 

@@ -23,9 +23,16 @@ def main() -> None:
             print(_overview())
             return
         _run(name, arguments)
-    except Misconfigured as exc:
-        print(f"tidegate: {exc}", file=sys.stderr)
+    except* Misconfigured as group:
+        print(f"tidegate: {_first(group)}", file=sys.stderr)
         sys.exit(EXIT_MISCONFIGURED)
+
+
+def _first(group: BaseExceptionGroup[Misconfigured]) -> Misconfigured:
+    """Return one error of the group: what runs in task groups raises them wrapped."""
+    while isinstance(first := group.exceptions[0], BaseExceptionGroup):
+        group = first
+    return first
 
 
 def _run(name: str, arguments: list[str]) -> None:

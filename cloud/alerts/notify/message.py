@@ -17,6 +17,7 @@ import msgspec
 from cloud.alerts import wording
 from cloud.alerts.errors import Rejected
 from wire.events import AlertNotice
+from wire.quantities import format_value
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _COLOUR_OF = {"critical": "#b3261e", "warning": "#b25e00", "info": "#1f5fa8"}
@@ -75,7 +76,7 @@ def mail_address(text: str) -> Address:
 
 def _shown(notice: AlertNotice, letterhead: Letterhead) -> dict[str, Any]:
     ended = notice.ended_at_ms
-    value = None if notice.value is None else wording.quantity(notice.metric, notice.value)
+    value = None if notice.value is None else format_value(notice.metric, notice.value)
     resolved = notice.status == "resolved"
     return {
         "headline": wording.one_line(notice.summary),

@@ -1,0 +1,122 @@
+"""The ledger's file: counts add up, sequences come back, letters are bounded."""
+
+from pathlib import Path
+
+import pytest
+
+from cloud.ingest import ledger_file
+from cloud.ingest.accounts import BootRow, BootView, Entry, LetterQuery, NewLetter, Tally
+from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger_file import LedgerFile
+from tidegate.errors import Misconfigured
+from wire.ids import DeviceKey, device_id, tenant_id
+
+pytestmark = pytest.mark.anyio
+
+_PUMP = DeviceKey(tenant_id("acme"), device_id("pümp \"'"))
+_FAN = DeviceKey(tenant_id("acme"), device_id("fan"))
+
+
+def _letter(number: int, payload: bytes = b"\x00junk") -> NewLetter:
+    return NewLetter(_PUMP, "t/acme/pump/telemetry", f"reason {number}", payload, 1, number)
+
+
+async def test_ledger_adds_up_over_batches_and_restarts(tmp_path: Path) -> None:
+    """Counts are sums; a boot's row is what it was at last; all of it survives closing."""
+    path = tmp_path / "ingest.db"
+    entry = Entry(tallies={_PUMP: Tally(3, 2, 1, 4, 50), _FAN: Tally(1)})
+    entry.boots = [BootRow(_PUMP, "k\"'", [(2, 3), (6, 9)], 2, 0, 50)]
+    async with Ledger(path) as ledger:
+        await ledger.commit(entry)
+        await ledger.commit(Entry(tallies={_PUMP: Tally(7, heard_at_ms=40)}))
+        await ledger.remember("name", "value")
+
+    async with Ledger(path) as ledger:
+        ledger.expect(_PUMP, 5)
+        view, totals = await ledger.view(_PUMP), await ledger.totals()
+
+        assert (view.stored, view.duplicate, view.dead, view.filtered) == (10, 2, 1, 4)
+        assert (view.in_flight, view.received) == (5, 22)
+        assert view.boots == [BootView("k\"'", 2, 9, [(1, 1), (4, 5)])]
+        assert (totals.stored, totals.received) == (11, 23)
+        assert await ledger.heard() == {_PUMP: 50, _FAN: 0}
+        assert await ledger.fact("name") == "value"
+        spans = ledger.spans_of(_PUMP)["k\"'"]
+        assert (spans.intervals(), spans.declared_first) == ([(2, 3), (6, 9)], 2)
+
+
+async def test_ledger_unknown_device_is_all_zero(tmp_path: Path) -> None:
+    """Nobody is an account of nothing."""
+    async with Ledger(tmp_path / "ingest.db") as ledger:
+        view = await ledger.view(_FAN)
+
+    assert (view.received, view.boots) == (0, [])
+
+
+async def test_ledger_commits_all_or_nothing(tmp_path: Path) -> None:
+    """A batch that cannot be written as a whole leaves no trace, and the next one can."""
+    broken = Entry(tallies={_PUMP: Tally(1)}, closed_letters=["x" * 10])  # type: ignore[list-item]  # breaks on purpose
+    broken.letters = [NewLetter(_PUMP, "t", "r", None, 1, 1)]  # type: ignore[arg-type]  # NOT NULL
+    async with Ledger(tmp_path / "ingest.db") as ledger:
+        with pytest.raises(ledger_file.LedgerAway):
+            await ledger.commit(broken)
+
+        assert (await ledger.totals()).stored == 0
+        await ledger.commit(Entry(tallies={_PUMP: Tally(1)}))
+        assert (await ledger.totals()).stored == 1
+
+
+async def test_ledger_lists_letters_newest_first(tmp_path: Path) -> None:
+    """By tenant, by device, below an id; and a closed one is gone."""
+    async with Ledger(tmp_path / "ingest.db") as ledger:
+        fan = NewLetter(_FAN, "t/acme/fan/telemetry", "r", b"", 2, 9, only=[1, 4])
+        nobody = NewLetter(None, "x", "foreign", b"", 0, 9)
+        await ledger.commit(Entry(letters=[_letter(1), _letter(2), fan, nobody]))
+        everything = await ledger.dead_letters()
+
+        assert [one.reason for one in everything] == ["foreign", "r", "reason 2", "reason 1"]
+        assert everything[1].only == [1, 4]
+        assert everything[2].payload == b"\x00junk"
+        assert [one.device for one in everything[:2]] == [None, _FAN]
+        older = await ledger.dead_letters("acme", _PUMP.device, before=everything[2].id)
+        assert [one.reason for one in older] == ["reason 1"]
+        await ledger.commit(Entry(closed_letters=[older[0].id]))
+        assert await ledger.letter(older[0].id) is None
+        assert await ledger.letter(everything[1].id) == everything[1]
+
+
+def test_ledger_letters_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound the oldest go, and are counted."""
+    monkeypatch.setattr(ledger_file, "MAX_LETTERS", 3)
+    monkeypatch.setattr(ledger_file, "MAX_LETTER_BYTES", 100)
+    file = LedgerFile(tmp_path / "ingest.db")
+
+    file.commit(Entry(letters=[_letter(number) for number in range(5)]))
+    file.commit(Entry(letters=[_letter(9, b"x" * 95)]))
+
+    kept = [one.reason for one in file.letters(LetterQuery())]
+    assert kept == ["reason 9", "reason 4"]
+    assert file.letters_dropped == 4
+    file.close()
+
+
+def test_ledger_keeps_the_boots_heard_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that boots for ever does not fill the disk."""
+    monkeypatch.setattr(ledger_file, "MAX_BOOTS", 2)
+    file = LedgerFile(tmp_path / "ingest.db")
+
+    for number in range(4):
+        row = BootRow(_PUMP, f"k{number}", [(1, 1)], 1, 0, number)
+        file.commit(Entry(boots=[row], devices_with_new_boots={_PUMP}))
+
+    assert list(file.spans_of(_PUMP)) == ["k2", "k3"]
+    file.close()
+
+
+async def test_ledger_broken_file_is_misconfigured(tmp_path: Path) -> None:
+    """A file that is no database names itself."""
+    (tmp_path / "ingest.db").write_text("this is no database " * 1000)
+
+    with pytest.raises(Misconfigured, match=r"ingest\.db"):
+        async with Ledger(tmp_path / "ingest.db"):
+            pass

@@ -1,0 +1,192 @@
+"""The pipeline at a real broker: nothing lost, nothing twice, whatever goes away."""
+
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+import pytest
+from paho.mqtt import publish
+
+from cloud.ingest.client import BrokerAccess
+from cloud.settings import Ingest as Settings
+from cloud.timeseries.duckdb import DuckDB
+from tests.support.broker_clients import Client
+from tests.support.ingestion import Flaky, running, until
+from tests.support.servers import Mosquitto
+from wire.ids import DeviceKey, device_id, tenant_id
+
+pytestmark = pytest.mark.anyio
+
+_PUMP = DeviceKey(tenant_id("acme"), device_id("pump"))
+_TOPIC = "t/acme/pump/telemetry"
+
+
+@pytest.fixture(params=[True, False], ids=["mqtt5", "mqtt311"])
+def access(request: pytest.FixtureRequest, own_mosquitto: Mosquitto) -> BrokerAccess:
+    """Return how to reach the broker, in both versions of the protocol."""
+    return BrokerAccess(own_mosquitto.host, own_mosquitto.port, mqtt5=request.param)
+
+
+@pytest.fixture
+def acks(own_mosquitto: Mosquitto) -> Iterator["queue.Queue[tuple[str, bytes]]"]:
+    """Return the end-to-end acknowledgements that devices get."""
+    heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
+    with Client(own_mosquitto.port) as client:
+        client.paho.on_message = lambda _c, _d, message: heard.put(
+            (message.topic, bytes(message.payload))
+        )
+        client.subscribe("t/+/+/ack")
+        yield heard
+
+
+def _reading(seq: int, value: object = 1.0) -> bytes:
+    return msgspec.json.encode({"boot": "k", "seq": seq, "ts": seq, "values": {"t": value}})
+
+
+async def _publish(broker: Mosquitto, *payloads: bytes, topic: str = _TOPIC) -> None:
+    messages = [{"topic": topic, "payload": payload, "qos": 1} for payload in payloads]
+    await anyio.to_thread.run_sync(
+        lambda: publish.multiple(messages, hostname=broker.host, port=broker.port)  # type: ignore[arg-type]  # a list of dicts, as its documentation says
+    )
+
+
+async def test_mqtt_malformed_is_buried_and_nothing_stops(
+    own_mosquitto: Mosquitto, access: BrokerAccess, tmp_path: Path
+) -> None:
+    """Between good messages junk, foreign names and half bad batches: each has its fate."""
+    half_bad = (
+        b'{"boot":"k","points":[{"seq":3,"values":{"t":null}},{"seq":4,"ts":4,"values":{"t":4}}]}'
+    )
+    async with (
+        DuckDB(tmp_path / "t.duckdb") as store,
+        running(tmp_path, store, broker=access) as run,
+    ):
+        await _publish(own_mosquitto, _reading(1), b"junk", _reading(2), half_bad, _reading(5))
+        await _publish(own_mosquitto, b"{}", topic=f"t/{'x' * 70}/pump/telemetry")
+        await _publish(own_mosquitto, b"junk", b'{"state":"online"}', topic="t/acme/pump/status")
+        await until(lambda: run.number("messages_total") == 8)
+
+        view = await run.ledger.view(_PUMP)
+        assert (view.stored, view.dead, view.received) == (4, 2, 6)
+        assert view.boots[0].missing == []
+        assert [ts_ms for _, ts_ms, _ in await run.points()] == [1, 2, 4, 5]
+        assert len(await run.ledger.dead_letters()) == 4
+        assert run.presence.of(_PUMP).online is True
+
+
+async def test_mqtt_duplicates_are_counted_and_acknowledged(
+    own_mosquitto: Mosquitto,
+    access: BrokerAccess,
+    acks: "queue.Queue[tuple[str, bytes]]",
+    tmp_path: Path,
+) -> None:
+    """A repeated message is not stored again, but its sender is told again."""
+    store = Flaky()
+    async with running(tmp_path, store, broker=access) as run:
+        await _publish(own_mosquitto, _reading(1), _reading(2), _reading(4))
+        first = await anyio.to_thread.run_sync(lambda: acks.get(timeout=5))
+        await _publish(own_mosquitto, _reading(2))
+        second = await anyio.to_thread.run_sync(lambda: acks.get(timeout=5))
+        await _publish(own_mosquitto, _reading(3))
+        third = await anyio.to_thread.run_sync(lambda: acks.get(timeout=5))
+
+        assert first == second == ("t/acme/pump/ack", b'{"boot":"k","seq":2}')
+        assert third == ("t/acme/pump/ack", b'{"boot":"k","seq":4}')
+        view = await run.ledger.view(_PUMP)
+        assert (view.stored, view.duplicate) == (4, 1)
+        assert store.written == 4
+
+
+async def test_mqtt_store_away_loses_nothing(
+    own_mosquitto: Mosquitto, access: BrokerAccess, tmp_path: Path
+) -> None:
+    """More messages than the buffer holds wait in the broker until the store is back."""
+    store = Flaky()
+    store.away = True
+    settings = Settings(batch_readings=50, batch_wait_s=0.02, queue_messages=100)
+    async with running(tmp_path, store, broker=access, settings=settings) as run:
+        await _publish(own_mosquitto, *map(_reading, range(1, 1001)))
+        await until(lambda: run.service.gateway.held >= (100 if access.mqtt5 else 20))
+        held, stored = run.service.gateway.held, store.written
+        store.away = False
+        await until(lambda: store.written == 1000)
+
+        # One read of the socket may go beyond the bound, no more.
+        assert held < 1000
+        assert stored == 0
+        await until(lambda: run.service.gateway.held == 0)
+        view = await run.ledger.view(_PUMP)
+        assert (view.stored, view.duplicate) == (1000, 0)
+        assert len(await run.points()) == 1000
+
+
+async def test_mqtt_what_waits_while_we_are_down_comes_later(
+    own_mosquitto: Mosquitto, access: BrokerAccess, tmp_path: Path
+) -> None:
+    """The session persists: messages published between two runs are stored by the second."""
+    store = Flaky()
+    async with running(tmp_path, store, broker=access) as run:
+        await _publish(own_mosquitto, _reading(1))
+        await until(lambda: store.written == 1)
+        await anyio.sleep(0.6)
+
+    await _publish(own_mosquitto, *map(_reading, range(2, 12)))
+    async with running(tmp_path, store, broker=access) as run:
+        await until(lambda: store.written == 11)
+
+        assert run.number("session_lost_total") == 0
+        assert (await run.ledger.view(_PUMP)).duplicate == 0
+
+
+async def test_mqtt_broker_restart_recovers(
+    own_mosquitto: Mosquitto, access: BrokerAccess, tmp_path: Path
+) -> None:
+    """After the broker was away we are there again, and its unacknowledged messages count once."""
+    store = Flaky()
+    async with running(tmp_path, store, broker=access) as run:
+        store.away = True
+        await _publish(own_mosquitto, *map(_reading, range(1, 21)))
+        await until(lambda: run.service.gateway.held == 20)
+        await anyio.to_thread.run_sync(own_mosquitto.stop)
+        await until(lambda: not run.service.is_connected)
+        await anyio.to_thread.run_sync(own_mosquitto.start)
+        await until(lambda: run.service.is_connected)
+        store.away = False
+        await _publish(own_mosquitto, _reading(21))
+        await until(lambda: store.written == 21)
+        await until(lambda: run.service.gateway.held == 0)
+
+        view = await run.ledger.view(_PUMP)
+        assert (view.stored, len(await run.points())) == (21, 21)
+        assert view.boots[0].missing == []
+        assert run.number("session_lost_total") == 0
+        assert run.number("reconnects_total") >= 1
+
+
+async def test_mqtt_lost_session_is_counted(own_mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """A broker that forgot us is a loss that must be visible."""
+    access = BrokerAccess(own_mosquitto.host, own_mosquitto.port)
+    async with running(tmp_path, Flaky(), broker=access) as run:
+        await anyio.to_thread.run_sync(own_mosquitto.kill)
+        for file in own_mosquitto.folder.glob("*.db"):
+            file.unlink()
+        await until(lambda: not run.service.is_connected)
+        await anyio.to_thread.run_sync(own_mosquitto.start)
+        await until(lambda: run.service.is_connected)
+
+        assert run.number("session_lost_total") == 1
+
+
+async def test_mqtt_starts_before_its_broker(own_mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """HTTP works while the broker is away, and MQTT when it comes."""
+    await anyio.to_thread.run_sync(own_mosquitto.stop)
+    access = BrokerAccess(own_mosquitto.host, own_mosquitto.port)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, own_mosquitto.start)
+        async with running(tmp_path, Flaky(), broker=access) as run:
+            await _publish(own_mosquitto, _reading(1))
+            await until(lambda: run.number("messages_total") == 1)

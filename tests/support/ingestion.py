@@ -1,0 +1,133 @@
+"""An ingest service around any store, for tests that look at what became of messages."""
+
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+from prometheus_client import CollectorRegistry
+
+from cloud.fleet.presence import Presence
+from cloud.fleet.registry import Registry
+from cloud.ingest.client import BrokerAccess
+from cloud.ingest.ledger import Ledger
+from cloud.ingest.metrics import metrics
+from cloud.ingest.pipeline import Ingest
+from cloud.settings import Ingest as Settings
+from cloud.timeseries.memory import Memory
+from cloud.timeseries.port import (
+    Latest,
+    PointsRejected,
+    Series,
+    SeriesQuery,
+    StoreAway,
+    TimeSeries,
+)
+from wire.points import PointBatch, StoredBatch
+
+ALWAYS = SeriesQuery(0, 2**62)
+_SOON_S = 15.0
+
+
+class Flaky:
+    """A store in memory that can be away, and that never takes values of 666."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+        self.failures = 0
+        self.away = False
+        self.written = 0
+
+    async def write(self, batch: PointBatch) -> None:
+        """Store, unless away or told to fail."""
+        if self.away or self.failures > 0:
+            self.failures -= 1
+            raise StoreAway("switched off by the test")
+        if 666.0 in batch.values:
+            raise PointsRejected("666 is refused")
+        await self.memory.write(batch)
+        self.written += len(batch)
+
+    async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
+        """Read from memory."""
+        return await self.memory.read(query, limit=limit)
+
+    async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
+        """Read from memory."""
+        return await self.memory.latest(tenant, device)
+
+    async def ping(self) -> None:
+        """Answer."""
+
+
+@dataclass
+class Running:
+    """A running service and everything around it."""
+
+    service: Ingest
+    store: TimeSeries
+    ledger: Ledger
+    presence: Presence
+    registry: Registry
+    numbers: CollectorRegistry
+    tapped: list[StoredBatch] = field(default_factory=list)
+
+    def number(self, name: str, **labels: str) -> float:
+        """Return one of the service's metrics."""
+        return self.numbers.get_sample_value(f"tidegate_ingest_{name}", labels) or 0.0
+
+    async def points(self) -> list[tuple[str, int, object]]:
+        """Return (metric, time, value) of all that is stored."""
+        return [
+            (series.key.metric, ts_ms, value)
+            for series in await self.store.read(ALWAYS)
+            for ts_ms, value in series.points
+        ]
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    store: TimeSeries,
+    *,
+    broker: BrokerAccess | None = None,
+    settings: Settings | None = None,
+    now_ms: Callable[[], int] | None = None,
+) -> AsyncIterator[Running]:
+    """Run the service; it is connected when there is a broker."""
+    numbers, tapped, presence = CollectorRegistry(), list[StoredBatch](), Presence()
+    registry = Registry(folder / "fleet.db")
+    clock = {} if now_ms is None else {"now_ms": now_ms}
+    async with Ledger(folder / "ingest.db") as ledger:
+        service = Ingest(
+            store,
+            ledger,
+            presence=presence,
+            registry=registry,
+            settings=settings or Settings(batch_wait_s=0.02),
+            broker=broker,
+            taps=[tapped.append],
+            telling=metrics(numbers),
+            rng=random.Random(1),
+            **clock,
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.run)
+            await until(lambda: service.is_connected)
+            yield Running(service, store, ledger, presence, registry, numbers, tapped)
+            tasks.cancel_scope.cancel()
+    registry.close()
+
+
+async def until(holds: Callable[[], bool], *, within_s: float = _SOON_S) -> None:
+    """Wait until something holds; `TimeoutError` when it does not in time."""
+    with anyio.fail_after(within_s):
+        while not holds():  # noqa: ASYNC110 - it waits for more than one kind of thing
+            await anyio.sleep(0.01)
+
+
+def intervals(missing: Sequence[tuple[int, int]]) -> int:
+    """Return how many sequences intervals hold."""
+    return sum(last - first + 1 for first, last in missing)

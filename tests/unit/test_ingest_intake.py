@@ -1,0 +1,266 @@
+"""From messages to batches: every reading gets exactly one fate."""
+
+import itertools
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud.ingest.accounts import Tally
+from cloud.ingest.batch import Batch
+from cloud.ingest.frames import RETAINED, Messages
+from cloud.ingest.inbox import Chunk, Replay
+from cloud.ingest.intake import Backlog, Intake
+from cloud.ingest.ledger_file import LedgerAway
+from cloud.ingest.spans import Spans
+from cloud.settings import Ingest as Settings
+from wire.ids import DeviceKey, device_id, tenant_id
+from wire.messages import Status
+
+_PUMP = DeviceKey(tenant_id("acme"), device_id("pump"))
+_TOPIC = b"t/acme/pump/telemetry"
+_NOW_MS = 1_700_000_000_000
+
+
+def _chunk(*payloads: bytes, topic: bytes = _TOPIC, flags: int = 0x32) -> Chunk:
+    count = len(payloads)
+    messages = Messages([topic] * count, list(payloads), [b"\0\1"] * count, [flags] * count)
+    return Chunk(messages, _NOW_MS, generation=1)
+
+
+def _reading(seq: int, *, ts: int | None = _NOW_MS, value: object = 1.0, boot: str = "k") -> bytes:
+    return msgspec.json.encode({"boot": boot, "seq": seq, "ts": ts, "values": {"t": value}})
+
+
+def _filled(
+    *chunks: Chunk, intake: Intake | None = None, settings: Settings | None = None
+) -> Batch:
+    batch, backlog = Batch(), Backlog()
+    backlog.chunks.extend(chunks)
+    (intake or _intake(settings)).fill(batch, backlog)
+    batch.seal()
+    return batch
+
+
+def _intake(settings: Settings | None = None) -> Intake:
+    return Intake(lambda _device: {}, settings or Settings())
+
+
+def _fates(batch: Batch) -> tuple[int, int, int, int]:
+    tally = batch.entry.tallies.get(_PUMP, Tally())
+    return tally.stored, tally.duplicate, tally.dead, tally.filtered
+
+
+def test_intake_stores_points_under_the_topics_device() -> None:
+    """Identity comes from the topic alone, whatever the payload says."""
+    payload = b'{"tenant":"evil","device":"evil","ts":5,"values":{"t":1,"ok":true}}'
+
+    batch = _filled(_chunk(payload))
+
+    assert [key[:2] for key in batch.points.series] == [_PUMP, _PUMP]
+    assert batch.points.ts_ms == [5, 5]
+    assert batch.points.values == [1.0, True]
+    assert batch.first_seen == [_PUMP]
+
+
+def test_intake_recognises_a_reading_by_boot_and_seq() -> None:
+    """The same sequence of the same boot is a duplicate; of another boot it is not."""
+    batch = _filled(_chunk(_reading(1), _reading(1), _reading(2), _reading(1, boot="k2")))
+
+    assert _fates(batch) == (3, 1, 0, 0)
+    assert [(reach.boot, reach.seq) for reach in batch.reached] == [("k", 2), ("k2", 1)]
+
+
+def test_intake_remembers_sequences_of_earlier_runs() -> None:
+    """What the ledger says was seen is a duplicate now, and is acknowledged once more."""
+    intake = Intake(lambda _device: {"k": Spans([(1, 9)])}, Settings())
+
+    batch = _filled(_chunk(_reading(9)), intake=intake)
+
+    assert _fates(batch) == (0, 1, 0, 0)
+    assert batch.reached[0].seq == 9
+    assert len(batch.points) == 0
+
+
+def test_intake_acknowledgement_stops_at_a_hole_unless_declared() -> None:
+    """`first` says that nothing earlier will come, so the reach may pass."""
+    declared = b'{"boot":"k","seq":7,"first":5,"values":{"t":1}}'
+
+    with_hole = _filled(_chunk(_reading(1), _reading(5), _reading(6)))
+    without = _filled(_chunk(_reading(1), _reading(5), _reading(6), declared))
+
+    assert [reach.seq for reach in with_hole.reached] == [1]
+    assert [reach.seq for reach in without.reached] == [7]
+
+
+@pytest.mark.parametrize("payload", [b"junk", b"", b"{}", b"\xff\xfe", b'{"values":{}}'])
+def test_intake_buries_what_cannot_be_read(payload: bytes) -> None:
+    """An unreadable message is one dead reading, with its bytes and a reason; the rest goes on."""
+    batch = _filled(_chunk(_reading(1), payload, _reading(2)))
+
+    assert _fates(batch) == (2, 0, 1, 0)
+    letter = batch.entry.letters[0]
+    assert (letter.payload, letter.device, letter.topic) == (payload, _PUMP, _TOPIC.decode())
+    assert letter.reason
+
+
+def test_intake_bad_reading_has_its_fate_too() -> None:
+    """A refused reading is no hole: the acknowledgement passes it. Twice it is a duplicate."""
+    payload = (
+        b'{"boot":"k","points":[{"seq":1,"values":{"t":1}},{"seq":2,"values":{"t":null}},'
+        b'{"seq":3,"ts":99999999999999,"values":{"t":1}},{"seq":4,"values":{"t":4}}]}'
+    )
+
+    batch = _filled(_chunk(payload, payload))
+
+    assert _fates(batch) == (2, 4, 2, 0)
+    assert [letter.only for letter in batch.entry.letters] == [[1, 2]]
+    assert batch.reached[0].seq == 4
+
+
+@pytest.mark.parametrize(
+    ("ts", "fate"),
+    [
+        (_NOW_MS + 600_000, (1, 0, 0, 0)),
+        (_NOW_MS + 600_001, (0, 0, 1, 0)),
+        (0, (1, 0, 0, 0)),
+        (-1, (0, 0, 1, 0)),
+        (2**70, (0, 0, 1, 0)),
+    ],
+)
+def test_intake_refuses_times_that_cannot_be(ts: int, fate: tuple[int, int, int, int]) -> None:
+    """More than `max_future_s` ahead, or before 1970, is dead with a reason."""
+    assert _fates(_filled(_chunk(_reading(1, ts=ts)))) == fate
+
+
+def test_intake_reading_without_time_gets_its_arrival() -> None:
+    """Two that arrive in the same millisecond get different times: equal ones overwrite."""
+    batch = _filled(_chunk(_reading(1, ts=None), _reading(2, ts=None)))
+
+    assert batch.points.ts_ms == [_NOW_MS, _NOW_MS + 1]
+
+
+def test_intake_filters_retained_readings_without_time() -> None:
+    """A retained message comes with every subscription: without a time it is no news."""
+    batch = _filled(_chunk(b'{"values":{"t":1}}', flags=0x32 | RETAINED))
+
+    assert _fates(batch) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("topic", [b"t/a/b/other", b"t/\xff/b/telemetry", b"x", b"t/a b /c/status"])
+def test_intake_buries_foreign_topics(topic: bytes) -> None:
+    """A topic that is nobody's becomes a dead letter of nobody."""
+    batch = _filled(_chunk(b"{}", topic=topic), _chunk(_reading(1)))
+
+    assert batch.entry.letters[0].device is None
+    assert _fates(batch) == (1, 0, 0, 0)
+    assert batch.ends == [0, 1]
+
+
+def test_intake_status_is_no_reading() -> None:
+    """A birth changes presence; something else on the status topic is a letter of 0 readings."""
+    topic = b"t/acme/pump/status"
+
+    batch = _filled(_chunk(b'{"state":"online"}', b"junk", topic=topic))
+
+    assert [heard.status for heard in batch.statuses] == [Status("online")]
+    assert [letter.readings for letter in batch.entry.letters] == [0]
+    assert batch.entry.tallies == {}
+
+
+def test_intake_replay_takes_only_what_was_refused() -> None:
+    """A letter's readings move from dead to stored; its good ones are not taken twice."""
+    intake = _intake()
+    payload = b'{"boot":"k","points":[{"seq":1,"values":{"t":1}},{"seq":2,"values":{"t":2}}]}'
+    _filled(_chunk(payload), intake=intake)
+    chunk = _chunk(payload)
+    chunk.replay = Replay(letter_id=7, readings=1, now_ms=_NOW_MS, only=frozenset({1}))
+
+    batch = _filled(chunk, intake=intake)
+
+    assert _fates(batch) == (1, 0, -1, 0)
+    assert batch.points.values == [2.0]
+    assert batch.entry.closed_letters == [7]
+
+
+def test_intake_fills_up_to_the_limit_and_goes_on_there() -> None:
+    """A full batch leaves the rest of a chunk for the next one, nothing lost or twice."""
+    intake, backlog = _intake(Settings(batch_readings=3)), Backlog()
+    backlog.chunks.extend([_chunk(*map(_reading, range(1, 6))), _chunk(*map(_reading, (6, 7)))])
+
+    batches = []
+    while backlog.chunks:
+        batches.append(Batch())
+        intake.fill(batches[-1], backlog)
+
+    assert [len(batch.points) for batch in batches] == [3, 3, 1]
+    mids = [len(mids) for batch in batches for _, mids in batch.mids()]
+    assert mids == [3, 2, 1, 1]
+
+
+def test_intake_goes_on_after_the_ledger_was_away() -> None:
+    """When a device's sequences cannot be read now, filling stops there and can be repeated."""
+    answers: Iterator[dict[str, Spans] | LedgerAway] = itertools.chain(
+        [{}, LedgerAway("away")], itertools.repeat({})
+    )
+
+    def spans_of(_device: DeviceKey) -> dict[str, Spans]:
+        answer = next(answers)
+        if isinstance(answer, LedgerAway):
+            raise answer
+        return answer
+
+    intake, batch, backlog = Intake(spans_of, Settings()), Batch(), Backlog()
+    fan = _chunk(_reading(1), topic=b"t/acme/fan/telemetry")
+    backlog.chunks.extend([_chunk(_reading(1)), fan, _chunk(_reading(2))])
+
+    with pytest.raises(LedgerAway):
+        intake.fill(batch, backlog)
+    intake.fill(batch, backlog)
+
+    assert len(batch.points) == 3
+    assert len(batch.ends) == 3
+    assert sum(len(mids) for _, mids in batch.mids()) == 3
+
+
+_SENT = st.one_of(
+    st.integers(1, 6).map(_reading),
+    st.integers(1, 6).map(lambda seq: _reading(seq, value=None)),
+    st.integers(1, 6).map(lambda seq: _reading(seq, ts=-5)),
+    st.sampled_from([b"junk", b"{}", b'{"values":{"t":1}}']),
+)
+
+
+@given(st.lists(_SENT, max_size=30), st.integers(1, 5))
+def test_intake_every_message_has_one_fate(payloads: list[bytes], limit: int) -> None:
+    """Whatever comes in whatever order: the fates add up, and mids come in order of receipt."""
+    intake, backlog = _intake(Settings(batch_readings=limit)), Backlog()
+    backlog.chunks.append(_chunk(*payloads))
+    batches = []
+
+    while backlog.chunks:
+        batches.append(Batch())
+        intake.fill(batches[-1], backlog)
+        batches[-1].seal()
+
+    tallies = [tally for batch in batches for tally in batch.entry.tallies.values()]
+    assert sum(tally.readings() for tally in tallies) == len(payloads)
+    assert sum(tally.stored for tally in tallies) == sum(len(batch.points) for batch in batches)
+    letters = [letter for batch in batches for letter in batch.entry.letters]
+    assert sum(letter.readings for letter in letters) == sum(tally.dead for tally in tallies)
+    assert sum(len(mids) for batch in batches for _, mids in batch.mids()) == len(payloads)
+
+
+def test_batch_rejected_messages_are_taken_out() -> None:
+    """What the store refused is dead with its reason; the points of the others stay in order."""
+    first = _chunk(_reading(1, value=1.0), _reading(2, value=2.0))
+    batch = _filled(first, _chunk(_reading(3, value=3.0), _reading(4, value=4.0)))
+
+    batch.reject({1: "no", 2: "never"})
+
+    assert batch.points.values == [1.0, 4.0]
+    assert _fates(batch) == (2, 0, 2, 0)
+    reasons = [(letter.reason, letter.payload) for letter in batch.entry.letters]
+    assert reasons == [("no", _reading(2, value=2.0)), ("never", _reading(3, value=3.0))]

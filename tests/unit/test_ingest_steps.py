@@ -1,0 +1,156 @@
+"""Ingestion's api steps: who may write as whom, and how letters are shown."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cloud.ingest.accounts import Letter
+from cloud.ingest.gateway import Accepted, Gateway
+from cloud.ingest.ledger import Ledger
+from cloud.ingest.steps import list_dead_letters_step, post_telemetry_step, replay_dead_letter_step
+from tests.support.fake_context import FakeContext
+from tidegate.errors import HTTPError
+from tidegate.http.request import Request
+from wire.errors import Malformed
+from wire.ids import DeviceKey, device_id, tenant_id
+from wire.messages import Refusal
+
+pytestmark = pytest.mark.anyio
+
+_PUMP = DeviceKey(tenant_id("acme"), device_id("pump"))
+_AS_PUMP = {"userId": "acme/pump", "roles": ["device"], "tenant": "acme", "device": "pump"}
+_AS_ADMIN = {"userId": "admin", "roles": ["admin"]}
+
+
+class _Gateway:
+    """Accepts everything but `junk`, and remembers from whom."""
+
+    def __init__(self) -> None:
+        self.devices: list[DeviceKey] = []
+
+    async def accept(self, device: DeviceKey, payload: bytes) -> Accepted:
+        if payload == b"junk":
+            raise Malformed("not valid")
+        self.devices.append(device)
+        return Accepted(1, [Refusal(1, "no")])
+
+
+def _request(user: dict[str, Any], body: bytes = b"{}", **query: str) -> Request:
+    return Request(user=user, raw_body=body, query_params=query, path_params={})
+
+
+async def _post(request: Request, gateway: _Gateway) -> dict[str, Any]:
+    return await post_telemetry_step.handler(
+        request, FakeContext(), gateway=cast("Gateway", gateway)
+    )
+
+
+async def test_post_telemetry_answers_what_became_of_it() -> None:
+    """202 with the number accepted and the refusals, by index."""
+    gateway = _Gateway()
+
+    answer = await _post(_request(_AS_PUMP), gateway)
+
+    assert answer["status"] == 202
+    assert answer["body"] == {"accepted": 1, "rejected": [{"index": 1, "reason": "no"}]}
+    assert gateway.devices == [_PUMP]
+
+
+async def test_post_telemetry_administrator_names_the_device() -> None:
+    """The administrator's token belongs to no device: it must say which."""
+    gateway = _Gateway()
+
+    await _post(_request(_AS_ADMIN, tenant="acme", device="pump"), gateway)
+
+    assert gateway.devices == [_PUMP]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (_request(_AS_PUMP, device="fan"), 403),
+        (_request(_AS_PUMP, tenant="other"), 403),
+        (_request(_AS_ADMIN), 400),
+        (_request(_AS_ADMIN, tenant="a/b", device="pump"), 400),
+        (_request(_AS_PUMP, b"junk"), 400),
+    ],
+)
+async def test_post_telemetry_refuses(request_: Request, status: int) -> None:
+    """Another's name, no name, a name that cannot be, and a payload that cannot be read."""
+    gateway = _Gateway()
+
+    with pytest.raises(HTTPError) as refused:
+        await _post(request_, gateway)
+
+    assert refused.value.status == status
+    assert gateway.devices == []
+
+
+def _letter(number: int, payload: bytes = b"junk", *, readings: int = 1) -> Letter:
+    return Letter(number, _PUMP, "t/acme/pump/telemetry", "bad", payload, readings, 5)
+
+
+class _Ledger:
+    """Holds letters."""
+
+    def __init__(self, letters: Sequence[Letter]) -> None:
+        self._letters = letters
+
+    async def dead_letters(
+        self, _tenant: str | None, _device: str | None, *, limit: int, before: int | None
+    ) -> list[Letter]:
+        return [one for one in self._letters if before is None or one.id < before][:limit]
+
+    async def letter(self, number: int) -> Letter | None:
+        return next((one for one in self._letters if one.id == number), None)
+
+
+async def test_dead_letters_come_in_pages() -> None:
+    """The cursor leads from page to page, and is null on the last one."""
+    ledger = cast("Ledger", _Ledger([_letter(number) for number in (5, 4, 3)]))
+    request = Request(query_params={"limit": 2})
+
+    first = await list_dead_letters_step.handler(request, FakeContext(), ledger=ledger)
+    request.query_params["cursor"] = int(first["body"]["next_cursor"])
+    second = await list_dead_letters_step.handler(request, FakeContext(), ledger=ledger)
+
+    assert [one["id"] for one in first["body"]["dead_letters"]] == [5, 4]
+    assert [one["id"] for one in second["body"]["dead_letters"]] == [3]
+    assert second["body"]["next_cursor"] is None
+
+
+async def test_dead_letter_shows_text_or_base64() -> None:
+    """Bytes that are no text are shown in base64, under another name."""
+    ledger = cast("Ledger", _Ledger([_letter(2), _letter(1, b"\xff")]))
+
+    answer = await list_dead_letters_step.handler(
+        Request(query_params={}), FakeContext(), ledger=ledger
+    )
+
+    text, data = answer["body"]["dead_letters"]
+    assert (text["payload"], "payload_base64" in text) == ("junk", False)
+    assert (data["payload_base64"], "payload" in data) == ("/w==", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("1", 404), ("x", 404), ("9" * 30, 404), ("²", 404), ("2", 422), ("3", 422)],
+)
+async def test_replay_refuses(name: str, status: int) -> None:
+    """No such letter, a letter without readings, and one that is refused again."""
+    ledger = cast("Ledger", _Ledger([_letter(2, readings=0), _letter(3)]))
+
+    async def replay(_letter: Letter) -> Accepted:
+        raise Malformed("still not valid")
+
+    gateway = cast("Gateway", SimpleNamespace(replay=replay))
+    request = Request(path_params={"id": name})
+
+    with pytest.raises(HTTPError) as refused:
+        await replay_dead_letter_step.handler(
+            request, FakeContext(), gateway=gateway, ledger=ledger
+        )
+
+    assert refused.value.status == status

@@ -1,0 +1,86 @@
+"""Reading stored points over the api, in pages or in steps."""
+
+from typing import Any
+
+import pytest
+
+from cloud.timeseries.memory import Memory
+from cloud.timeseries.steps import get_series_step
+from tests.support.fake_context import FakeContext
+from tidegate.errors import HTTPError
+from tidegate.http.request import Request
+from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
+from wire.points import PointBatch
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def store() -> Memory:
+    """Return a store with 7 points of t, 3 of u, and another device's."""
+    store, batch = Memory(), PointBatch()
+    for metric, device, count in (("t", "pump", 7), ("u", "pump", 3), ("t", "fan", 2)):
+        for ts_ms in range(count):
+            key = SeriesKey(TenantId("acme"), DeviceId(device), MetricName(metric))
+            batch.append(key, ts_ms, float(ts_ms))
+    await store.write(batch)
+    return store
+
+
+async def _get(store: Memory, **query: object) -> dict[str, Any]:
+    asked = {"tenant": "acme", "device": "pump", "from": 0, "to": 100, **query}
+    request = Request(query_params=asked)
+    answer = await get_series_step.handler(request, FakeContext(), telemetry=store)
+    body: dict[str, Any] = answer["body"]
+    return body
+
+
+async def test_series_returns_raw_points(store: Memory) -> None:
+    """Without a step all points come, as pairs of time and value."""
+    body = await _get(store, metric="u")
+
+    assert body["next_cursor"] is None
+    assert body["series"] == [
+        {
+            "tenant": "acme",
+            "device": "pump",
+            "metric": "u",
+            "points": [(0, 0.0), (1, 1.0), (2, 2.0)],
+        }
+    ]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, 10, 11])
+async def test_series_pages_join_to_the_whole(store: Memory, limit: int) -> None:
+    """Following the cursor gives every point once, whatever the size of a page."""
+    points: list[tuple[str, int]] = []
+    cursor: dict[str, str] = {}
+
+    for _ in range(11):
+        body = await _get(store, limit=limit, **cursor)
+        page = [(one["metric"], ts_ms) for one in body["series"] for ts_ms, _ in one["points"]]
+        assert len(page) <= limit
+        points += page
+        if body["next_cursor"] is None:
+            break
+        cursor = {"cursor": body["next_cursor"]}
+
+    assert points == [("t", ts_ms) for ts_ms in range(7)] + [("u", ts_ms) for ts_ms in range(3)]
+
+
+async def test_series_aggregates(store: Memory) -> None:
+    """With a step there is one point for each."""
+    body = await _get(store, metric="t", step=5, agg="max")
+
+    assert body["series"][0]["points"] == [(0, 4.0), (5, 6.0)]
+
+
+@pytest.mark.parametrize(
+    "query", [{"cursor": "nonsense"}, {"cursor": "é"}, {"step": 1, "from": 0, "to": 10**9}]
+)
+async def test_series_refuses(store: Memory, query: dict[str, object]) -> None:
+    """A cursor that is not ours, and more steps than anybody can draw."""
+    with pytest.raises(HTTPError) as refused:
+        await _get(store, **query)
+
+    assert refused.value.status == 422
