@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -136,7 +137,7 @@ async def _start(
     accounts = Accounts(stores.registry)
     known_accounts = stores.registry.version()
     connection = await stack.enter_async_context(broker_connection(settings, folder, accounts))
-    engine = _make_engine(stores.state)
+    engine = _make_engine(stores.state, settings.steps.roots)
     services = await _make_services(settings, folder, stores, engine, connection)
     users = Users(engine)
     engine.provide(
@@ -199,8 +200,8 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFo
     return Stores(telemetry, state, ledger, registry)
 
 
-def _make_engine(state: Store) -> Engine:
-    found = discover(STEP_ROOTS)
+def _make_engine(state: Store, own_roots: Sequence[Path]) -> Engine:
+    found = discover([*STEP_ROOTS, *own_roots])
     if found.faults:
         raise Misconfigured("; ".join(str(fault) for fault in found.faults))
     return Engine(found.steps, state, now_ms=_now_ms, rng=Random())  # noqa: S311 - jitter

@@ -143,6 +143,12 @@ class Simulator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 7
 
 
+class Steps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Folders of your own steps: every `**/*_step.py` in them runs beside ours."""
+
+    roots: list[Path] = []
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that `tidegate up` can be told."""
 
@@ -157,3 +163,4 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     smtp: Smtp = Smtp()
     reports: Reports = Reports()
     simulator: Simulator = Simulator()
+    steps: Steps = Steps()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from cloud.ingest.accounts import Tally
+from cloud.ingest.accounts import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,17 @@ class Metrics:
     letters: Counter
     refused_busy: Counter
 
-    def count(self, tally: Tally) -> None:
-        """Count what became of one device's readings in a batch."""
-        self.readings.labels("stored").inc(tally.stored)
-        self.readings.labels("duplicate").inc(tally.duplicate)
-        self.readings.labels("filtered").inc(tally.filtered)
+    def count(self, entry: Entry, *, messages: int, held: int) -> None:
+        """Count what became of a batch; `held` messages wait for their fate behind it."""
+        tallies = entry.tallies.values()
+        self.readings.labels("stored").inc(sum(tally.stored for tally in tallies))
+        self.readings.labels("duplicate").inc(sum(tally.duplicate for tally in tallies))
+        self.readings.labels("filtered").inc(sum(tally.filtered for tally in tallies))
         # A replay takes readings off the dead; a counter cannot go down.
-        self.readings.labels("dead").inc(max(tally.dead, 0))
+        self.readings.labels("dead").inc(sum(max(tally.dead, 0) for tally in tallies))
+        self.letters.inc(len(entry.letters))
+        self.messages.inc(messages)
+        self.in_flight.set(held)
 
 
 def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:

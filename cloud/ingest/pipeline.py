@@ -194,7 +194,6 @@ class Ingest:
         for device, tally in batch.entry.tallies.items():
             self._ledger.expect(device, -tally.readings())
             self._presence.heard(device, tally.heard_at_ms)
-            self._metrics.count(tally)
         for device, status, at_ms in batch.statuses:
             self._presence.status(device, status, at_ms)
         for device, boot, seq in batch.reached:
@@ -202,9 +201,7 @@ class Ingest:
         for chunk, _, _ in batch.segments:
             if chunk.reply is not None:
                 chunk.reply.done.set()
-        self._metrics.messages.inc(messages)
-        self._metrics.letters.inc(len(batch.entry.letters))
-        self._metrics.in_flight.set(self._inbox.held)
+        self._metrics.count(batch.entry, messages=messages, held=self._inbox.held)
         self._metrics.batch_seconds.observe(anyio.current_time() - batch.began_s)
         stored = batch.stored()
         for tap in self._taps:

@@ -63,6 +63,7 @@ class Receiver:
         self._stopping = threading.Event()
         self._generation = 0
         self._down_since_s: float | None = None
+        self._has_served = False
         self.expects_session = False
         self.subscribed = False
         inbox.on_room = self._wake.set
@@ -96,15 +97,14 @@ class Receiver:
             client = self._connected()
             if client is not None:
                 self._serve(client)
-                if self.subscribed:
+                if self._has_served:
                     waits_s = delays_s(self._rng, base_s=_BACKOFF_BASE_S, cap_s=_BACKOFF_CAP_S)
             self._stopping.wait(0 if self._stopping.is_set() else next(waits_s))
         self._wake.close()
 
     def _connected(self) -> BulkClient | None:
-        self.subscribed = False
+        self.subscribed = self._has_served = False
         self._generation += 1
-        self._acks.clear()
         client = BulkClient(self._access)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -209,7 +209,7 @@ class Receiver:
             return
         if self._generation > 1:
             self._metrics.reconnects.inc()
-        self.subscribed = self.expects_session = True
+        self.subscribed = self._has_served = self.expects_session = True
         down_s = time.monotonic() - self._down_since_s if self._down_since_s else 0.0
         self._down_since_s = None
         _log.info("broker.connected", generation=self._generation, down_s=round(down_s, 3))

@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +45,6 @@ class HostSource:
         values.update(_memory())
         values["load_1m"] = os.getloadavg()[0]
         values["disk_used_pct"] = float(psutil.disk_usage(self._disk).percent)
-        values["uptime_s"] = round(time.time() - psutil.boot_time(), 1)
         values.update(self._rates(now_s))
         values.update(_temperatures())
         return values

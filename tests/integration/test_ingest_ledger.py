@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from cloud.fleet.registry import Registry
 from cloud.ingest import ledger_file
 from cloud.ingest.accounts import BootRow, BootView, Entry, LetterQuery, NewLetter, Tally
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.ledger_file import LedgerFile
-from tidegate.errors import Misconfigured
+from cloud.ingest.steps import get_ledger_step
+from tests.support.fake_context import FakeContext
+from tidegate.errors import HTTPError, Misconfigured
+from tidegate.http.request import Request
 from wire.ids import DeviceKey, device_id, tenant_id
 
 pytestmark = pytest.mark.anyio
@@ -92,8 +96,10 @@ def test_ledger_letters_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     file = LedgerFile(tmp_path / "ingest.db")
 
     file.commit(Entry(letters=[_letter(number) for number in range(5)]))
+    numbers = [one.received_at_ms for one in file.letters(LetterQuery())]
     file.commit(Entry(letters=[_letter(9, b"x" * 95)]))
 
+    assert numbers == [4, 3, 2]
     kept = [one.reason for one in file.letters(LetterQuery())]
     assert kept == ["reason 9", "reason 4"]
     assert file.letters_dropped == 4
@@ -120,3 +126,26 @@ async def test_ledger_broken_file_is_misconfigured(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"ingest\.db"):
         async with Ledger(tmp_path / "ingest.db"):
             pass
+
+
+async def test_ledger_step_shows_a_device_or_404(tmp_path: Path) -> None:
+    """A device that was heard or registered has an account; anybody else is not found."""
+    registry = Registry(tmp_path / "fleet.db")
+    registry.add(_FAN)
+    async with Ledger(tmp_path / "ingest.db") as ledger:
+        await ledger.commit(Entry(tallies={_PUMP: Tally(3)}))
+
+        async def shown(tenant: str, device: str) -> dict[str, object]:
+            request = Request(path_params={"tenant": tenant, "device": device})
+            answer = await get_ledger_step.handler(
+                request, FakeContext(), ledger=ledger, registry=registry
+            )
+            body: dict[str, object] = answer["body"]
+            return body
+
+        assert (await shown(*_PUMP))["received"] == 3
+        assert (await shown(*_FAN))["boots"] == []
+        for names in (("acme", "nobody"), ("acme", "a/b")):
+            with pytest.raises(HTTPError):
+                await shown(*names)
+    registry.close()

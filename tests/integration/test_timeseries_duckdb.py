@@ -42,7 +42,8 @@ async def test_duckdb_reopened_has_everything(tmp_path: Path) -> None:
     path = tmp_path / "t.duckdb"
     state = _KEY._replace(metric=MetricName("mode"))
     async with DuckDB(path) as store:
-        await store.write(PointBatch([_KEY, state, _KEY], [10, 10, 20], [1.0, "auto", 2.0]))
+        await store.write(PointBatch([_KEY], [10], [1.0]))
+        await store.write(PointBatch([state, _KEY], [10, 20], ["auto", 2.0]))
 
     async with DuckDB(path) as store:
         latest = await store.latest()

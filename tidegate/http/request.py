@@ -14,7 +14,11 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class Request(dict[str, Any]):
-    """One request; middleware may change it. `pathParams` and `path_params` are the same."""
+    """One request; middleware may change it. `pathParams` and `path_params` are the same.
+
+    A JSON body is decoded when it is first read: who passes `raw_body` on does not pay for it,
+    and a handler of its own decides what becomes of a body that is no JSON.
+    """
 
     def __getattr__(self, name: str) -> Any:
         """Return a part by name."""
@@ -29,6 +33,9 @@ class Request(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         """Answer the camelCase spelling of a part."""
+        if name == "body":
+            self["body"] = _decode_json(self["raw_body"])
+            return self["body"]
         snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
         if snake != name and snake in self:
             return self[snake]
@@ -42,16 +49,16 @@ async def read_request(source: StarletteRequest) -> Request:
         HTTPError: 413 for a body beyond the limit, 400 for a body that is not what it says.
     """
     raw_body = await _read_body(source)
-    body, files = await _decode_body(source, raw_body)
+    kind = source.headers.get("content-type", "").partition(";")[0].strip().lower()
+    fields, files = await _decode_form(source, raw_body) if kind in _FORMS else (None, {})
     splat = source.path_params.get("splat")
     path_params: dict[str | int, str] = dict(source.path_params.items())
     if splat is not None:
         path_params[0] = path_params["0"] = path_params.pop("splat")
-    return Request(
+    request = Request(
         method=source.method,
         path=source.url.path,
         target=_target(source),
-        body=body,
         raw_body=raw_body,
         headers={name.lower(): value for name, value in source.headers.items()},
         cookies=dict(source.cookies),
@@ -63,6 +70,9 @@ async def read_request(source: StarletteRequest) -> Request:
         user=None,
         tenant=None,
     )
+    if not _is_json(kind) or not raw_body:
+        request["body"] = fields if kind in _FORMS else raw_body or None
+    return request
 
 
 def _target(source: StarletteRequest) -> str:
@@ -83,20 +93,15 @@ async def _read_body(source: StarletteRequest) -> bytes:
     return b"".join(chunks)
 
 
-async def _decode_body(
-    source: StarletteRequest, raw_body: bytes
-) -> tuple[Any, dict[str, UploadFile]]:
-    kind = source.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not raw_body:
-        return None, {}
-    if kind in _FORMS:
-        return await _decode_form(source, raw_body)
-    if kind == "application/json" or kind.endswith("+json"):
-        try:
-            return msgspec.json.decode(raw_body), {}
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-            raise HTTPError(400, f"body is not valid JSON: {exc}") from exc
-    return raw_body, {}
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def _decode_json(raw_body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw_body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise HTTPError(400, f"body is not valid JSON: {exc}") from exc
 
 
 async def _decode_form(

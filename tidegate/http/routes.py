@@ -101,7 +101,8 @@ class _Endpoint:
     async def _through(self, request: Request, ctx: Context, rest: Sequence[Middleware]) -> Any:
         if rest:
             return await rest[0](request, ctx, lambda: self._through(request, ctx, rest[1:]))
-        request.body = self._body.check(request.body)
+        if self._step.config.body_schema is not None:
+            request.body = self._body.check(request.body)
         request.query_params = convert_query(request.query_params, self._query)
         return await self._engine.call_handler(self._step, request, ctx)
 

@@ -1,0 +1,1 @@
+"""The steps that read stored points."""
