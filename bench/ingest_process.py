@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 
+from broker.accounts import new_account
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
@@ -31,7 +32,7 @@ async def ingest(port: int, folder: Path, points: int) -> None:
             print("stored", flush=True)
             done.set()
 
-    registry = Registry(folder / "fleet.db", hash_password=str)
+    registry = Registry(folder / "fleet.db", new_account=new_account)
     async with DuckDB(folder / "telemetry.duckdb") as store, Ledger(folder / "ingest.db") as ledger:
         service = Ingest(
             store,

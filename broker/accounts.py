@@ -30,6 +30,12 @@ class Account(NamedTuple):
     password_hash: str
 
 
+def new_account(username: str, password: str) -> Account:
+    """Return the account of a user; raise `Malformed` for a name that could not log in."""
+    check_username(username)
+    return Account(username, hash_password(password))
+
+
 def check_username(username: str) -> None:
     """Raise `Malformed` for a name that could not log in or could reach beyond its own topics.
 

@@ -14,7 +14,7 @@ import prometheus_client
 import structlog
 from starlette.routing import BaseRoute
 
-from broker.accounts import hash_password
+from broker.accounts import new_account
 from cloud.accounts import Accounts, follow_registry
 from cloud.alerts.conditions import Conditions
 from cloud.alerts.evaluator import Evaluator
@@ -195,7 +195,7 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFo
     )
     state = await stack.enter_async_context(open_sqlite(folder.state))
     ledger = await stack.enter_async_context(Ledger(folder.ingest))
-    registry = Registry(folder.fleet, hash_password=hash_password)
+    registry = Registry(folder.fleet, new_account=new_account)
     stack.callback(registry.close)
     return Stores(telemetry, state, ledger, registry)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from broker.accounts import hash_password
+from broker.accounts import new_account
 from cloud.cli.configured import read_settings
 from cloud.data_folder import DataFolder
 from cloud.fleet.registry import Registry
@@ -33,9 +33,9 @@ def add(
     """Add a device, or give one new credentials; in effect within 5 seconds."""
     try:
         key = DeviceKey(tenant_id(tenant), device_id(device))
+        credentials = _registry(config, data).add(key)
     except Malformed as exc:
         raise Misconfigured(str(exc)) from exc
-    credentials = _registry(config, data).add(key)
     if as_json:
         print(msgspec.json.encode(credentials).decode())
         return
@@ -58,4 +58,4 @@ def list_devices(config: Config = None, data: Data = None, as_json: Json = False
 def _registry(config: Path | None, data: Path | None) -> Registry:
     folder = DataFolder(read_settings(config, data).data)
     folder.prepare()
-    return Registry(folder.fleet, hash_password=hash_password)
+    return Registry(folder.fleet, new_account=new_account)

@@ -18,12 +18,14 @@ from typing import Any
 
 import msgspec
 
-from cloud.fleet.passwords import hash_password
 from tidegate.errors import Misconfigured, StoreAway
 from wire.ids import DeviceId, DeviceKey, TenantId
 from wire.topics import account_name
 
-_SECRET_BYTES = 32
+_PASSWORD_BYTES, _TOKEN_BYTES = 16, 32
+_TOKEN_PREFIX = "tgd_"  # noqa: S105 - lets scanners of leaked secrets know ours
+
+NewAccount = Callable[[str, str], tuple[str, str]]
 _BUSY_S = 5.0
 _SQL = resources.files("cloud.fleet") / "sql"
 
@@ -53,16 +55,19 @@ def _wall_clock_ms() -> int:
 
 
 class Registry:
-    """The devices. Calls are short and block; any thread may make them."""
+    """The devices. Calls are short and block; any thread may make them.
+
+    `new_account(username, password)` gives the user name and the hash that the broker takes.
+    """
 
     def __init__(
         self,
         path: Path,
         *,
-        hash_password: Callable[[str], str] = hash_password,
+        new_account: NewAccount,
         now_ms: Callable[[], int] = _wall_clock_ms,
     ) -> None:
-        self._hash_password = hash_password
+        self._new_account = new_account
         self._now_ms = now_ms
         self._lock = threading.Lock()
         try:
@@ -83,20 +88,27 @@ class Registry:
         self._connection.close()
 
     def add(self, device: DeviceKey) -> Credentials:
-        """Make a device's credentials; one that has some gets new ones, the old end at once."""
-        password, token = secrets.token_urlsafe(_SECRET_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
+        """Make a device's credentials; one that has some gets new ones, the old end at once.
+
+        Raises:
+            Malformed: the broker could not take such a name.
+        """
+        # Hexadecimal, so that no shell and no option parser takes any of it for something else.
+        password = secrets.token_hex(_PASSWORD_BYTES)
+        token = _TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
+        username, password_hash = self._new_account(account_name(device), password)
         row = {
             "tenant": device.tenant,
             "device": device.device,
             "created_at_ms": self._now_ms(),
-            "password_hash": self._hash_password(password),
+            "password_hash": password_hash,
             "token_hash": _token_hash(token),
         }
         put = (_SQL / "put_credentials.sql").read_text("utf-8")
         with self._changing() as connection:
             connection.execute(put, row)
             connection.execute("UPDATE version SET number = number + 1")
-        return Credentials(account_name(device), password, token)
+        return Credentials(username, password, token)
 
     def register_seen(self, device: DeviceKey, now_ms: int) -> None:
         """Note a device that was first seen on its topic; a known one stays as it is."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.accounts import verify_password
+from broker.accounts import new_account, verify_password
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.fleet.steps import get_device_step, list_devices_step
@@ -12,6 +12,7 @@ from cloud.timeseries.memory import Memory
 from tests.support.fake_context import FakeContext
 from tidegate.errors import HTTPError, Misconfigured
 from tidegate.http.request import Request
+from wire.errors import Malformed
 from wire.ids import DeviceKey, MetricName, SeriesKey, device_id, tenant_id
 from wire.points import PointBatch
 
@@ -22,7 +23,7 @@ _FAN = DeviceKey(tenant_id("acme"), device_id("fan"))
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     """Return an empty registry."""
-    return Registry(tmp_path / "fleet.db", now_ms=lambda: 7)
+    return Registry(tmp_path / "fleet.db", new_account=new_account, now_ms=lambda: 7)
 
 
 def test_registry_added_device_can_log_in(registry: Registry) -> None:
@@ -71,7 +72,7 @@ def test_registry_changes_of_another_process_are_seen(registry: Registry, tmp_pa
     """A second connection's change raises the version and is there at once."""
     before = registry.version()
 
-    credentials = Registry(tmp_path / "fleet.db").add(_PUMP)
+    credentials = Registry(tmp_path / "fleet.db", new_account=new_account).add(_PUMP)
 
     assert registry.version() > before
     assert registry.device_of_token(credentials.http_token) == _PUMP
@@ -99,7 +100,7 @@ def test_registry_broken_file_is_misconfigured(tmp_path: Path) -> None:
     (tmp_path / "fleet.db").write_text("this is no database " * 1000)
 
     with pytest.raises(Misconfigured, match=r"fleet\.db"):
-        Registry(tmp_path / "fleet.db")
+        Registry(tmp_path / "fleet.db", new_account=new_account)
 
 
 @pytest.mark.anyio
@@ -139,3 +140,11 @@ async def test_device_unknown_is_404(registry: Registry, name: str) -> None:
         )
 
     assert refused.value.status == 404
+
+
+def test_registry_refuses_a_name_that_the_broker_cannot_take(registry: Registry) -> None:
+    """A colon would end the name in the broker's password file: nothing is written."""
+    with pytest.raises(Malformed, match="contains a colon"):
+        registry.add(DeviceKey(tenant_id("t"), device_id("aa:bb")))
+
+    assert registry.devices() == []

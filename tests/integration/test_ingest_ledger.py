@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.accounts import new_account
 from cloud.fleet.registry import Registry
 from cloud.ingest import ledger_file
 from cloud.ingest.accounts import BootRow, BootView, Entry, LetterQuery, NewLetter, Tally
@@ -130,7 +131,7 @@ async def test_ledger_broken_file_is_misconfigured(tmp_path: Path) -> None:
 
 async def test_ledger_step_shows_a_device_or_404(tmp_path: Path) -> None:
     """A device that was heard or registered has an account; anybody else is not found."""
-    registry = Registry(tmp_path / "fleet.db")
+    registry = Registry(tmp_path / "fleet.db", new_account=new_account)
     registry.add(_FAN)
     async with Ledger(tmp_path / "ingest.db") as ledger:
         await ledger.commit(Entry(tallies={_PUMP: Tally(3)}))

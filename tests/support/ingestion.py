@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 from prometheus_client import CollectorRegistry
 
+from broker.accounts import new_account
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
@@ -98,7 +99,7 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Run the service; it is connected when there is a broker."""
     numbers, tapped, presence = CollectorRegistry(), list[StoredBatch](), Presence()
-    registry = Registry(folder / "fleet.db")
+    registry = Registry(folder / "fleet.db", new_account=new_account)
     clock = {} if now_ms is None else {"now_ms": now_ms}
     async with Ledger(folder / "ingest.db") as ledger:
         service = Ingest(
