@@ -1,0 +1,1 @@
+"""Order, draw, list and fetch reports."""

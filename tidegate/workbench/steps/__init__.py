@@ -1,0 +1,1 @@
+"""Api steps that look into a running engine."""
