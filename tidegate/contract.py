@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-StepType = Literal["api", "event", "cron", "mqtt", "noop"]
+StepType = Literal["api", "event", "cron", "noop"]
 Handler = Callable[..., Any]
 
 
@@ -145,7 +145,6 @@ class StepConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     middleware: Sequence[Any] = ()
     body_schema: Any = None
     query_params: Any = None
-    response_schema: Any = None
     subscribes: Sequence[str] = ()
     input: Any = None
     cron: str = ""

@@ -17,7 +17,6 @@ _NEEDED_BY_TYPE = {
     "api": ("path",),
     "event": ("subscribes",),
     "cron": ("cron",),
-    "mqtt": (),
     "noop": (),
 }
 

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 
-from tidegate.errors import Conflict, LeaseLost
+from tidegate.errors import Conflict, LeaseLost, NonRetriable
 from tidegate.store.port import ABSENT, Claim, Commit, GroupRead, Key, NewDelivery, Store, Write
 from tidegate.store.sqlite import open_sqlite
 
@@ -123,8 +124,8 @@ async def test_store_keeps_the_journal_until_the_end(store: Store) -> None:
     """A recorded result comes with every later claim, and goes with the delivery."""
     await store.commit(Commit(deliveries=[_delivery()]))
     [first] = await store.claim("step", limit=1, now_ms=0, lease_until_ms=1)
-    await store.record(first.id, "charge", b"ok")
-    await store.retry(first.id, due_at_ms=5)
+    await store.record(Claim(first.id, 1), "charge", b"ok")
+    await store.retry(Claim(first.id, 1), due_at_ms=5)
 
     [again] = await store.claim("step", limit=1, now_ms=5, lease_until_ms=9)
 
@@ -146,3 +147,50 @@ async def test_store_buries_and_redrives(store: Store) -> None:
     [delivery] = await store.claim("step", limit=9, now_ms=10, lease_until_ms=11)
     assert (delivery.payload, delivery.attempt) == (b"1", 1)
     assert not await store.redrive(first.id, 10)
+
+
+async def test_store_takes_nothing_from_a_run_that_lost_its_lease(store: Store) -> None:
+    """A stale run can neither record, nor give back, nor bury what another has claimed."""
+    await store.commit(Commit(deliveries=[_delivery()]))
+    [stale] = await store.claim("step", limit=1, now_ms=0, lease_until_ms=1)
+    await store.claim("step", limit=1, now_ms=1, lease_until_ms=9)
+
+    with pytest.raises(LeaseLost):
+        await store.record(Claim(stale.id, stale.attempt), "charge", b"ok")
+    with pytest.raises(LeaseLost):
+        await store.retry(Claim(stale.id, stale.attempt), due_at_ms=0)
+    with pytest.raises(LeaseLost):
+        await store.bury(stale, error="boom", stack="", now_ms=0)
+
+    assert await store.dead(limit=1) == []
+
+
+async def test_store_checks_a_commit_that_only_reads(store: Store) -> None:
+    """Two reads that do not belong together are a conflict even when nothing is written."""
+    await store.commit(Commit(writes={KEY: Write(b"1")}))
+    seen = await store.read(KEY, 0)
+    await store.commit(Commit(writes={KEY: Write(b"2")}))
+
+    with pytest.raises(Conflict):
+        await store.commit(Commit(reads={KEY: seen.version}))
+
+
+async def test_store_outlives_an_impossible_operation(store: Store) -> None:
+    """What cannot be stored is its caller's error: neighbours and later callers go on."""
+    outcomes: list[str] = []
+
+    async def commit(commit: Commit) -> None:
+        try:
+            await store.commit(commit)
+            outcomes.append("ok")
+        except NonRetriable:
+            outcomes.append("refused")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(commit, Commit(writes={Key("a", "1"): Write(b"1")}))
+        tasks.start_soon(commit, Commit(deliveries=[_delivery(due=10**30)]))
+        tasks.start_soon(commit, Commit(writes={Key("a", "\udcff"): Write(b"1")}))
+        tasks.start_soon(commit, Commit(writes={Key("a", "2"): Write(b"1")}))
+
+    assert sorted(outcomes) == ["ok", "ok", "refused", "refused"]
+    assert [key for key, _ in await store.read_group("a", None, 0)] == ["1", "2"]

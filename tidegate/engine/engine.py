@@ -6,7 +6,7 @@ it read has changed meanwhile the handler runs again, from its top, on fresh rea
 
 import inspect
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar
 
@@ -70,6 +70,15 @@ class Engine:
             await ctx.emit(topic, data, id=id)
 
         await self.transact(emit_it)
+
+    async def emit_many(self, topic: str, events: Sequence[object]) -> None:
+        """Emit several events from outside of any step, all or none; durable on return."""
+
+        async def emit_all(ctx: Context) -> None:
+            for data in events:
+                await ctx.emit(topic, data)
+
+        await self.transact(emit_all)
 
     async def transact(self, fn: Callable[[Context], Awaitable[T]]) -> T:
         """Run a function in a transaction of its own; it may run several times."""
@@ -150,7 +159,7 @@ class Engine:
 
     async def _commit(self, ctx: InvocationContext, done: Claim | None) -> None:
         transaction = ctx.transaction
-        if transaction.changes_nothing and done is None:
+        if transaction.is_one_read and done is None:
             return
         commit = transaction.as_commit(done)
         for emission in transaction.emissions:

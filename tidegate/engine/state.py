@@ -7,7 +7,22 @@ from typing import Any
 
 from tidegate.engine import values
 from tidegate.engine.transaction import Transaction
+from tidegate.errors import NonRetriable
 from tidegate.store.port import Key, Store, Write
+
+MAX_TTL_S = 100 * 365 * 24 * 3600.0
+
+
+def _place(group: str, key: str) -> Key:
+    """Check group and key; raise `NonRetriable` for what is no storable text."""
+    for name, text in (("group", group), ("key", key)):
+        if not isinstance(text, str):
+            raise NonRetriable(f"state {name} must be a text, not {type(text).__name__}")
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            raise NonRetriable(f"state {name} is not valid text: {exc}") from exc
+    return Key(group, key)
 
 
 class TransactionState:
@@ -20,7 +35,7 @@ class TransactionState:
 
     async def get(self, group: str, key: str) -> Any:
         """Return a copy of the value, or None."""
-        place = Key(group, key)
+        place = _place(group, key)
         written = self._transaction.writes.get(place)
         if written is not None:
             return None if written.data is None else values.decode(written.data)
@@ -36,12 +51,14 @@ class TransactionState:
         ttl: float | None = None,
     ) -> None:
         """Set the value; with `ttl` (seconds) it lapses."""
+        if ttl is not None and not 0 < ttl <= MAX_TTL_S:
+            raise NonRetriable(f"ttl must be above 0 and at most {MAX_TTL_S:.0f} seconds")
         expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
-        self._transaction.writes[Key(group, key)] = Write(values.encode(value), expires_at)
+        self._transaction.writes[_place(group, key)] = Write(values.encode(value), expires_at)
 
     async def delete(self, group: str, key: str) -> None:
         """Delete the value if it is there."""
-        self._transaction.writes[Key(group, key)] = Write(None)
+        self._transaction.writes[_place(group, key)] = Write(None)
 
     async def get_group(self, group: str) -> list[Any]:
         """Return the group's values in order of their keys."""

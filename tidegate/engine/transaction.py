@@ -4,9 +4,11 @@ from typing import Any
 
 from tidegate.contract import StepConfig
 from tidegate.engine import values
-from tidegate.errors import UndeclaredEmit
+from tidegate.errors import NonRetriable, UndeclaredEmit
 from tidegate.normalise import as_plain, emits
 from tidegate.store.port import Claim, Commit, GroupRead, Key, Stored, Write
+
+MAX_DELAY_S = 10 * 365 * 24 * 3600.0
 
 
 class Emission:
@@ -57,12 +59,15 @@ class Transaction:
         """
         if config is not None and not emits(config, topic):
             raise UndeclaredEmit(f"step '{config.name}' does not list '{topic}' in emits")
+        if not 0 <= delay_s <= MAX_DELAY_S:
+            raise NonRetriable(f"delay must be between 0 and {MAX_DELAY_S:.0f} seconds")
         self.emissions.append(Emission(topic, data, delay_s=delay_s, id=id))
 
     @property
-    def changes_nothing(self) -> bool:
-        """Tell whether there is nothing to commit beyond the reads."""
-        return not self.writes and not self.emissions
+    def is_one_read(self) -> bool:
+        """Tell whether nothing is left to check or apply: at most one read, and no change."""
+        changes = len(self.writes) + len(self.emissions)
+        return not changes and len(self.reads) + len(self.group_reads) <= 1
 
     def as_commit(self, done: Claim | None) -> Commit:
         """Return the commit, without the deliveries that the engine routes."""

@@ -109,8 +109,10 @@ class _Lane:
             self._wake_up()
 
     async def _run(self, delivery: Delivery) -> None:
+        claim = Claim(delivery.id, delivery.attempt)
+
         async def record(key: str, result: object) -> None:
-            await self._engine.store.record(delivery.id, key, values.encode(result))
+            await self._engine.store.record(claim, key, values.encode(result))
 
         invocation = Invocation(
             self._step.config,
@@ -121,8 +123,7 @@ class _Lane:
             record,
         )
         data = self._checker.check(values.decode(delivery.payload))
-        done = Claim(delivery.id, delivery.attempt)
-        await self._engine.invoke(self._step, invocation, data, done=done)
+        await self._engine.invoke(self._step, invocation, data, done=claim)
 
     async def _failed(self, delivery: Delivery, exc: Exception) -> None:
         name = self._step.config.name
@@ -132,7 +133,8 @@ class _Lane:
                 await self._bury(delivery, exc)
             else:
                 due_at = self._engine.now_ms() + round(wait_s * 1000)
-                await self._engine.store.retry(delivery.id, due_at_ms=due_at)
+                claim = Claim(delivery.id, delivery.attempt)
+                await self._engine.store.retry(claim, due_at_ms=due_at)
         except (StoreAway, LeaseLost) as away:
             log.warning("event.left_to_lease", step=name, reason=str(away))
             return

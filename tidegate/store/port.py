@@ -103,7 +103,7 @@ class Store(Protocol):
         ...
 
     async def commit(self, commit: Commit) -> None:
-        """Apply a commit; durable on return.
+        """Apply a commit; durable on return. One that only reads is checked, too.
 
         Raises:
             Conflict: something that it read has changed; nothing was applied.
@@ -120,16 +120,28 @@ class Store(Protocol):
         """Return when the next delivery of these steps is due, None when there is none."""
         ...
 
-    async def record(self, delivery_id: int, name: str, result: bytes) -> None:
-        """Journal the result of a side effect of a delivery; durable on return."""
+    async def record(self, claim: Claim, name: str, result: bytes) -> None:
+        """Journal the result of a side effect of a delivery; durable on return.
+
+        Raises:
+            LeaseLost: the delivery went to another worker.
+        """
         ...
 
-    async def retry(self, delivery_id: int, *, due_at_ms: int) -> None:
-        """Give a failed delivery back, to be tried again when it is due."""
+    async def retry(self, claim: Claim, *, due_at_ms: int) -> None:
+        """Give a failed delivery back, to be tried again when it is due.
+
+        Raises:
+            LeaseLost: the delivery went to another worker.
+        """
         ...
 
     async def bury(self, delivery: Delivery, *, error: str, stack: str, now_ms: int) -> None:
-        """Move a delivery to the dead letters."""
+        """Move a delivery to the dead letters, of which the newest 10,000 are kept.
+
+        Raises:
+            LeaseLost: the delivery went to another worker.
+        """
         ...
 
     async def dead(self, *, limit: int, after_id: int = 0) -> list[DeadLetter]:

@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio import to_thread
+from prometheus_client import Counter
 
-from tidegate.errors import Conflict, LeaseLost, Misconfigured, StoreAway
+from tidegate.errors import Conflict, LeaseLost, Misconfigured, NonRetriable, StoreAway
 from tidegate.store.port import (
     ABSENT,
     Claim,
@@ -34,9 +35,12 @@ _SQL = load_statements(_HERE / "sqlite_queries.sql")
 _SCHEMA = (_HERE / "sqlite_schema.sql").read_text("utf-8")
 _BUSY_TIMEOUT_S = 15.0
 _MAX_GROUP = 256
+_MAX_DEAD = 10_000
 _REMEMBER_EMITTED_MS = 7 * 24 * 3600 * 1000
 
 T = TypeVar("T")
+
+_dead_dropped = Counter("tidegate_dead_events_dropped_total", "Oldest dead events, dropped")
 
 
 class _Operation(Generic[T]):
@@ -90,18 +94,23 @@ class SqliteStore:
     async def write_forever(self) -> None:
         """Commit waiting operations in groups until closed; run by `open_sqlite`."""
         with anyio.CancelScope(shield=True):
-            while self._waiting or not self._closing:
-                if not self._waiting:
-                    self._work_came = anyio.Event()
-                    await self._work_came.wait()
-                    continue
-                group, self._waiting = self._waiting[:_MAX_GROUP], self._waiting[_MAX_GROUP:]
-                await to_thread.run_sync(self._run_group, group)
-                for operation in group:
-                    operation.done.set()
-            self._writer.close()
-            self._reader.close()
-            self._closed.set()
+            try:
+                while self._waiting or not self._closing:
+                    await self._write_next()
+            finally:
+                self._writer.close()
+                self._reader.close()
+                self._closed.set()
+
+    async def _write_next(self) -> None:
+        if not self._waiting:
+            self._work_came = anyio.Event()
+            await self._work_came.wait()
+        group, self._waiting = self._waiting[:_MAX_GROUP], self._waiting[_MAX_GROUP:]
+        if group:
+            await to_thread.run_sync(self._run_group, group)
+        for operation in group:
+            operation.done.set()
 
     async def read(self, key: Key, now_ms: int) -> Stored:
         """Read one value."""
@@ -115,14 +124,17 @@ class SqliteStore:
         self, group: str, pattern: str | None, now_ms: int
     ) -> list[tuple[str, Stored]]:
         """Read a group's values in order of their keys."""
-        rows = _group_rows(self._reader, group, pattern)
+        rows = self._reading(lambda db: _group_rows(db, group, pattern))
         return [
             (key, _stored(data, version, expires, now_ms)) for key, data, version, expires in rows
         ]
 
     async def commit(self, commit: Commit) -> None:
         """Apply a commit; durable on return."""
-        await self._write(lambda db: _apply(db, commit))
+        if commit.writes or commit.deliveries or commit.done:
+            await self._write(lambda db: _apply(db, commit))
+        else:
+            self._reading(lambda db: _check_reads(db, commit))
 
     async def claim(
         self, step: str, *, limit: int, now_ms: int, lease_until_ms: int
@@ -135,13 +147,17 @@ class SqliteStore:
         times = [self._query("next_due", step)[0][0] for step in steps]
         return min((time for time in times if time is not None), default=None)
 
-    async def record(self, delivery_id: int, name: str, result: bytes) -> None:
+    async def record(self, claim: Claim, name: str, result: bytes) -> None:
         """Journal the result of a side effect."""
-        await self._write(lambda db: db.execute(_SQL["record"], (delivery_id, name, result)))
+        await self._write(
+            lambda db: _expect_claim(db.execute(_SQL["record"], (name, result, *claim)), claim)
+        )
 
-    async def retry(self, delivery_id: int, *, due_at_ms: int) -> None:
+    async def retry(self, claim: Claim, *, due_at_ms: int) -> None:
         """Give a failed delivery back."""
-        await self._write(lambda db: db.execute(_SQL["retry"], (due_at_ms, delivery_id)))
+        await self._write(
+            lambda db: _expect_claim(db.execute(_SQL["retry"], (due_at_ms, *claim)), claim)
+        )
 
     async def bury(self, delivery: Delivery, *, error: str, stack: str, now_ms: int) -> None:
         """Move a delivery to the dead letters."""
@@ -160,8 +176,16 @@ class SqliteStore:
         return await self._write(lambda db: _purge_lapsed(db, now_ms))
 
     def _query(self, name: str, *arguments: object) -> list[Any]:
+        return self._reading(lambda db: db.execute(_SQL[name], arguments).fetchall())
+
+    def _reading(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Read in one snapshot of the database."""
         try:
-            return self._reader.execute(_SQL[name], arguments).fetchall()
+            self._reader.execute("BEGIN")
+            try:
+                return read(self._reader)
+            finally:
+                self._reader.execute("COMMIT")
         except sqlite3.Error as exc:
             raise StoreAway(f"state store: {exc}") from exc
 
@@ -190,13 +214,24 @@ class SqliteStore:
                 operation.error = StoreAway(f"state store: {exc}")
 
     def _run_one(self, operation: _Operation[Any]) -> None:
+        """Run one operation; whatever it raises is its caller's and undoes nothing else."""
         self._writer.execute("SAVEPOINT operation")
         try:
             operation.result = operation.work(self._writer)
-        except Conflict as exc:
-            operation.error = exc
+        except Exception as exc:  # noqa: BLE001 - handed to the caller, who waits for it
+            operation.error = _translated(exc)
+            # A full disk has rolled the whole transaction back already: then this raises.
             self._writer.execute("ROLLBACK TO operation")
         self._writer.execute("RELEASE operation")
+
+
+def _translated(exc: Exception) -> Exception:
+    """Return what the caller is told: whether the store is away, or he asks for the impossible."""
+    if isinstance(exc, sqlite3.OperationalError):
+        return StoreAway(f"state store: {exc}")
+    if isinstance(exc, (sqlite3.Error, OverflowError, UnicodeEncodeError)):
+        return NonRetriable(f"cannot be stored: {exc}")
+    return exc
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -220,17 +255,21 @@ def _group_rows(db: sqlite3.Connection, group: str, pattern: str | None) -> list
 
 
 def _apply(db: sqlite3.Connection, commit: Commit) -> None:
+    _check_reads(db, commit)
+    if commit.done is not None:
+        _finish(db, commit.done)
+    _write_values(db, commit)
+    for delivery in commit.deliveries:
+        _deliver(db, delivery)
+
+
+def _check_reads(db: sqlite3.Connection, commit: Commit) -> None:
     for key, version in commit.reads.items():
         row = db.execute(_SQL["read"], key).fetchone()
         if (row[1] if row else ABSENT) != version:
             raise Conflict(f"{key.group}/{key.key} was changed")
     for read in commit.group_reads:
         _check_group(db, read)
-    if commit.done is not None:
-        _finish(db, commit.done)
-    _write_values(db, commit)
-    for delivery in commit.deliveries:
-        _deliver(db, delivery)
 
 
 def _check_group(db: sqlite3.Connection, read: GroupRead) -> None:
@@ -240,9 +279,13 @@ def _check_group(db: sqlite3.Connection, read: GroupRead) -> None:
 
 
 def _finish(db: sqlite3.Connection, claim: Claim) -> None:
-    if db.execute(_SQL["finish"], claim).rowcount != 1:
-        raise LeaseLost(f"delivery {claim.delivery_id} went to another worker")
+    _expect_claim(db.execute(_SQL["finish"], claim), claim)
     db.execute(_SQL["forget_journal"], (claim.delivery_id,))
+
+
+def _expect_claim(changed: sqlite3.Cursor, claim: Claim) -> None:
+    if changed.rowcount != 1:
+        raise LeaseLost(f"delivery {claim.delivery_id} went to another worker")
 
 
 def _write_values(db: sqlite3.Connection, commit: Commit) -> None:
@@ -283,6 +326,7 @@ def _bury(db: sqlite3.Connection, delivery: Delivery, error: str, stack: str, no
         delivery.attempt, now_ms, delivery.trace_id,
     )  # fmt: skip
     db.execute(_SQL["bury"], row)
+    _dead_dropped.inc(db.execute(_SQL["trim_dead"], (_MAX_DEAD,)).rowcount)
 
 
 def _redrive(db: sqlite3.Connection, dead_id: int, now_ms: int) -> bool:

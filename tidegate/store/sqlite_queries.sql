@@ -42,17 +42,21 @@ RETURNING id, step, topic, payload, attempt, trace_id;
 SELECT name, result FROM journal WHERE delivery_id = ?;
 
 -- name: record
-INSERT OR REPLACE INTO journal (delivery_id, name, result) VALUES (?, ?, ?);
+INSERT OR REPLACE INTO journal (delivery_id, name, result)
+SELECT id, ?, ? FROM delivery WHERE id = ? AND attempt = ?;
 
 -- name: next_due
 SELECT min(due_at) FROM delivery WHERE step = ?;
 
 -- name: retry
-UPDATE delivery SET due_at = ? WHERE id = ?;
+UPDATE delivery SET due_at = ? WHERE id = ? AND attempt = ?;
 
 -- name: bury
 INSERT INTO dead (step, topic, payload, error, stack, attempts, died_at, trace_id)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: trim_dead
+DELETE FROM dead WHERE id <= (SELECT max(id) FROM dead) - ?;
 
 -- name: dead
 SELECT id, step, topic, payload, error, stack, attempts, died_at FROM dead

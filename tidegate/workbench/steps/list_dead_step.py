@@ -20,7 +20,7 @@ config = {
         "type": "object",
         "properties": {
             "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
-            "cursor": {"type": "integer", "minimum": 0},
+            "cursor": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
         },
     },
 }

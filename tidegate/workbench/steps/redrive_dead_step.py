@@ -15,11 +15,15 @@ config = {
     "middleware": ["adminMiddleware"],
     "emits": [],
 }
+_MOST_DIGITS = 18
 
 
 async def handler(request: Request, _ctx: Context, *, engine: Engine) -> dict[str, Any]:
     """Redrive one event; no such dead event is 404."""
     dead_id = request.path_params["id"]
-    if not dead_id.isdecimal() or not await engine.redrive(int(dead_id)):
+    # No id has more digits than the largest of SQLite.
+    if not (dead_id.isascii() and dead_id.isdecimal()) or len(dead_id) > _MOST_DIGITS:
+        raise HTTPError(404, "no such dead event")
+    if not await engine.redrive(int(dead_id)):
         raise HTTPError(404, "no such dead event")
     return {"status": 202, "body": {"id": int(dead_id)}}
