@@ -15,7 +15,8 @@ import structlog
 from starlette.routing import BaseRoute
 
 from broker.accounts import new_account
-from cloud.accounts import Accounts, follow_registry
+from broker.port import Broker
+from cloud.accounts import Accounts
 from cloud.alerts.conditions import Conditions
 from cloud.alerts.evaluator import Evaluator
 from cloud.alerts.register import open_alerts
@@ -135,11 +136,10 @@ async def _start(
     logins = make_logins(settings, stores.registry, agent=agent, simulator=simulator)
     hint = first_hint(settings, stores.registry, folder)
     accounts = Accounts(stores.registry)
-    known_accounts = stores.registry.version()
     connection = await stack.enter_async_context(broker_connection(settings, folder, accounts))
     engine = _make_engine(stores.state, settings.steps.roots)
     services = await _make_services(settings, folder, stores, engine, connection)
-    users = Users(engine)
+    users = await _admin_users(engine, folder)
     engine.provide(
         {
             "connect_hint": hint,
@@ -150,27 +150,13 @@ async def _start(
             "live": services.live,
             "presence": services.presence,
             "registry": stores.registry,
+            "rules": typed_rules(settings.alerts.rules),
             "settings": settings,
             "telemetry": stores.telemetry,
             "users": users,
         }
     )
-    if not await users.exists(ADMIN):
-        await users.set_password(ADMIN, folder.admin_password(), roles=(ADMIN,))
-
-    receiving = await _background(stack)
-    receiving.start_soon(services.ingest.run)
-    if connection.own is not None:
-        receiving.start_soon(
-            follow_registry, accounts, stores.registry, connection.own, known_accounts
-        )
-        receiving.start_soon(connection.own.wait_ended)
-    counts = ServiceMetrics(services.watcher, services.evaluator, services.live)
-    prometheus_client.REGISTRY.register(counts)
-    stack.callback(prometheus_client.REGISTRY.unregister, counts)
-    working = await _background(stack)
-    for part in (services.watcher, services.evaluator, Worker(engine), Cron(engine)):
-        working.start_soon(part.run)
+    await _run_services(stack, services, engine, accounts, connection.own)
     authenticator = _authenticator(users, stores.registry, folder, settings)
     app = make_app(_routes(engine, authenticator, stores, services.ingest))
     await stack.enter_async_context(serve(app, listener))
@@ -180,6 +166,34 @@ async def _start(
     for child in children_of(logins, connection.access, settings, folder):
         devices.start_soon(keep_running, child)
     _welcome(settings, folder, connection, hint)
+
+
+async def _run_services(
+    stack: AsyncExitStack,
+    services: Services,
+    engine: Engine,
+    accounts: Accounts,
+    broker: Broker | None,
+) -> None:
+    receiving = await _background(stack)
+    receiving.start_soon(services.ingest.run)
+    if broker is not None:
+        receiving.start_soon(accounts.follow, broker)
+        receiving.start_soon(broker.wait_ended)
+    counts = ServiceMetrics(services.watcher, services.evaluator, services.live)
+    prometheus_client.REGISTRY.register(counts)
+    stack.callback(prometheus_client.REGISTRY.unregister, counts)
+    working = await _background(stack)
+    for part in (services.watcher, services.evaluator, Worker(engine), Cron(engine)):
+        working.start_soon(part.run)
+
+
+async def _admin_users(engine: Engine, folder: DataFolder) -> Users:
+    """Return the users, with an administrator made at the first start."""
+    users = Users(engine)
+    if not await users.exists(ADMIN):
+        await users.set_password(ADMIN, folder.admin_password(), roles=(ADMIN,))
+    return users
 
 
 async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:

@@ -4,6 +4,7 @@ They are what devices would run, and speak to us only over MQTT (`docs/adr/0005`
 ends is started again with growing pauses; none outlives us.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -102,12 +103,19 @@ async def _run_once(child: Child) -> int:
         start_new_session=True,
     )
     try:
-        if process.stdin is not None:
-            await process.stdin.send(child.stdin or b"\n")
-            await process.stdin.aclose()
+        await _give_input(process, child.stdin)
         return await process.wait()
     finally:
         await _stop(process)
+
+
+async def _give_input(process: anyio.abc.Process, content: bytes) -> None:
+    if process.stdin is None:
+        return
+    # A child that has died before it read its input says why by its end.
+    with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        await process.stdin.send(content or b"\n")
+        await process.stdin.aclose()
 
 
 def _tether() -> list[str]:
@@ -128,3 +136,5 @@ async def _stop(process: anyio.abc.Process) -> None:
         await process.wait()
         return
     process.kill()
+    with anyio.move_on_after(_STOP_TIMEOUT_S, shield=True):
+        await process.wait()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import Misconfigured
+from tidegate.files import write_whole
 
 _PASSWORD_BYTES = 12
 _TOKEN_BYTES = 32
@@ -70,7 +71,7 @@ class DataFolder:
 
     def note_address(self, address: str) -> None:
         """Say where the running instance answers, for commands on the same folder."""
-        (self.path / "address").write_text(address, "utf-8")
+        write_whole(self.path / "address", address.encode())
 
     def address_of_running(self) -> str | None:
         """Return the address of the instance that holds the folder, None when none runs."""
@@ -95,7 +96,7 @@ class DataFolder:
     def _secret(self, name: str, size_bytes: int) -> str:
         file = self.path / name
         if not file.exists():
-            _write_private(file, secrets.token_urlsafe(size_bytes))
+            write_whole(file, secrets.token_urlsafe(size_bytes).encode() + b"\n")
         return file.read_text("utf-8").strip()
 
     def remembered(self, name: str) -> dict[str, Any] | None:
@@ -108,15 +109,4 @@ class DataFolder:
 
     def remember(self, name: str, value: dict[str, Any]) -> None:
         """Keep a small secret record, readable by the owner only."""
-        _write_private(self.path / f"{name}.json", json.dumps(value))
-
-
-def _write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner may read; never half a file."""
-    part = file.with_suffix(file.suffix + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
+        write_whole(self.path / f"{name}.json", json.dumps(value).encode())

@@ -36,7 +36,12 @@ class RetryAfter(TidegateError):
 
 
 class HTTPError(TidegateError):
-    """Raised by an api handler: answer with this status and detail (RFC 9457)."""
+    """Raised by an api handler: answer with this status and detail (RFC 9457).
+
+    With 429 and 503 the caller is told to come again after `retry_after_s`.
+    """
+
+    retry_after_s: int = 1
 
     def __init__(self, status: int, detail: str = "") -> None:
         super().__init__(detail or f"HTTP {status}")

@@ -2,11 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import anyio
 import httpx
 import typer
+from rich.console import Console
 
 from cloud.alerts.register import as_alerts
 from cloud.cli.configured import read_settings
@@ -25,6 +26,14 @@ _HTTP_TIMEOUT_S = 10.0
 _POLL_S = 0.5
 
 
+class Order(NamedTuple):
+    """What the report is about."""
+
+    last: str
+    tenant: str | None
+    device: str | None
+
+
 def report(  # noqa: PLR0917 - typer calls it by names
     last: Annotated[str, typer.Option(help="How far back: 1h, 24h, 7d.")] = "24h",
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the PDF goes.")] = Path(
@@ -38,49 +47,54 @@ def report(  # noqa: PLR0917 - typer calls it by names
     """Make a PDF report."""
     settings = read_settings(config, data)
     folder = DataFolder(settings.data)
+    order = Order(last, tenant, device)
+    address = folder.address_of_running()
     try:
-        address = folder.address_of_running()
-        if address:
-            pdf = _ask(address, folder.admin_token(), _order(last, tenant, device), settings)
-        else:
-            pdf = anyio.run(_build, settings, folder, last, tenant, device)
+        with Console(stderr=True).status("Drawing the report …"):
+            if address:
+                pdf = anyio.run(_ask, address, folder.admin_token(), order, settings)
+            else:
+                pdf = anyio.run(_build, settings, folder, order)
     except (BadPeriod, ReportFailed, ReportsUnavailable) as exc:
         raise Misconfigured(str(exc)) from exc
+    except httpx.HTTPError as exc:
+        raise Misconfigured(f"the running instance at {address} does not answer: {exc}") from exc
     output.write_bytes(pdf)
     print(f"{output}: {len(pdf)} bytes")
 
 
-def _order(last: str, tenant: str | None, device: str | None) -> dict[str, str]:
-    asked = {"last": last, "tenant": tenant, "device": device}
-    return {name: value for name, value in asked.items() if value is not None}
-
-
-def _ask(address: str, token: str, order: dict[str, str], settings: Settings) -> bytes:
+async def _ask(address: str, token: str, order: Order, settings: Settings) -> bytes:
     """Order the report from the running instance, and wait until it is drawn."""
     headers = {"Authorization": f"Bearer {token}"}
-    deadline = time.monotonic() + settings.reports.timeout_s + _HTTP_TIMEOUT_S
-    with httpx.Client(base_url=address, headers=headers, timeout=_HTTP_TIMEOUT_S) as client:
-        place = _checked(client.post("/api/v1/reports", json=order)).headers["location"]
-        while (answer := _checked(client.get(place))).status_code == httpx.codes.ACCEPTED:
-            if time.monotonic() > deadline:
-                raise ReportFailed("the report was not ready in time; see the reports page")
-            anyio.run(anyio.sleep, _POLL_S)
-        return answer.content
+    body = {name: value for name, value in order._asdict().items() if value is not None}
+    async with httpx.AsyncClient(
+        base_url=address, headers=headers, timeout=_HTTP_TIMEOUT_S
+    ) as client:
+        ordered = _checked(await client.post("/api/v1/reports", json=body))
+        with anyio.move_on_after(settings.reports.timeout_s + _HTTP_TIMEOUT_S):
+            return await _wait_for(client, ordered.headers["location"])
+    raise ReportFailed("the report was not ready in time; see the reports page")
+
+
+async def _wait_for(client: httpx.AsyncClient, place: str) -> bytes:
+    while True:
+        answer = _checked(await client.get(place))
+        if answer.status_code != httpx.codes.ACCEPTED:
+            return answer.content
+        await anyio.sleep(_POLL_S)
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.is_error:
-        raise Misconfigured(f"the running instance answers: {answer.json().get('detail')}")
+        raise Misconfigured(f"the running instance answers {answer.status_code}: {answer.text}")
     return answer
 
 
-async def _build(
-    settings: Settings, folder: DataFolder, last: str, tenant: str | None, device: str | None
-) -> bytes:
+async def _build(settings: Settings, folder: DataFolder, order: Order) -> bytes:
     """Make the report from the data of an instance that does not run."""
     folder.prepare()
     now_ms = time.time_ns() // 1_000_000
-    period = last_period(last, now_ms)
+    period = last_period(order.last, now_ms)
     with folder.locked():
         async with (
             open_sqlite(folder.state) as state,
@@ -92,5 +106,5 @@ async def _build(
             return await build_report(
                 telemetry, ledger, alerts, settings,
                 from_ms=period.from_ms, to_ms=period.to_ms, made_at_ms=now_ms,
-                tenant=tenant, device=device,
+                tenant=order.tenant, device=order.device,
             )  # fmt: skip

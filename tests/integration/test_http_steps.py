@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 from tests.support.steps import running_engine
 from tidegate.auth.middleware import Authenticator, named_middlewares
 from tidegate.auth.users import Users
+from tidegate.errors import HTTPError
 from tidegate.http.routes import routes
 from tidegate.http.server import make_app
 
@@ -206,12 +208,36 @@ async def test_http_session_needs_the_same_origin_to_change(tmp_path: Path) -> N
 
 
 async def test_http_login_is_slowed_after_ten_failures(tmp_path: Path) -> None:
-    """The eleventh guess is refused, whatever it is."""
+    """The eleventh guess from one address is refused, whatever it is; others still get in."""
     async with client_of(tmp_path) as (_, users):
         await users.set_password("ada", "pw", roles=("admin",))
-        guesses: list[Any] = [await users.login("ada", "no") for _ in range(10)]
+        guesses: list[Any] = [await users.login("ada", "no", client="a") for _ in range(10)]
 
-        with pytest.raises(Exception, match="too many failed logins"):
-            await users.login("ada", "pw")
+        with pytest.raises(HTTPError, match="too many failed logins"):
+            await users.login("ada", "pw", client="a")
+        elsewhere = await users.login("ada", "pw", client="b")
 
     assert guesses == [None] * 10
+    assert elsewhere is not None
+
+
+async def test_http_refuses_a_stranger_before_reading_his_body(tmp_path: Path) -> None:
+    """Who may not call is answered at once: not a byte of the body is waited for."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        await anyio.sleep_forever()
+        yield b""
+
+    async with client_of(tmp_path) as (client, _):
+        with anyio.fail_after(5):
+            answer = await client.post("/private", content=endless())
+
+    assert answer.status_code == 401
+
+
+async def test_http_page_asks_to_come_back_to_the_whole_address(tmp_path: Path) -> None:
+    """The way back after the login keeps query and encoded characters."""
+    async with client_of(tmp_path) as (client, _):
+        answer = await client.get("/page?q=a%20b%26c")
+
+    assert answer.headers["location"] == "/login?next=/page%3Fq%3Da%2520b%2526c"

@@ -13,8 +13,8 @@ from tidegate.auth.origin import same_origin
 from tidegate.auth.users import Users
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
+from tidegate.http.middleware import Middleware, Next, OnHead
 from tidegate.http.request import Request
-from tidegate.http.routes import Middleware, Next
 
 COOKIE = "tidegate_session"
 ADMIN = "admin"
@@ -85,10 +85,10 @@ def named_middlewares(authenticator: Authenticator) -> dict[str, Middleware]:
         return await proceed()
 
     return {
-        "authMiddleware": any_caller,
+        "authMiddleware": OnHead(any_caller),
         "adminMiddleware": _requiring(authenticator, ADMIN),
         "deviceMiddleware": _requiring(authenticator, ADMIN, DEVICE),
-        "pageMiddleware": page,
+        "pageMiddleware": OnHead(page),
     }
 
 
@@ -99,7 +99,7 @@ def _requiring(authenticator: Authenticator, *roles: str) -> Middleware:
             raise HTTPError(403, f"needs one of the roles: {', '.join(roles)}")
         return await proceed()
 
-    return require_role
+    return OnHead(require_role)
 
 
 async def _require(authenticator: Authenticator, request: Request) -> dict[str, Any]:

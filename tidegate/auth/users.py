@@ -44,23 +44,28 @@ class Users:
 
         await self._engine.transact(save)
 
-    async def login(self, username: str, password: str) -> str | None:
+    async def login(self, username: str, password: str, *, client: str = "") -> str | None:
         """Return the token of a new session, or None when name or password is wrong.
 
+        `client` is the caller's address: failures are counted for each name and address, so
+        that nobody can lock another out.
+
         Raises:
-            HTTPError: 429 after ten failures of one name within five minutes.
+            HTTPError: 429 after ten failures within five minutes.
         """
-        if await self._count_failure(username, 0) >= _MAX_FAILURES:
+        attempt = _key(f"{username}\n{client}")
+        # Counted before the slow check: attempts at the same time do not slip through together.
+        if await self._count_attempt(attempt) > _MAX_FAILURES:
             raise HTTPError(429, "too many failed logins; try again in five minutes")
         user = await self._get(_USERS, username)
         if not await self._passwords.verify(password, user["hash"] if user else None):
-            await self._count_failure(username, 1)
             return None
         token = secrets.token_urlsafe(32)
         session = {"userId": username, "roles": user["roles"]}
 
         async def save(ctx: Context) -> None:
             await ctx.state.set(_SESSIONS, _key(token), session, SESSION_TTL_S)
+            await ctx.state.delete(_FAILURES, attempt)
 
         await self._engine.transact(save)
         return token
@@ -84,14 +89,11 @@ class Users:
 
         return await self._engine.transact(get)
 
-    async def _count_failure(self, username: str, by: int) -> int:
-        key = _key(username)
-
+    async def _count_attempt(self, attempt: str) -> int:
         async def count(ctx: Context) -> int:
-            failures: int = (await ctx.state.get(_FAILURES, key) or 0) + by
-            if by:
-                await ctx.state.set(_FAILURES, key, failures, _FAILURES_TTL_S)
-            return failures
+            attempts: int = (await ctx.state.get(_FAILURES, attempt) or 0) + 1
+            await ctx.state.set(_FAILURES, attempt, attempts, _FAILURES_TTL_S)
+            return attempts
 
         return await self._engine.transact(count)
 

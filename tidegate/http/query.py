@@ -7,23 +7,28 @@ from tidegate.engine.schemas import Checker
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
-def convert_query(params: dict[str, str], schema: object) -> dict[str, Any]:
-    """Return the parameters with their declared types.
+class QueryConverter:
+    """A compiled `queryParams`: a JSON Schema of an object, a list (documentation), or None."""
 
-    `schema` is a JSON Schema of an object, or a list of `{"name", "description"}` (documentation
-    only), or None.
+    def __init__(self, schema: object) -> None:
+        """Compile; raise `Misconfigured` when the schema is not valid."""
+        declared = schema if isinstance(schema, dict) else None
+        self._checker = Checker(declared)
+        self._kinds = {
+            name: kind.get("type")
+            for name, kind in (declared or {}).get("properties", {}).items()
+            if isinstance(kind, dict)
+        }
 
-    Raises:
-        InvalidData: a parameter does not fit.
-    """
-    if not isinstance(schema, dict):
-        return dict(params)
-    properties = schema.get("properties", {})
-    converted = {
-        name: _convert(text, properties.get(name, {}).get("type")) for name, text in params.items()
-    }
-    checked: dict[str, Any] = Checker(schema).check(converted)
-    return checked
+    def convert(self, params: dict[str, str]) -> dict[str, Any]:
+        """Return the parameters with their declared types.
+
+        Raises:
+            InvalidData: a parameter does not fit.
+        """
+        converted = {name: _convert(text, self._kinds.get(name)) for name, text in params.items()}
+        checked: dict[str, Any] = self._checker.check(converted)
+        return checked
 
 
 def _convert(text: str, kind: object) -> Any:

@@ -2,11 +2,12 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,12 +18,11 @@ from tidegate.engine.engine import Engine, new_trace_id
 from tidegate.engine.schemas import Checker, InvalidData
 from tidegate.errors import Conflict, HTTPError, Misconfigured, StoreAway
 from tidegate.http.answer import to_response
+from tidegate.http.middleware import Middleware, OnHead
 from tidegate.http.problem import problem
-from tidegate.http.query import convert_query
-from tidegate.http.request import Request, read_request
+from tidegate.http.query import QueryConverter
+from tidegate.http.request import Body, Request, read_head
 
-Next = Callable[[], Awaitable[Any]]
-Middleware = Callable[[Request, Context, Next], Awaitable[Any]]
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 log = structlog.get_logger()
@@ -68,42 +68,43 @@ class _Endpoint:
         self._engine = engine
         self._step = step
         self._body = Checker(step.config.body_schema)
-        self._query = step.config.query_params
+        self._query = QueryConverter(step.config.query_params)
         self._middleware = [_resolve(step, item, known) for item in step.config.middleware]
 
     async def answer(self, source: StarletteRequest) -> Response:
         """Answer a request. The one supervisor of foreign handlers' errors over HTTP."""
         try:
-            request = await read_request(source)
             with anyio.fail_after(self._step.config.timeout):
-                return to_response(await self._invoke(request))
-        except InvalidData as exc:
-            return problem(422, "the request does not fit", errors=[f._asdict() for f in exc.flaws])
-        except HTTPError as exc:
-            return problem(exc.status, exc.detail, headers=_retry_header(exc))
-        except (StoreAway, Conflict) as exc:
-            return problem(503, str(exc), headers={"Retry-After": "1"})
-        except TimeoutError:
-            return problem(503, "the handler took too long", headers={"Retry-After": "1"})
-        except Exception:
-            # The caller gets neither text nor stack: they may hold what is not his.
-            log.exception("api.failed", step=self._step.config.name)
-            return problem(500)
+                return to_response(await self._invoke(read_head(source), Body(source)))
+        except Exception as exc:
+            expected = _expected_problem(exc)
+            if expected is None:
+                # The caller gets neither text nor stack: they may hold what is not his.
+                log.exception("api.failed", step=self._step.config.name)
+            return expected or problem(500)
 
-    async def _invoke(self, request: Request) -> Any:
-        trace_id = _trace_id(request)
+    async def _invoke(self, head: Request, body: Body) -> Any:
+        trace_id = _trace_id(head)
         key = f"{self._step.config.name}-{secrets.token_hex(8)}"
         invocation = Invocation(self._step.config, trace_id, 1, key, {}, _keep_nothing)
-        return await self._engine.invoke(
-            self._step, invocation, call=lambda ctx: self._through(request, ctx, self._middleware)
-        )
 
-    async def _through(self, request: Request, ctx: Context, rest: Sequence[Middleware]) -> Any:
+        async def run(ctx: Context) -> Any:
+            # A copy: a run that is repeated must not see what the one before it changed.
+            return await self._through(Request(head), body, ctx, self._middleware)
+
+        return await self._engine.invoke(self._step, invocation, call=run)
+
+    async def _through(
+        self, request: Request, body: Body, ctx: Context, rest: Sequence[Middleware]
+    ) -> Any:
+        if rest and isinstance(rest[0], OnHead):
+            return await rest[0](request, ctx, lambda: self._through(request, body, ctx, rest[1:]))
+        await body.fill(request)
         if rest:
-            return await rest[0](request, ctx, lambda: self._through(request, ctx, rest[1:]))
+            return await rest[0](request, ctx, lambda: self._through(request, body, ctx, rest[1:]))
         if self._step.config.body_schema is not None:
             request.body = self._body.check(request.body)
-        request.query_params = convert_query(request.query_params, self._query)
+        request.query_params = self._query.convert(request.query_params)
         return await self._engine.call_handler(self._step, request, ctx)
 
 
@@ -120,8 +121,18 @@ def _trace_id(request: Request) -> str:
     return match[1] if match else new_trace_id()
 
 
-def _retry_header(exc: HTTPError) -> dict[str, str]:
-    return {"Retry-After": "1"} if exc.status in (429, 503) else {}
+def _expected_problem(exc: Exception) -> Response | None:
+    """Return the answer to an error that is no bug, else None."""
+    if isinstance(exc, InvalidData):
+        return problem(422, "the request does not fit", errors=[f._asdict() for f in exc.flaws])
+    if isinstance(exc, HTTPError):
+        again = {"Retry-After": str(exc.retry_after_s)} if exc.status in (429, 503) else {}
+        return problem(exc.status, exc.detail, headers=again)
+    if isinstance(exc, (StoreAway, Conflict)):
+        return problem(503, str(exc), headers={"Retry-After": "1"})
+    if isinstance(exc, TimeoutError):
+        return problem(503, "the handler took too long", headers={"Retry-After": "1"})
+    return problem(400, "the body ended early") if isinstance(exc, ClientDisconnect) else None
 
 
 async def _keep_nothing(_name: str, _result: object) -> None:
