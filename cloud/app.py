@@ -17,10 +17,10 @@ from starlette.routing import BaseRoute
 from broker.accounts import new_account
 from broker.port import Broker
 from cloud.accounts import Accounts
+from cloud.alerts import changes
 from cloud.alerts.conditions import Conditions
 from cloud.alerts.evaluator import Evaluator
-from cloud.alerts.register import open_alerts
-from cloud.alerts.rules import typed_rules
+from cloud.alerts.rules import Rules, typed_rules
 from cloud.alerts.targets import check_targets
 from cloud.analytics.watcher import Watcher
 from cloud.banner import Welcome, render
@@ -33,12 +33,12 @@ from cloud.data_folder import DataFolder
 from cloud.demo import children_of, first_hint, make_logins
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
+from cloud.ingest.client import BrokerAccess
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.pipeline import Ingest
 from cloud.metrics import ServiceMetrics
-from cloud.reports.period import zone_of
 from cloud.reports.schedule import time_of_day
-from cloud.settings import Settings
+from cloud.settings import Settings, zone_of
 from cloud.stopping import set_on_signal
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import TimeSeries
@@ -55,7 +55,7 @@ from tidegate.http.routes import routes
 from tidegate.http.server import bind, make_app, serve
 from tidegate.store.port import Key, Store
 from tidegate.store.sqlite import open_sqlite
-from wire.events import AlertNotice
+from wire.events import ConditionChanged
 
 _ROOT = Path(__file__).parent.parent
 STEP_ROOTS = (
@@ -138,7 +138,8 @@ async def _start(
     accounts = Accounts(stores.registry)
     connection = await stack.enter_async_context(broker_connection(settings, folder, accounts))
     engine = _make_engine(stores.state, settings.steps.roots)
-    services = await _make_services(settings, folder, stores, engine, connection)
+    rules = typed_rules(settings.alerts.rules)
+    services = await _make_services(settings, rules, stores, engine, connection.access)
     users = await _admin_users(engine, folder)
     engine.provide(
         {
@@ -150,7 +151,7 @@ async def _start(
             "live": services.live,
             "presence": services.presence,
             "registry": stores.registry,
-            "rules": typed_rules(settings.alerts.rules),
+            "rules": rules,
             "settings": settings,
             "telemetry": stores.telemetry,
             "users": users,
@@ -222,16 +223,16 @@ def _make_engine(state: Store, own_roots: Sequence[Path]) -> Engine:
 
 
 async def _make_services(
-    settings: Settings, folder: DataFolder, stores: Stores, engine: Engine, connection: Connection
+    settings: Settings, rules: Rules, stores: Stores, engine: Engine, access: BrokerAccess
 ) -> Services:
-    async def firing(ctx: Context) -> list[AlertNotice]:
-        return await open_alerts(ctx.state)
+    async def holding(ctx: Context) -> list[ConditionChanged]:
+        return await changes.still_holding(ctx.state, rules.thresholds)
 
     presence = Presence()
-    rules = typed_rules(settings.alerts.rules)
-    conditions = Conditions(rules.thresholds, await engine.transact(firing))
-    evaluator = Evaluator(conditions, engine.emit)
-    watcher = Watcher(settings.analytics, engine.emit, checkpoint_path=folder.detectors)
+    conditions = Conditions(rules.thresholds, await engine.transact(holding))
+    evaluator = Evaluator(conditions, engine.transact)
+    checkpoint = DataFolder(settings.data).detectors
+    watcher = Watcher(settings.analytics, engine.emit_many, checkpoint_path=checkpoint)
     live = LiveHub(presence, limits_of(settings.alerts.rules))
     ingest = Ingest(
         stores.telemetry,
@@ -239,8 +240,8 @@ async def _make_services(
         presence=presence,
         registry=stores.registry,
         settings=settings.ingest,
-        broker=connection.access,
-        taps=[live.offer, evaluator.offer, watcher.offer],
+        broker=access,
+        taps=[live.offer, evaluator.tap.offer, watcher.offer],
     )
     return Services(ingest, watcher, evaluator, live, presence)
 

@@ -15,11 +15,10 @@ from cloud.fleet.registry import Credentials, Registry
 from cloud.ingest.client import BrokerAccess
 from cloud.settings import Settings
 from wire.errors import Malformed
-from wire.ids import DeviceId, DeviceKey, TenantId, device_id
+from wire.ids import LOCAL_TENANT, DeviceId, DeviceKey, TenantId, device_id
 
-LOCAL = TenantId("local")
 FLEET = TenantId("demo")
-FIRST_DEVICE = DeviceKey(LOCAL, DeviceId("my-device"))
+FIRST_DEVICE = DeviceKey(LOCAL_TENANT, DeviceId("my-device"))
 _FIRST_DEVICE_FILE = "my-device"
 _NAMES_TIMEOUT_S = 20.0
 
@@ -60,9 +59,9 @@ def children_of(
 def this_machine() -> DeviceKey:
     """Return the device that this machine is."""
     try:
-        return DeviceKey(LOCAL, device_id(socket.gethostname()))
+        return DeviceKey(LOCAL_TENANT, device_id(socket.gethostname()))
     except Malformed:
-        return DeviceKey(LOCAL, DeviceId("this-machine"))
+        return DeviceKey(LOCAL_TENANT, DeviceId("this-machine"))
 
 
 def first_hint(settings: Settings, registry: Registry, folder: DataFolder) -> str:
@@ -83,7 +82,7 @@ def first_hint(settings: Settings, registry: Registry, folder: DataFolder) -> st
 def _first_device(registry: Registry, folder: DataFolder) -> Credentials:
     """Return the first device's credentials, made at the first start and kept."""
     kept = folder.remembered(_FIRST_DEVICE_FILE)
-    known = {d.device for d in registry.devices(LOCAL)}
+    known = {d.device for d in registry.devices(LOCAL_TENANT)}
     if kept is not None and FIRST_DEVICE.device in known:
         return msgspec.convert(kept, Credentials)
     credentials = registry.add(FIRST_DEVICE)

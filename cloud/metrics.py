@@ -24,7 +24,7 @@ class ServiceMetrics(Collector):
             yield GaugeMetricFamily(f"tidegate_{name}", text, value=value)
 
     def _counters(self) -> dict[str, tuple[str, float]]:
-        scored, queue = self._watcher.counts, self._watcher.queue_counts
+        scored = self._watcher.counts
         rules = self._evaluator
         return {
             "analytics_points_scored": ("Points that a detector scored", scored.scored),
@@ -34,11 +34,15 @@ class ServiceMetrics(Collector):
                 "Points not scored: too many series",
                 scored.beyond_max_series,
             ),
-            "analytics_batches_dropped": ("Batches dropped: queue full", queue.dropped_batches),
-            "analytics_events_lost": ("Anomalies not emitted: store away", queue.lost_events),
+            "analytics_series_forgotten": ("Series forgotten for newer ones", scored.forgotten),
+            "analytics_batches_dropped": (
+                "Batches dropped: queue full",
+                self._watcher.tap.dropped_batches,
+            ),
+            "analytics_events_lost": ("Anomalies not emitted", self._watcher.lost_events),
             "alerts_points_evaluated": ("Points held against rules", rules.evaluated_points),
             "alerts_changes_emitted": ("Conditions begun or ended", rules.emitted_changes),
-            "alerts_batches_dropped": ("Batches dropped: queue full", rules.dropped_batches),
+            "alerts_batches_dropped": ("Batches dropped: queue full", rules.tap.dropped_batches),
             "pages_updates_dropped": ("Live updates dropped: limits", self._live.dropped),
         }
 
@@ -47,11 +51,11 @@ class ServiceMetrics(Collector):
             "analytics_series": ("Series that detectors watch", self._watcher.counts.series),
             "analytics_waiting_batches": (
                 "Batches that wait for the detectors",
-                self._watcher.queue_counts.waiting_batches,
+                self._watcher.tap.waiting_batches,
             ),
             "alerts_waiting_batches": (
                 "Batches that wait for the rules",
-                self._evaluator.waiting_batches,
+                self._evaluator.tap.waiting_batches,
             ),
             "pages_clients": ("Open live streams", self._live.clients),
         }

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from tidegate.configuration import Secret
+from tidegate.errors import Misconfigured
 from wire.events import Severity
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+# How long one delivery may take; the step that delivers is given 120 s.
+DeliveryTimeout = Annotated[float, msgspec.Meta(gt=0, le=100)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -90,7 +94,7 @@ class Webhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     secret: Secret | None = None
     allow_private: bool = False
-    timeout_s: Positive = 15.0
+    timeout_s: DeliveryTimeout = 15.0
 
 
 def _default_rules() -> list[AlertRule]:
@@ -124,7 +128,7 @@ class Smtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: Secret | None = None
     starttls: Literal["required", "opportunistic", "off"] = "required"
     sender: str = "tidegate@localhost"
-    timeout_s: Positive = 30.0
+    timeout_s: DeliveryTimeout = 30.0
 
 
 class Reports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,3 +168,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reports: Reports = Reports()
     simulator: Simulator = Simulator()
     steps: Steps = Steps()
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return the time zone of that name; raise `Misconfigured` when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as exc:
+        raise Misconfigured(
+            f"[site] timezone {name!r} is unknown: give one such as Europe/Berlin"
+        ) from exc

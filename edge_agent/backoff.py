@@ -1,27 +1,13 @@
-"""Growing, jittered delays between attempts. Pure."""
+"""The agent's delays between attempts, from its two settings. Pure."""
 
 import random
 
+from wire.backoff import Backoff
 
-class Backoff:
-    """Exponential delays with full jitter above the shortest one.
 
-    A fleet whose broker restarts comes back spread over the step instead of all at once.
+def reconnecting(rng: random.Random, *, min_s: float, max_s: float) -> Backoff:
+    """Return delays from `min_s` up to a step that begins at twice that and ends at `max_s`.
+
+    They never come below `min_s`, so that no agent hammers a broker that accepts it and hangs up.
     """
-
-    def __init__(self, *, min_s: float, max_s: float, rng: random.Random) -> None:
-        self._min_s = min_s
-        self._max_s = max_s
-        self._rng = rng
-        self._step_s = 0.0
-        self.reset()
-
-    def next_s(self) -> float:
-        """Return the next delay in seconds, from `min_s` up to the step, and double the step."""
-        delay_s = self._rng.uniform(self._min_s, self._step_s)
-        self._step_s = min(self._max_s, self._step_s * 2)
-        return delay_s
-
-    def reset(self) -> None:
-        """Begin again with the shortest step."""
-        self._step_s = min(self._max_s, self._min_s * 2)
+    return Backoff(rng, base_s=2 * min_s, cap_s=max_s, floor_s=min_s)

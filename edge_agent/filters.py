@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
 from wire.messages import Value
+
+Name = TypeVar("Name", bound=str)
 
 
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +36,7 @@ class Deadband:
         self._sent: dict[str, _Sent] = {}
         self.suppressed = 0
 
-    def apply(self, values: Mapping[str, Value], now_s: float) -> dict[str, Value]:
+    def apply(self, values: Mapping[Name, Value], now_s: float) -> dict[Name, Value]:
         """Return the values to send; `now_s` is monotonic seconds."""
         return {name: value for name, value in values.items() if self._passes(name, value, now_s)}
 

@@ -12,12 +12,12 @@ class Notice:
         self._is_failing = False
         self.failures = 0
 
-    def failed(self, reason: object) -> None:
-        """Log the first failure of a row."""
+    def failed(self, reason: object, *, bug: BaseException | None = None) -> None:
+        """Log the first failure of a row, with the traceback of a `bug`."""
         self.failures += 1
         if not self._is_failing:
             self._is_failing = True
-            self._log.warning("%s.failed reason=%s", self._what, reason)
+            self._log.warning("%s.failed reason=%s", self._what, reason, exc_info=bug)
 
     def worked(self) -> None:
         """Log the end of a row of failures."""

@@ -8,7 +8,7 @@ import random
 import threading
 from collections.abc import Callable
 
-from edge_agent.backoff import Backoff
+from edge_agent.backoff import reconnecting
 from edge_agent.clock import Clock
 from edge_agent.connection import (
     Accepted,
@@ -55,8 +55,8 @@ class Publisher:
         self._presence = presence
         self._connect = connect
         self._clock = clock
-        self._delays = Backoff(
-            min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s, rng=rng
+        self._delays = reconnecting(
+            rng, min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s
         )
         self._away = Notice(log, "broker")
         self._versions = Versions(settings.version)

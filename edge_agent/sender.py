@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable
 
-from edge_agent.backoff import Backoff
+from edge_agent.backoff import reconnecting
 from edge_agent.clock import Clock
 from edge_agent.connection import Accepted, Connection, Message, Received, Refused, Taken
 from edge_agent.errors import OutboxFailed
@@ -45,8 +45,8 @@ class Sender:
         self._topic = topic(device, "telemetry")
         self._clock = clock
         self._new_boot = new_boot
-        self._retry = Backoff(
-            min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s, rng=rng
+        self._retry = reconnecting(
+            rng, min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s
         )
         self._paused_until_s: float | None = None
         self._max_payload_bytes = settings.max_payload_bytes

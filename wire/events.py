@@ -28,6 +28,8 @@ class ConditionChanged(msgspec.Struct, frozen=True):
     """`alert.condition.changed`: a rule's condition began or ceased to hold for one subject.
 
     `value` is what was seen, None where the condition has no number (a silent device).
+    `number` counts the changes of one rule and subject in the order in which they came about,
+    from 1: an end that is handled before its beginning is recognised by it. 0: not numbered.
     """
 
     rule: str
@@ -39,6 +41,7 @@ class ConditionChanged(msgspec.Struct, frozen=True):
     summary: str
     at_ms: int
     value: float | None = None
+    number: int = 0
 
 
 class AlertNotice(msgspec.Struct, frozen=True):
@@ -58,16 +61,21 @@ class AlertNotice(msgspec.Struct, frozen=True):
 
 
 class ReportRequested(msgspec.Struct, frozen=True):
-    """`report.requested`: somebody asked for a PDF of a period (Unix ms, end exclusive).
+    """`report.requested`: somebody asks for a PDF of a period (Unix ms, end exclusive).
 
     No tenant or no device means all of them.
     """
 
-    report_id: str
     from_ms: int
     to_ms: int
     tenant: str | None = None
     device: str | None = None
+
+
+class ReportQueued(msgspec.Struct, frozen=True):
+    """`report.queued`: a report has its record in `wire.records.REPORTS` and is to be drawn."""
+
+    report_id: str
 
 
 class ReportFinished(msgspec.Struct, frozen=True):

@@ -8,6 +8,9 @@ TenantId = NewType("TenantId", str)
 DeviceId = NewType("DeviceId", str)
 MetricName = NewType("MetricName", str)
 
+# Whose the machine is that the platform itself runs on.
+LOCAL_TENANT = TenantId("local")
+
 MAX_ID_CHARS = 64
 MAX_METRIC_CHARS = 120
 _TOPIC_SYNTAX = frozenset("/+#")

@@ -7,7 +7,8 @@ from wire.units import unit_of
 
 NOTHING = "\N{EN DASH}"
 _TEXT_CHARS = 60
-_SECOND_MS, _MINUTE_MS, _HOUR_MS, _DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
+_TENTH_MS, _SECOND_MS, _MINUTE_MS = 100, 1_000, 60_000
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _ONE_DECIMAL = frozenset({"%", "°C"})
 _SCALED = frozenset({"B", "B/s"})
 _PREFIXES = ("", "k", "M", "G", "T", "P")
@@ -58,11 +59,11 @@ def size_text(size_bytes: int) -> str:
 
 
 def duration_text(span_ms: int) -> str:
-    """Return a span of time by its one or two largest parts: `45 s`, `3 min`, `2 d 4 h`."""
+    """Return a span of time by its one or two largest parts: `0.5 s`, `3 min 5 s`, `2 d 4 h`."""
     if span_ms < _MINUTE_MS:
-        return f"{span_ms // _SECOND_MS} s"
+        return f"{max(0, span_ms) // _TENTH_MS / 10:g} s"
     if span_ms < _HOUR_MS:
-        return f"{span_ms // _MINUTE_MS} min"
+        return _two_parts(span_ms, _MINUTE_MS, "min", _SECOND_MS, "s")
     if span_ms < _DAY_MS:
         return _two_parts(span_ms, _HOUR_MS, "h", _MINUTE_MS, "min")
     return _two_parts(span_ms, _DAY_MS, "d", _HOUR_MS, "h")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from cloud.alerts import wording
 from cloud.alerts.rules import ThresholdRule
 from cloud.alerts.threshold import SeriesState, observe
-from wire.events import AlertNotice, ConditionChanged
+from wire.events import ConditionChanged
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
 from wire.points import PointBatch
@@ -17,6 +17,7 @@ _StateKey = tuple[str, SeriesKey]
 class Conditions:
     """The state of every (rule, series) pair that has been seen.
 
+    `holding` are the beginnings, told before the last stop, that nothing has ended yet.
     Pairs whose condition holds are kept until it ceases: each of them is an open alert that
     only they can resolve. The others are bounded by `max_series`; the longest unseen one is
     forgotten first and counted in `forgotten`, which costs it a pending `for`.
@@ -25,7 +26,7 @@ class Conditions:
     def __init__(
         self,
         rules: Sequence[ThresholdRule],
-        open_alerts: Iterable[AlertNotice] = (),
+        holding: Iterable[ConditionChanged] = (),
         *,
         max_series: int = 100_000,
     ) -> None:
@@ -36,7 +37,7 @@ class Conditions:
             self._rules_of_metric.setdefault(rule.metric, []).append(rule)
         self._holding: dict[_StateKey, SeriesState] = {}
         self._quiet: OrderedDict[_StateKey, SeriesState] = OrderedDict()
-        self._restore({rule.name for rule in rules}, open_alerts)
+        self._restore({rule.name for rule in rules}, holding)
 
     def evaluate(self, points: PointBatch) -> list[ConditionChanged]:
         """Take the points in their order; return what began or ceased to hold, in that order."""
@@ -83,14 +84,13 @@ class Conditions:
             self._quiet.popitem(last=False)
             self.forgotten += 1
 
-    def _restore(self, names: set[str], open_alerts: Iterable[AlertNotice]) -> None:
-        for alert in open_alerts:
-            if alert.status == "firing" and alert.rule in names:
+    def _restore(self, names: set[str], holding: Iterable[ConditionChanged]) -> None:
+        for began in holding:
+            if began.rule in names:
                 series = SeriesKey(
-                    TenantId(alert.tenant), DeviceId(alert.device), MetricName(alert.metric)
+                    TenantId(began.tenant), DeviceId(began.device), MetricName(began.metric)
                 )
-                state = SeriesState(alert.started_at_ms, holds=True)
-                self._holding[(alert.rule, series)] = state
+                self._holding[(began.rule, series)] = SeriesState(began.at_ms, holds=True)
 
 
 def _number(value: Value) -> float | None:

@@ -1,7 +1,7 @@
 """One notice to one target: the request, its log, and the attempt that the steps make."""
 
 import hashlib
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,13 +11,20 @@ from cloud.alerts.targets import Target
 from tidegate.contract import Context
 from tidegate.errors import RetryAfter
 from wire.events import AlertNotice
+from wire.records import DELIVERIES, Delivery
 
-LOG_GROUP = "deliveries"
-LOG_KEPT_S = 7 * 24 * 3600.0
-# 5 s, 10 s, 20 s, … with full jitter: about 3 hours in the mean until the last one.
-RETRY = {"attempts": 12, "backoff": "exponential", "base": 5.0, "cap": 6 * 3600.0}
-ATTEMPTS = 12
-# Longer than any target may be waited for; the notifiers' own timeouts come first.
+_LOG_KEPT_S = 7 * 24 * 3600.0
+# 5 s, 10 s, 20 s, … up to 6 h, each a random part of it: the last attempt comes after 3 days in
+# the mean and 6 at most. A target may be away over a long weekend.
+ATTEMPTS = 36
+RETRY: dict[str, Any] = {
+    "attempts": ATTEMPTS,
+    "backoff": "exponential",
+    "base": 5.0,
+    "cap": 6 * 3600.0,
+}
+# Longer than any target may be waited for (`cloud.settings.DeliveryTimeout`), so that every
+# outcome is logged.
 TIMEOUT_S = 120.0
 _ID_CHARS = 24
 
@@ -36,19 +43,6 @@ class DeliveryRequested(msgspec.Struct, frozen=True):
     target_id: str
     shown: str
     notice: AlertNotice
-
-
-class DeliveryRecord(msgspec.Struct, frozen=True):
-    """What the log knows of a delivery; `at_ms` is when its status became what it is."""
-
-    id: str
-    alert_id: str
-    channel: Channel
-    target: str
-    status: Outcome
-    attempts: int
-    at_ms: int
-    error: str | None = None
 
 
 async def request(ctx: Context, notice: AlertNotice, channel: Channel, target: Target) -> None:
@@ -97,7 +91,7 @@ async def give_up(ctx: Context, asked: DeliveryRequested, reason: str) -> None:
 async def _record(
     ctx: Context, asked: DeliveryRequested, status: Outcome, *, error: str | None = None
 ) -> None:
-    record = DeliveryRecord(
+    record = Delivery(
         id=asked.id,
         alert_id=asked.notice.alert_id,
         channel=asked.channel,
@@ -107,4 +101,4 @@ async def _record(
         at_ms=round(ctx.now().timestamp() * 1000),
         error=error,
     )
-    await ctx.state.set(LOG_GROUP, asked.id, msgspec.to_builtins(record), ttl=LOG_KEPT_S)
+    await ctx.state.set(DELIVERIES, asked.id, msgspec.to_builtins(record), ttl=_LOG_KEPT_S)

@@ -1,80 +1,46 @@
 """Evaluates threshold rules on every stored batch, behind a bounded queue."""
 
-from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
-import structlog
 
+from cloud.alerts import changes
 from cloud.alerts.conditions import Conditions
-from tidegate.errors import StoreAway
-from wire.events import ConditionChanged
-from wire.points import StoredBatch
+from cloud.timeseries.tap import Tap, until_taken
+from tidegate.contract import Context
+from wire.points import PointBatch
 
-Emit = Callable[[str, object], Awaitable[None]]
-
-CONDITION_CHANGED = "alert.condition.changed"
-_FIRST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 5.0
-
-log = structlog.get_logger()
+Transact = Callable[[Callable[[Context], Awaitable[None]]], Awaitable[None]]
 
 
 class Evaluator:
     """The component between ingest and the alert steps.
 
-    Stored batches wait in a queue of `queue_batches`; when it is full the oldest is dropped
-    and counted: what is true now matters more for an alert than what was true before. A change
-    that the event store does not take is offered again until it does, in order.
+    Stored batches wait in `tap`. The changes of one batch are emitted in one transaction, which
+    is offered to the event store again until it takes it.
     """
 
-    def __init__(self, conditions: Conditions, emit: Emit, *, queue_batches: int = 256) -> None:
-        self.dropped_batches = 0
+    def __init__(
+        self, conditions: Conditions, transact: Transact, *, queue_batches: int = 256
+    ) -> None:
+        self.tap = Tap("alerts", max_batches=queue_batches)
         self.evaluated_points = 0
         self.emitted_changes = 0
         self._conditions = conditions
-        self._emit = emit
-        self._queue_batches = queue_batches
-        self._queue: deque[StoredBatch] = deque()
-        self._arrived = anyio.Event()
-
-    @property
-    def waiting_batches(self) -> int:
-        """How many batches wait to be evaluated."""
-        return len(self._queue)
-
-    def offer(self, batch: StoredBatch) -> None:
-        """Take a batch without waiting; call it from the event loop."""
-        if len(self._queue) >= self._queue_batches:
-            self._queue.popleft()
-            if not self.dropped_batches:
-                log.warning("alert.batch.dropped", queue_batches=self._queue_batches)
-            self.dropped_batches += 1
-        self._queue.append(batch)
-        self._arrived.set()
+        self._transact = transact
 
     async def run(self) -> None:
         """Evaluate batches in order of arrival until cancelled."""
         while True:
-            while self._queue:
-                await self._evaluate(self._queue.popleft())
-            self._arrived = anyio.Event()
-            await self._arrived.wait()
+            for points in await self.tap.take():
+                await self._evaluate(points)
 
-    async def _evaluate(self, batch: StoredBatch) -> None:
-        for change in self._conditions.evaluate(batch.points):
-            await self._emit_until_taken(change)
-            self.emitted_changes += 1
-        self.evaluated_points += len(batch.points)
+    async def _evaluate(self, points: PointBatch) -> None:
+        found = self._conditions.evaluate(points)
+        if found:
+            tell = partial(changes.tell_thresholds, found=found)
+            await until_taken(partial(self._transact, tell), what=changes.TOPIC)
+            self.emitted_changes += len(found)
+        self.evaluated_points += len(points)
         await anyio.lowlevel.checkpoint()
-
-    async def _emit_until_taken(self, change: ConditionChanged) -> None:
-        wait_s = _FIRST_WAIT_S
-        while True:
-            try:
-                return await self._emit(CONDITION_CHANGED, change)
-            except StoreAway as exc:
-                if wait_s == _FIRST_WAIT_S:
-                    log.warning("alert.change.waits", rule=change.rule, reason=str(exc))
-            await anyio.sleep(wait_s)
-            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)

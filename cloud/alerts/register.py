@@ -1,4 +1,4 @@
-"""Where alerts are kept in the state: the groups, and how they are read and written."""
+"""How alerts are read from the state and written to it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,9 +7,8 @@ import msgspec
 
 from tidegate.contract import State
 from wire.events import AlertNotice
+from wire.records import ALERTS
 
-# Every alert by its id: firing ones, and resolved ones for a week.
-ALERTS = "alerts"
 # The firing ones alone: what has to be looked through often stays small.
 OPEN_ALERTS = "open_alerts"
 RESOLVED_KEPT_S = 7 * 24 * 3600.0

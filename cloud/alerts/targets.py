@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -12,7 +11,7 @@ from cloud.alerts.notify.message import Letterhead, mail_address
 from cloud.alerts.notify.outbox import OutboxNotifier
 from cloud.alerts.notify.port import Notifier
 from cloud.alerts.notify.webhook import WebhookNotifier, check_webhook, redacted
-from cloud.settings import Settings
+from cloud.settings import Settings, zone_of
 from tidegate.errors import Misconfigured
 
 # Where mails are addressed to while nobody has said who should get them: they are only kept.
@@ -62,7 +61,7 @@ def email_notifier(settings: Settings, target_id: str, *, data_dir: Path) -> Not
     letterhead = Letterhead(
         sender=settings.smtp.sender,
         site=settings.site.name,
-        zone=ZoneInfo(settings.site.timezone),
+        zone=zone_of(settings.site.timezone),
         pages_url=settings.http.public_url,
     )
     if settings.smtp.host is None:
@@ -74,8 +73,8 @@ def check_targets(settings: Settings) -> None:
     """Check every target of the settings without contacting it.
 
     Raises:
-        Misconfigured: a URL, a secret, a mail address or the time zone cannot be used; the
-            message says which and what to do.
+        Misconfigured: a URL, a secret or a mail address cannot be used; the message says which
+            and what to do.
     """
     for hook in settings.alerts.webhooks:
         check_webhook(hook)
@@ -84,13 +83,6 @@ def check_targets(settings: Settings) -> None:
             mail_address(address)
     except Rejected as exc:
         raise Misconfigured(f"smtp.sender or alerts.email_to: {exc}") from exc
-    try:
-        ZoneInfo(settings.site.timezone)
-    except (ZoneInfoNotFoundError, ValueError) as exc:
-        zone = settings.site.timezone
-        raise Misconfigured(
-            f"site.timezone: '{zone}' is no time zone; use a name like Europe/Berlin"
-        ) from exc
 
 
 def _recipients(settings: Settings) -> list[str]:

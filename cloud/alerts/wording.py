@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from cloud.alerts.rules import AnomalyRule, OfflineRule, ThresholdRule
 from wire.events import AlertNotice, AnomalyDetected
-from wire.quantities import format_value
+from wire.quantities import duration_text, format_value
 
 
 def threshold(rule: ThresholdRule, value: float, *, holds: bool) -> str:
@@ -13,7 +13,7 @@ def threshold(rule: ThresholdRule, value: float, *, holds: bool) -> str:
     seen, limit = format_value(rule.metric, value), format_value(rule.metric, rule.limit)
     if not holds:
         return f"{rule.metric} is back at {seen} (limit {limit})"
-    lasting = f" for {duration(rule.for_ms)}" if rule.for_ms else ""
+    lasting = f" for {duration_text(rule.for_ms)}" if rule.for_ms else ""
     return f"{rule.metric} is {seen}, {rule.side} {limit}{lasting}"
 
 
@@ -27,7 +27,7 @@ def anomaly(found: AnomalyDetected) -> str:
 
 def calm(rule: AnomalyRule, metric: str) -> str:
     """Say that no anomaly was seen for the rule's quiet time."""
-    return f"no anomaly of {metric} for {duration(rule.quiet_ms)}"
+    return f"no anomaly of {metric} for {duration_text(rule.quiet_ms)}"
 
 
 def presence(rule: OfflineRule, *, offline: bool, said_so: bool) -> str:
@@ -36,7 +36,7 @@ def presence(rule: OfflineRule, *, offline: bool, said_so: bool) -> str:
         return "the device is back"
     if said_so:
         return "the device has gone offline"
-    return f"the device was not heard for {duration(rule.after_ms)}"
+    return f"the device was not heard for {duration_text(rule.after_ms)}"
 
 
 def subject(notice: AlertNotice) -> str:
@@ -48,20 +48,6 @@ def subject(notice: AlertNotice) -> str:
 def one_line(text: str) -> str:
     """Replace line breaks and other control characters by spaces."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
-
-
-def duration(ms: int) -> str:
-    """Return a length of time as `45 s`, `5 min`, `2 h 30 min` or `3 d 4 h`."""
-    seconds = round(ms / 1000)
-    for size, unit, small_size, small_unit in (
-        (86_400, "d", 3_600, "h"),
-        (3_600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if seconds >= size:
-            rest = seconds % size // small_size
-            return f"{seconds // size} {unit}" + (f" {rest} {small_unit}" if rest else "")
-    return f"{ms / 1000:g} s"
 
 
 def local_time(ms: int, zone: ZoneInfo) -> str:

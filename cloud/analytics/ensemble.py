@@ -99,6 +99,10 @@ class Bank:
         if missing > 0:
             self._state = np.vstack([self._state, _first_state(missing)])
 
+    def forget(self, row: int) -> None:
+        """Give the row to a series without history."""
+        self._state[row] = _first_state(1)[0]
+
     def snapshot(self) -> Floats:
         """Return a copy of all state, float64[n, WIDTH]."""
         return self._state.copy()

@@ -1,8 +1,7 @@
 """The component that watches all stored points: a queue, a worker thread, a checkpoint."""
 
-from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -12,48 +11,41 @@ import structlog
 from cloud.analytics import checkpoint
 from cloud.analytics.scoring import Counts, Scorer
 from cloud.settings import Analytics
+from cloud.timeseries.tap import Tap, until_taken
 from tidegate.errors import TidegateError
 from wire.events import AnomalyDetected
 from wire.points import PointBatch, StoredBatch
 
-Emit = Callable[[str, object], Awaitable[None]]
+EmitMany = Callable[[str, Sequence[object]], Awaitable[None]]
 
 TOPIC = "anomaly.detected"
 MICRO_BATCH_POINTS = 20_000
 CHECKPOINT_EVERY_S = 180.0
 _SAVE_AT_STOP_S = 2.0
-_TELL_TIMEOUT_S = 2.0
+_TELL_AT_STOP_S = 2.0
 
 _logger = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class QueueCounts:
-    """What the queue did; all but `waiting_batches` only grow."""
-
-    waiting_batches: int = 0
-    dropped_batches: int = 0
-    dropped_points: int = 0
-    lost_events: int = 0
 
 
 class Watcher:
     """Scores every stored point and emits `anomaly.detected`.
 
-    The queue holds `settings.queue_batches` batches; when it is full the oldest is dropped and
-    counted: watching never holds up storing. `checkpoint_path` None keeps nothing over a stop.
+    Stored batches wait in `tap`. The anomalies of several batches leave in one transaction, all
+    or none; while the event store is away they are offered again until it takes them. What it
+    has not taken when we stop is counted in `lost_events`: once learned, an anomaly is not found
+    again. `checkpoint_path` None keeps nothing over a stop.
     """
 
     def __init__(
-        self, settings: Analytics, emit: Emit, *, checkpoint_path: Path | None = None
+        self, settings: Analytics, emit_many: EmitMany, *, checkpoint_path: Path | None = None
     ) -> None:
-        self.queue_counts = QueueCounts()
-        self._settings = settings
-        self._emit = emit
+        self.tap = Tap("analytics", max_batches=settings.queue_batches)
+        self.lost_events = 0
+        self._enabled = settings.enabled
+        self._emit_many = emit_many
         self._path = checkpoint_path
-        self._queue: deque[PointBatch] = deque()
-        self._arrived = anyio.Event()
         self._scorer = Scorer(settings.max_series)
+        self._untold: list[AnomalyDetected] = []
 
     @property
     def counts(self) -> Counts:
@@ -62,14 +54,8 @@ class Watcher:
 
     def offer(self, batch: StoredBatch) -> None:
         """Take a stored batch to be scored soon; never blocks. Call it in the event loop."""
-        if not self._settings.enabled or not len(batch.points):
-            return
-        if len(self._queue) >= self._settings.queue_batches:
-            self.queue_counts.dropped_batches += 1
-            self.queue_counts.dropped_points += len(self._queue.popleft())
-        self._queue.append(batch.points)
-        self.queue_counts.waiting_batches = len(self._queue)
-        self._arrived.set()
+        if self._enabled:
+            self.tap.offer(batch)
 
     async def run(self) -> None:
         """Score until cancelled; load the checkpoint first, save it every few minutes and last."""
@@ -77,46 +63,41 @@ class Watcher:
         try:
             await self._watch()
         finally:
+            with anyio.move_on_after(_TELL_AT_STOP_S, shield=True):
+                await self._tell()
+            self._count_lost(f"not emitted in {_TELL_AT_STOP_S} s")
             with anyio.move_on_after(_SAVE_AT_STOP_S, shield=True):
                 await anyio.to_thread.run_sync(self._save)
 
     async def _watch(self) -> None:
         save_at = anyio.current_time() + CHECKPOINT_EVERY_S
         while True:
+            batches: list[PointBatch] = []
             with anyio.move_on_at(save_at):
-                await self._arrived.wait()
-            self._arrived = anyio.Event()
-            while batches := self._take():
-                await self._score(batches)
+                batches = await self.tap.take(MICRO_BATCH_POINTS)
+            # Not interrupted by a stop: what was learned is told, too.
+            with anyio.CancelScope(shield=True):
+                self._untold = await anyio.to_thread.run_sync(self._scorer.score, batches)
+            await self._tell()
             if anyio.current_time() >= save_at:
                 await anyio.to_thread.run_sync(self._save)
                 save_at = anyio.current_time() + CHECKPOINT_EVERY_S
 
-    async def _score(self, batches: list[PointBatch]) -> None:
-        """Score and tell. Once learned, an anomaly is not found again: so not cut off by a stop."""
-        with anyio.move_on_after(_TELL_TIMEOUT_S, shield=True) as scope:
-            for anomaly in await anyio.to_thread.run_sync(self._scorer.score, batches):
-                await self._tell(anomaly)
-        if scope.cancelled_caught:
-            self.queue_counts.lost_events += 1
-            _logger.warning("anomaly.lost", reason=f"not emitted in {_TELL_TIMEOUT_S} s")
-
-    def _take(self) -> list[PointBatch]:
-        """Take waiting batches of about MICRO_BATCH_POINTS points together."""
-        taken: list[PointBatch] = []
-        points = 0
-        while self._queue and points < MICRO_BATCH_POINTS:
-            taken.append(self._queue.popleft())
-            points += len(taken[-1])
-        self.queue_counts.waiting_batches = len(self._queue)
-        return taken
-
-    async def _tell(self, anomaly: AnomalyDetected) -> None:
+    async def _tell(self) -> None:
+        """Emit what was found, as often as it takes."""
+        if not self._untold:
+            return
         try:
-            await self._emit(TOPIC, anomaly)
+            await until_taken(partial(self._emit_many, TOPIC, self._untold), what=TOPIC)
+            self._untold = []
         except TidegateError as exc:
-            self.queue_counts.lost_events += 1
-            _logger.warning("anomaly.lost", reason=str(exc), device=anomaly.device)
+            self._count_lost(str(exc))
+
+    def _count_lost(self, reason: str) -> None:
+        if self._untold:
+            self.lost_events += len(self._untold)
+            _logger.warning("anomaly.lost", reason=reason, events=len(self._untold))
+            self._untold = []
 
     def _load(self) -> None:
         if self._path is None:

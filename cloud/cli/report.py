@@ -21,6 +21,7 @@ from cloud.timeseries.open import open_timeseries
 from tidegate.engine import values
 from tidegate.errors import Misconfigured
 from tidegate.store.sqlite import open_sqlite
+from wire.records import ALERTS
 
 _HTTP_TIMEOUT_S = 10.0
 _POLL_S = 0.5
@@ -101,7 +102,7 @@ async def _build(settings: Settings, folder: DataFolder, order: Order) -> bytes:
             open_timeseries(settings.timeseries.url, data_dir=folder.path) as telemetry,
             Ledger(folder.ingest) as ledger,
         ):
-            rows = await state.read_group("alerts", None, now_ms)
+            rows = await state.read_group(ALERTS, None, now_ms)
             alerts = as_alerts(values.decode(row.data) for _, row in rows if row.data is not None)
             return await build_report(
                 telemetry, ledger, alerts, settings,

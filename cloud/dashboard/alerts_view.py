@@ -1,4 +1,4 @@
-"""Sorts the alerts and deliveries that a page shows. Pure."""
+"""Reads and sorts the alerts, deliveries and reports that a page shows. Pure."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -7,6 +7,7 @@ import msgspec
 
 from wire.events import AlertNotice
 from wire.ids import DeviceKey
+from wire.records import Delivery, Report
 
 _RANK = {"critical": 0, "warning": 1, "info": 2}
 
@@ -31,6 +32,11 @@ def sort_alerts(values: Iterable[Any], device: DeviceKey | None = None) -> Alert
     )
 
 
-def newest_first(values: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """Return records by one of their times (Unix ms), newest first."""
-    return sorted(values, key=lambda one: -int(one[key]))
+def newest_deliveries(values: Iterable[Any]) -> list[Delivery]:
+    """Return the deliveries of the state group `deliveries`, the newest first."""
+    return sorted(msgspec.convert(list(values), list[Delivery]), key=lambda one: -one.at_ms)
+
+
+def newest_reports(values: Iterable[Any]) -> list[Report]:
+    """Return the reports of the state group `reports`, the newest first."""
+    return sorted(msgspec.convert(list(values), list[Report]), key=lambda one: -one.created_at_ms)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeGuard
 
 from cloud.dashboard.needs import KnownDevice
-from cloud.dashboard.presence import Limits, SeenDevice, Shown, classify
+from cloud.dashboard.presence import DeviceLimits, SeenDevice, Shown, classify
 from cloud.dashboard.sparkline import Window, sparkline
 from cloud.timeseries.port import Latest, Series
 from wire.ids import DeviceId, DeviceKey, SeriesKey, TenantId
@@ -54,7 +54,7 @@ class FleetFacts(NamedTuple):
     seen: Mapping[DeviceKey, SeenDevice]
     history: Mapping[SeriesKey, list[tuple[int, float]]]
     window: Window
-    limits: Limits
+    limits: DeviceLimits
 
 
 def keys_of(devices: Iterable[KnownDevice]) -> list[DeviceKey]:
@@ -88,7 +88,7 @@ def presence_of(key: DeviceKey, facts: FleetFacts) -> Shown:
     newest = newest_ms(facts.latest.get(key, []))
     if newest is not None and (seen is None or seen.last_heard_ms is None):
         seen = _Heard(newest, seen.online if seen is not None else None)
-    return classify(seen, facts.window.to_ms, facts.limits)
+    return classify(seen, facts.window.to_ms, facts.limits.of(key))
 
 
 def newest_ms(latest: Sequence[Latest]) -> int | None:

@@ -2,8 +2,8 @@
 
 The hub coalesces: between two ticks only the newest value of a series counts, and a client that
 reads slowly finds the newest values when it comes back. Nothing here grows with time: the hub
-keeps at most `max_series` series, a client at most `max_series_per_client` changes and 100
-alerts. What does not fit is left out and counted in `dropped`.
+keeps at most `max_series` series, and forgets the longest unseen one for a new one; a client has
+at most `max_series_per_client` changes and 100 alerts. What was not told is counted in `dropped`.
 """
 
 import time
@@ -14,7 +14,7 @@ import anyio
 
 from cloud.dashboard.live_client import Client, Entry
 from cloud.dashboard.needs import FleetPresence
-from cloud.dashboard.presence import Limits, Shown, classify, limits_of
+from cloud.dashboard.presence import DeviceLimits, Shown, classify, limits_of
 from wire.events import AlertNotice
 from wire.ids import DeviceKey, SeriesKey
 from wire.messages import Value
@@ -38,7 +38,7 @@ class LiveHub:
     def __init__(
         self,
         presence: FleetPresence,
-        limits: Limits | None = None,
+        limits: DeviceLimits | None = None,
         *,
         interval_s: float = 1.0,
         heartbeat_s: float = 15.0,
@@ -56,6 +56,7 @@ class LiveHub:
         self._max_series_per_client = max_series_per_client
         self._max_clients = max_clients
         self._clock_ms = clock_ms
+        # In order of when they were seen, the longest unseen first.
         self._latest: dict[SeriesKey, tuple[int, Value]] = {}
         self._changed: set[SeriesKey] = set()
         self._shown: dict[DeviceKey, Shown] = {}
@@ -94,12 +95,21 @@ class LiveHub:
             zip(points.series, zip(points.ts_ms, points.values, strict=True), strict=True)
         )
         for key, point in newest.items():
-            known = self._latest.get(key)
+            known = self._latest.pop(key, None)
             if known is None and len(self._latest) >= self._max_series:
-                self.dropped += 1
-            elif known is None or point[0] >= known[0]:
+                self._forget_longest_unseen()
+            if known is None or point[0] >= known[0]:
                 self._latest[key] = point
                 self._changed.add(key)
+            else:
+                self._latest[key] = known
+
+    def _forget_longest_unseen(self) -> None:
+        key = next(iter(self._latest))
+        del self._latest[key]
+        if key in self._changed:
+            self._changed.remove(key)
+            self.dropped += 1
 
     def announce(self, notice: AlertNotice) -> None:
         """Tell every page that an alert fired or was resolved."""
@@ -186,7 +196,9 @@ class LiveHub:
 
     def _presence_now(self, now_ms: int) -> dict[DeviceKey, Shown]:
         limits = self._limits
-        return {key: classify(seen, now_ms, limits) for key, seen in self._seen.all().items()}
+        return {
+            key: classify(seen, now_ms, limits.of(key)) for key, seen in self._seen.all().items()
+        }
 
     def _presence_changes(self, now_ms: int) -> dict[DeviceKey, Shown]:
         before, self._shown = self._shown, self._presence_now(now_ms)

@@ -123,20 +123,16 @@ class Ledger(Protocol):
         """Return dead letters, newest first, with ids below `before`."""
         ...
 
-    def letter(self, letter_id: int) -> Awaitable[DeadLetter | None]:
-        """Return one dead letter, None when it is not there (any more)."""
-        ...
-
 
 class Gateway(Protocol):
     """What takes readings (`cloud.ingest.gateway.Gateway`)."""
 
-    def replay(self, letter: Any) -> Awaitable[object]:
+    def replay_letter(self, letter_id: str) -> Awaitable[object]:
         """Take a dead letter's readings once more; what is refused again is a new letter.
 
         Raises:
-            Malformed: nothing in it can be read.
-            HTTPError: 503, ingestion cannot take it now.
+            HTTPError: 404 there is no such letter, 409 it is being replayed, 422 nothing in it
+                can be taken, 503 ingestion cannot take it now.
         """
         ...
 
@@ -144,8 +140,10 @@ class Gateway(Protocol):
 class Users(Protocol):
     """The people who may log in (`tidegate.auth`)."""
 
-    def login(self, username: str, password: str) -> Awaitable[str | None]:
+    def login(self, username: str, password: str, *, client: str = "") -> Awaitable[str | None]:
         """Return a session's token, None when name or password is wrong.
+
+        `client` is the caller's address: failures are counted for each name and address.
 
         Raises:
             HTTPError: 429 after too many attempts.
@@ -161,7 +159,8 @@ class PageRequest(Protocol):
     """The part of `tidegate.http.request.Request` that the pages read."""
 
     body: Any
+    client: str
     headers: Mapping[str, str]
     cookies: Mapping[str, str]
     path_params: Mapping[str, str]
-    query_params: Mapping[str, str]
+    query_params: Mapping[str, Any]

@@ -6,15 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cloud.dashboard import views
 from cloud.dashboard.ledger_view import floor_pct
-from cloud.settings import Settings
-from tidegate.errors import Misconfigured
+from cloud.settings import Settings, zone_of
 from wire import quantities
 from wire.ids import DeviceKey
 
@@ -48,7 +46,7 @@ def frame_of(settings: Settings, now: datetime) -> Frame:
     Raises:
         Misconfigured: the site's time zone does not exist.
     """
-    return Frame(settings.site.name, _zone(settings.site.timezone), int(now.timestamp() * 1_000))
+    return Frame(settings.site.name, zone_of(settings.site.timezone), int(now.timestamp() * 1_000))
 
 
 def page(template: str, frame: Frame, *, status: int = 200, **data: object) -> dict[str, Any]:
@@ -111,13 +109,3 @@ def _environment() -> Environment:
     }
     environment.globals |= {"device_path": device_path, "report_path": report_path}
     return environment
-
-
-@lru_cache(maxsize=8)
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as exc:
-        raise Misconfigured(
-            f"site.timezone: '{name}' is no IANA time zone, write one like 'Europe/Berlin'"
-        ) from exc

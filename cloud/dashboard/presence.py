@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol
 
+from wire.ids import DeviceKey
+
 Shown = Literal["online", "stale", "offline", "never heard"]
 _DEFAULT_OFFLINE_S = 60.0
 _STALE_SHARE = 0.5
@@ -24,11 +26,21 @@ class SeenDevice(Protocol):
 
 
 class OfflineRule(Protocol):
-    """The part of an alert rule that says when a device counts as offline."""
+    """The part of an alert rule that says which devices count as offline when."""
 
     @property
     def type(self) -> str:
         """The kind of rule; only `offline` matters here."""
+        ...
+
+    @property
+    def tenant(self) -> str | None:
+        """Whose devices it covers, None: everybody's."""
+        ...
+
+    @property
+    def device(self) -> str | None:
+        """The name of the devices that it covers, None: every name."""
         ...
 
     @property
@@ -44,11 +56,26 @@ class Limits(NamedTuple):
     offline_ms: int
 
 
-def limits_of(rules: Iterable[OfflineRule]) -> Limits:
-    """Return limits that agree with the offline alert, so that page and mail say the same."""
-    spans = [rule.after_s for rule in rules if rule.type == "offline"]
-    offline_s = min(spans, default=_DEFAULT_OFFLINE_S)
-    return Limits(int(offline_s * _STALE_SHARE * _SECOND_MS), int(offline_s * _SECOND_MS))
+class DeviceLimits:
+    """The limits of each device, which agree with the offline alert: page and mail say the same."""
+
+    def __init__(self, rules: Iterable[OfflineRule]) -> None:
+        self._rules = [rule for rule in rules if rule.type == "offline"]
+
+    def of(self, device: DeviceKey) -> Limits:
+        """Return the limits by the first alert that the device's silence fires."""
+        spans = [
+            rule.after_s
+            for rule in self._rules
+            if rule.tenant in (None, device.tenant) and rule.device in (None, device.device)
+        ]
+        offline_s = min(spans, default=_DEFAULT_OFFLINE_S)
+        return Limits(int(offline_s * _STALE_SHARE * _SECOND_MS), int(offline_s * _SECOND_MS))
+
+
+def limits_of(rules: Iterable[OfflineRule]) -> DeviceLimits:
+    """Return the limits of all devices by the rules of the settings."""
+    return DeviceLimits(rules)
 
 
 def classify(seen: SeenDevice | None, now_ms: int, limits: Limits) -> Shown:

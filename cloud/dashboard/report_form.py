@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from cloud.dashboard.charts_view import RANGES_MS
 
-_MAX_RANGE_MS = 366 * 86_400_000
+_DAY_MS = 86_400_000
+_MAX_RANGE_MS = 366 * _DAY_MS
 
 
 class FormError(ValueError):
@@ -26,7 +27,7 @@ def read_report_form(fields: Mapping[str, str], zone: tzinfo, now_ms: int) -> Re
     """Return what the form asks for; its times are in the site's zone.
 
     Raises:
-        FormError: the period is unknown, incomplete, reversed or too long.
+        FormError: the period is unknown, incomplete, reversed, too long or out of reach.
     """
     tenant, device = _subject(fields)
     span_ms = RANGES_MS.get(fields.get("range", ""))
@@ -39,6 +40,8 @@ def read_report_form(fields: Mapping[str, str], zone: tzinfo, now_ms: int) -> Re
         raise FormError("The period must end after it begins.")
     if to_ms - from_ms > _MAX_RANGE_MS:
         raise FormError("The period must not be longer than a year.")
+    if from_ms < 0 or to_ms > now_ms + _DAY_MS:
+        raise FormError("The period must lie between 1970 and now.")
     return ReportForm(tenant, device, from_ms, to_ms)
 
 

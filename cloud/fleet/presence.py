@@ -26,11 +26,14 @@ class Presence:
             online = True if seen.online is False else seen.online
             self._seen[device] = Seen(at_ms, online)
 
-    def status(self, device: DeviceKey, status: Status, at_ms: int) -> None:
-        """Note a birth or a last will. Only a birth means that the device was heard."""
+    def status(self, device: DeviceKey, status: Status, at_ms: int | None) -> None:
+        """Note a birth or a last will. Only a birth means that the device was heard.
+
+        `at_ms` None: the broker had retained it, and nobody knows since when it holds.
+        """
         last_heard_ms = self.of(device).last_heard_ms
         is_online = status.state == "online"
-        if is_online:
+        if is_online and at_ms is not None:
             last_heard_ms = max(at_ms, last_heard_ms or 0)
         self._seen[device] = Seen(last_heard_ms, is_online)
 

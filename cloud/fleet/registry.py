@@ -116,15 +116,12 @@ class Registry:
 
     def register_all_seen(self, devices: Iterable[DeviceKey], now_ms: int) -> None:
         """As `register_seen`, for many in one transaction."""
-        known = {DeviceKey(TenantId(d.tenant), DeviceId(d.device)) for d in self.devices()}
-        new = [(*device, now_ms) for device in devices if device not in known]
-        if new:
-            with self._changing() as connection:
-                connection.executemany(
-                    "INSERT OR IGNORE INTO devices (tenant, device, created_at_ms)"
-                    " VALUES (?, ?, ?)",
-                    new,
-                )
+        rows = [(*device, now_ms) for device in devices]
+        with self._changing() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO devices (tenant, device, created_at_ms) VALUES (?, ?, ?)",
+                rows,
+            )
 
     def devices(self, tenant: str | None = None) -> list[Device]:
         """Return the devices of a tenant or of all, ordered by name."""

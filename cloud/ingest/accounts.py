@@ -36,7 +36,10 @@ class BootRow:
 
 @dataclass(frozen=True, slots=True)
 class NewLetter:
-    """A message, or some of its readings (`only`: their indexes), that cannot be stored."""
+    """A message, or some of its readings (`only`: their indexes), that cannot be stored.
+
+    `is_shortened`: the payload was too large to keep whole, so it can never be replayed.
+    """
 
     device: DeviceKey | None
     topic: str
@@ -45,6 +48,7 @@ class NewLetter:
     readings: int
     received_at_ms: int
     only: list[int] | None = None
+    is_shortened: bool = False
 
 
 @dataclass(slots=True)
@@ -59,7 +63,7 @@ class Entry:
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A stored dead letter."""
+    """A stored dead letter; of one that `is_shortened` only the payload's beginning is kept."""
 
     id: int
     device: DeviceKey | None
@@ -69,6 +73,7 @@ class Letter(msgspec.Struct, frozen=True):
     readings: int
     received_at_ms: int
     only: list[int] | None = None
+    is_shortened: bool = False
 
 
 class BootView(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """A batch on its way: columns for the store, and what the ledger and the senders are told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -32,11 +32,11 @@ class Reach(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """A status message."""
+    """A status message; `at_ms` None: retained by the broker, nobody knows since when."""
 
     device: DeviceKey
     status: Status
-    at_ms: int
+    at_ms: int | None
 
 
 class Origin(NamedTuple):
@@ -51,13 +51,14 @@ class Origin(NamedTuple):
 class Batch:
     """Messages in order of receipt.
 
-    `ends[i]` is the number of points up to and including message i, `taken[i]` the number of
-    its readings that are to be stored, `devices[i]` whose it is.
+    `ends[i]` is the number of points up to and including message i, `taken[i]` the indexes of
+    its readings that are to be stored, `devices[i]` whose it is. `foreign` messages came on
+    topics that are nobody's.
     """
 
     points: PointBatch = field(default_factory=PointBatch)
     ends: list[int] = field(default_factory=list)
-    taken: list[int] = field(default_factory=list)
+    taken: list[Sequence[int]] = field(default_factory=list)
     devices: list[DeviceKey | None] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     touched: dict[Spans, tuple[DeviceKey, str]] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class Batch:
     entry: Entry = field(default_factory=Entry)
     reached: list[Reach] = field(default_factory=list)
     readings: int = 0
+    foreign: int = 0
     began_s: float = 0.0
 
     def tally(self, device: DeviceKey, at_ms: int) -> Tally:
@@ -87,12 +89,15 @@ class Batch:
         """Write a dead letter for a message or some of its readings; its tally is not touched."""
         messages = origin.chunk.messages
         payload = messages.payloads[origin.place]
-        if len(payload) > MAX_LETTER_PAYLOAD_BYTES:
+        is_shortened = len(payload) > MAX_LETTER_PAYLOAD_BYTES
+        if is_shortened:
             reason = f"{reason}; only its first {_SHORTENED_BYTES} bytes are kept"
             payload = payload[:_SHORTENED_BYTES]
         topic = messages.topics[origin.place].decode(errors="replace")
         at_ms = origin.chunk.received_ms
-        letter = NewLetter(origin.device, topic, reason, payload, readings, at_ms, only)
+        letter = NewLetter(
+            origin.device, topic, reason, payload, readings, at_ms, only, is_shortened
+        )
         self.entry.letters.append(letter)
 
     def seal(self) -> None:
@@ -127,14 +132,15 @@ class Batch:
             origin = self._origin(index)
             if origin.device is None:
                 continue
+            taken = self.taken[index]
             tally = self.entry.tallies[origin.device]
-            tally.stored -= self.taken[index]
-            tally.dead += self.taken[index]
-            self.bury(origin, reason, readings=self.taken[index])
+            tally.stored -= len(taken)
+            tally.dead += len(taken)
+            self.bury(origin, reason, readings=len(taken), only=list(taken))
             reply = origin.chunk.reply
             if reply is not None:
-                reply.accepted -= self.taken[index]
-                reply.rejected.append(Refusal(0, reason))
+                reply.accepted -= len(taken)
+                reply.rejected.extend(Refusal(one, reason) for one in taken)
         if rejected:
             self.points = self._points_without(rejected)
 
@@ -142,6 +148,10 @@ class Batch:
         """Return what the taps are told."""
         heard = {device: tally.heard_at_ms for device, tally in self.entry.tallies.items()}
         return StoredBatch(self.points, heard)
+
+    def size_bytes(self) -> int:
+        """Return what the batch's messages hold of the inbox."""
+        return sum(chunk.messages.size_bytes(start, stop) for chunk, start, stop in self.segments)
 
     def mids(self) -> Iterator[tuple[int, list[bytes]]]:
         """Return (generation, message ids) to acknowledge, in order of receipt."""

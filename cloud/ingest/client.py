@@ -16,8 +16,12 @@ from paho.mqtt.properties import Properties
 
 from cloud.ingest.frames import BrokenFrame, Messages, Parsed, parse, pubacks
 from tidegate.configuration import Secret
+from wire.codecs.json import MAX_PAYLOAD_BYTES
 
 READ_BYTES = 256 * 1024
+# Larger ones the broker drops. What is too large to be decoded, but not by far, still gets here,
+# is dead-lettered and so has its reason told.
+MAX_PACKET_BYTES = 4 * MAX_PAYLOAD_BYTES
 _PUBACK = 0x40
 
 
@@ -69,6 +73,7 @@ class BulkClient(Client):
         properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = access.session_expiry_s
         properties.ReceiveMaximum = receive_maximum
+        properties.MaximumPacketSize = MAX_PACKET_BYTES
         self.connect(
             access.host,
             access.port,

@@ -30,6 +30,10 @@ class Messages:
     mids: list[bytes] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
 
+    def size_bytes(self, start: int = 0, stop: int | None = None) -> int:
+        """Return the bytes of topics and payloads of the messages `start` to `stop`."""
+        return sum(map(len, self.payloads[start:stop])) + sum(map(len, self.topics[start:stop]))
+
 
 @dataclass(slots=True)
 class Parsed:

@@ -1,6 +1,7 @@
 """The way into the pipeline for what does not come over MQTT."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
 import anyio
 import msgspec
@@ -10,13 +11,15 @@ from cloud.ingest.frames import Messages
 from cloud.ingest.inbox import Chunk, Inbox, Replay, Reply
 from cloud.ingest.metrics import Metrics
 from tidegate.errors import HTTPError
+from wire.codecs.json import MAX_PAYLOAD_BYTES
 from wire.errors import Malformed
 from wire.ids import DeviceKey
 from wire.messages import Refusal
 from wire.topics import topic
 
 _TIMEOUT_S = 15.0
-_UNAVAILABLE = 503
+_MAX_DIGITS = 18
+_NOT_FOUND, _CONFLICT, _TOO_LARGE, _UNPROCESSABLE, _UNAVAILABLE = 404, 409, 413, 422, 503
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -29,21 +32,24 @@ class Accepted(msgspec.Struct, frozen=True):
 class Gateway:
     """Takes single payloads through the same pipeline as MQTT, and waits until they are durable.
 
-    It shares the inbox's bound: when that is full, the answer is
-    503 at once.
+    It shares the inbox's bound: when that is full, the answer is 503 at once. `letter_of`
+    returns a dead letter by its id.
     """
 
     def __init__(
         self,
         inbox: Inbox,
         *,
+        letter_of: Callable[[int], Awaitable[Letter | None]],
         metrics: Metrics,
         now_ms: Callable[[], int],
         timeout_s: float = _TIMEOUT_S,
     ) -> None:
         self._inbox = inbox
+        self._letter_of = letter_of
         self._metrics = metrics
         self._now_ms = now_ms
+        self._replaying: set[int] = set()
         self.timeout_s = timeout_s
 
     @property
@@ -58,32 +64,72 @@ class Gateway:
 
         Raises:
             Malformed: the payload as a whole is unusable; it is a dead letter now.
-            HTTPError: 503, nothing is known to be stored; sending it again is harmless.
+            HTTPError: 413, the payload is too large; 503, nothing is known to be stored;
+                sending it again is harmless.
         """
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise HTTPError(
+                _TOO_LARGE, f"more than {MAX_PAYLOAD_BYTES} bytes: send fewer readings at a time"
+            )
         messages = Messages([topic(device, "telemetry").encode()], [payload], [b""], [0])
         at_ms = self._now_ms() if received_ms is None else received_ms
-        return await self._pass(Chunk(messages, at_ms, reply=Reply(anyio.Event())))
+        reply = Reply(anyio.Event())
+        self._put(Chunk(messages, at_ms, reply=reply))
+        return await self._settled(reply)
 
-    async def replay(self, letter: Letter) -> Accepted:
+    async def replay_letter(self, letter_id: str) -> Accepted:
         """Take a dead letter's readings once more; what is refused again is a new letter.
 
-        Raises:
-            Malformed, HTTPError: as in `accept`.
-        """
-        messages = Messages([letter.topic.encode()], [letter.payload], [b""], [0])
-        only = None if letter.only is None else frozenset(letter.only)
-        replay = Replay(letter.id, letter.readings, self._now_ms(), only)
-        reply = Reply(anyio.Event())
-        return await self._pass(Chunk(messages, letter.received_at_ms, reply=reply, replay=replay))
+        Only one replay of a letter is under way at a time: its readings count once. The id is
+        taken as a path names it: any text.
 
-    async def _pass(self, chunk: Chunk) -> Accepted:
+        Raises:
+            HTTPError: 404, no such letter (any more); 409, it is being replayed now; 422, it
+                cannot be, or was refused again; 503, as in `accept`.
+            LedgerAway: the letters cannot be read now.
+        """
+        number = _number(letter_id)
+        if number in self._replaying:
+            raise HTTPError(_CONFLICT, "this letter is being replayed: wait for the outcome")
+        self._replaying.add(number)
+        with ExitStack() as claim:
+            claim.callback(self._replaying.discard, number)
+            letter = await self._replayable(number)
+            messages = Messages([letter.topic.encode()], [letter.payload], [b""], [0])
+            only = None if letter.only is None else frozenset(letter.only)
+            replay = Replay(letter.id, letter.readings, self._now_ms(), only)
+            reply = Reply(anyio.Event())
+            self._put(Chunk(messages, letter.received_at_ms, reply=reply, replay=replay))
+            claim.pop_all()  # from here on the claim ends with the letter: `end_replay`
+        try:
+            return await self._settled(reply)
+        except Malformed as exc:
+            raise HTTPError(_UNPROCESSABLE, f"refused again: {exc}") from exc
+
+    def end_replay(self, letter_id: int) -> None:
+        """Note that a replay's outcome is durable, and with it the end of its letter."""
+        self._replaying.discard(letter_id)
+
+    async def _replayable(self, number: int) -> Letter:
+        letter = await self._letter_of(number)
+        if letter is None:
+            raise HTTPError(_NOT_FOUND, "no such dead letter")
+        if not letter.readings:
+            raise HTTPError(_UNPROCESSABLE, "this letter holds no reading: it cannot be replayed")
+        if letter.is_shortened:
+            raise HTTPError(
+                _UNPROCESSABLE,
+                "only the beginning of this letter is kept: let its sender repeat it",
+            )
+        return letter
+
+    def _put(self, chunk: Chunk) -> None:
         if not self._inbox.has_room():
             self._metrics.refused_busy.inc()
             raise HTTPError(_UNAVAILABLE, "the queue of messages is full: try again later")
-        reply = chunk.reply
-        if reply is None:
-            raise ValueError("a chunk that nobody waits for")
         self._inbox.put(chunk)
+
+    async def _settled(self, reply: Reply) -> Accepted:
         with anyio.move_on_after(self.timeout_s):
             await reply.done.wait()
         if not reply.done.is_set():
@@ -94,3 +140,10 @@ class Gateway:
         if reply.malformed is not None:
             raise Malformed(reply.malformed)
         return Accepted(reply.accepted, sorted(reply.rejected, key=lambda refusal: refusal.index))
+
+
+def _number(letter_id: str) -> int:
+    """Return the number that a text is; SQLite's have 64 bits."""
+    if letter_id.isascii() and letter_id.isdigit() and len(letter_id) <= _MAX_DIGITS:
+        return int(letter_id)
+    raise HTTPError(_NOT_FOUND, "no such dead letter")

@@ -1,8 +1,8 @@
 """The bounded buffer between whoever receives messages and the pipeline.
 
-The bound counts messages from their receipt until their fate is durable. When it is reached,
-the receiver stops reading (the broker keeps the rest) and the HTTP gateway answers 503:
-nothing is dropped.
+The bounds count messages and their bytes from their receipt until their fate is durable. When
+one is reached, the receiver stops reading (the broker keeps the rest) and the HTTP gateway
+answers 503: nothing is dropped.
 """
 
 import threading
@@ -15,6 +15,8 @@ import anyio
 from cloud.ingest.frames import Messages
 from cloud.ingest.wake import Wake
 from wire.messages import Refusal
+
+MAX_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -66,8 +68,10 @@ class Chunk:
 class Inbox:
     """Chunks in order of arrival, from any thread to one task."""
 
-    def __init__(self, max_messages: int) -> None:
+    def __init__(self, max_messages: int, *, max_bytes: int = MAX_BYTES) -> None:
         self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._held_bytes = 0
         self._chunks: deque[Chunk] = deque()
         self._held = 0
         self._lock = threading.Lock()
@@ -82,20 +86,23 @@ class Inbox:
 
     def has_room(self) -> bool:
         """Return whether more may be received now."""
-        return self._held < self._max_messages
+        return self._held < self._max_messages and self._held_bytes < self._max_bytes
 
     def put(self, chunk: Chunk) -> None:
         """Add a chunk; whoever receives asks `has_room` first, so one chunk goes over at most."""
+        size_bytes = chunk.messages.size_bytes()
         with self._lock:
             self._held += len(chunk)
+            self._held_bytes += size_bytes
         self._chunks.append(chunk)
         self._wake.set()
 
-    def release(self, messages: int) -> None:
-        """Count messages out whose fate is durable."""
+    def release(self, messages: int, size_bytes: int) -> None:
+        """Count messages out, and the bytes of their topics and payloads: their fate is durable."""
         was_full = not self.has_room()
         with self._lock:
             self._held -= messages
+            self._held_bytes -= size_bytes
         if was_full and self.on_room is not None:
             self.on_room()
 

@@ -1,52 +1,24 @@
 """From messages to a batch: whose they are, what they say, whether they were seen before."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cloud.ingest.accounts import Tally
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
 from cloud.ingest.frames import RETAINED
 from cloud.ingest.inbox import Chunk
-from cloud.ingest.ledger_file import MAX_BOOTS
+from cloud.ingest.source import Source
 from cloud.ingest.spans import Spans
 from cloud.settings import Ingest as Settings
-from wire.codecs.json import decode_status, decode_telemetry, identities
+from wire.codecs.json import decode_status, decode_telemetry
 from wire.errors import Malformed
-from wire.ids import DeviceKey, MetricName, SeriesKey
+from wire.ids import DeviceKey
 from wire.messages import Decoded, Reading, Refusal
-from wire.topics import Channel, parse_topic
+from wire.topics import parse_topic
 
 _MS_PER_S = 1_000
-_MAX_CACHED_METRICS = 10_000
 _REASONS_SHOWN = 5
-
-
-class Source:
-    """One channel of one device: what is known of it between its messages."""
-
-    __slots__ = ("_series", "boots", "channel", "device", "last_arrival_ms")
-
-    def __init__(self, device: DeviceKey, channel: Channel, boots: dict[str, Spans]) -> None:
-        self.device = device
-        self.channel = channel
-        self.boots = boots
-        self.last_arrival_ms = 0
-        self._series: dict[MetricName, SeriesKey] = {}
-
-    def series(self, metric: MetricName) -> SeriesKey:
-        """Return the key of one of the device's series, the same object each time."""
-        key = self._series.get(metric)
-        if key is None:
-            key = SeriesKey(self.device.tenant, self.device.device, metric)
-            if len(self._series) < _MAX_CACHED_METRICS:
-                self._series[metric] = key
-        return key
-
-    def arrival_ms(self, now_ms: int) -> int:
-        """Return a time of arrival that this device has not used: equal times overwrite."""
-        self.last_arrival_ms = max(now_ms, self.last_arrival_ms + 1)
-        return self.last_arrival_ms
 
 
 @dataclass(slots=True)
@@ -97,7 +69,7 @@ class Intake:
             except (Malformed, UnicodeDecodeError) as exc:
                 _bury_foreign(batch, chunk, index, reason=f"topic refused: {exc}")
                 return
-        taken = 0
+        taken: Sequence[int] = ()
         if source.channel == "telemetry":
             taken = self._take_telemetry(batch, source, chunk, index)
         else:
@@ -106,8 +78,10 @@ class Intake:
         batch.taken.append(taken)
         batch.devices.append(source.device)
 
-    def _take_telemetry(self, batch: Batch, source: Source, chunk: Chunk, index: int) -> int:
-        """Take one message; return how many of its readings are to be stored."""
+    def _take_telemetry(
+        self, batch: Batch, source: Source, chunk: Chunk, index: int
+    ) -> Sequence[int]:
+        """Take one message; return the indexes of its readings that are to be stored."""
         origin = Origin(chunk, index, source.device)
         tally = batch.tally(source.device, chunk.received_ms)
         replay = chunk.replay
@@ -117,24 +91,25 @@ class Intake:
         try:
             decoded = decode_telemetry(chunk.messages.payloads[index])
         except Malformed as exc:
-            self._refuse_all(batch, source, origin, reason=str(exc))
-            return 0
-        stored, fates = tally.stored, tally.readings()
-        refused_here = self._take_readings(batch, source, origin, decoded, tally=tally)
+            _refuse_all(batch, source, origin, reason=str(exc))
+            return ()
+        fates = tally.readings()
+        taken, refused_here = self._take_readings(batch, source, origin, decoded, tally=tally)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
         if decoded.refused or refused_here:
-            refused_here += self._refused_anew(batch, source, origin, decoded.refused)
+            refused_here += _refused_anew(batch, source, origin, decoded.refused)
             _bury_readings(batch, origin, refused_here, tally=tally)
         batch.readings += len(decoded.readings) + len(decoded.refused)
-        return tally.stored - stored
+        return taken
 
     def _take_readings(
         self, batch: Batch, source: Source, origin: Origin, decoded: Decoded, *, tally: Tally
-    ) -> list[Refusal]:
-        """Put readings into the batch's columns; return those that cannot be stored.
+    ) -> tuple[Sequence[int], list[Refusal]]:
+        """Put readings into the batch's columns.
 
-        This runs for every value that comes in, hence its length and its local names.
+        Returns the indexes of those taken, and those that cannot be stored. This runs for every
+        value that comes in, hence its length and its local names.
         """
         chunk = origin.chunk
         now_ms, replay = chunk.received_ms, chunk.replay
@@ -145,82 +120,37 @@ class Intake:
             points.ts_ms.append,
             points.values.append,
         )
-        refused: list[Refusal] = []
-        for position, reading in enumerate(decoded.readings):
-            if replay is not None and not _is_replayed(replay.only, decoded, position):
+        only = None if replay is None else replay.only
+        indexes, left_out, refused = _indexes(decoded), set[int](), list[Refusal]()
+        for index, reading in zip(indexes, decoded.readings, strict=True):
+            if only is not None and index not in only:
+                left_out.add(index)
                 continue
             if reading.seq is not None and reading.boot is not None:
-                is_new = self._see(
-                    batch, source, reading.boot, seq=reading.seq, first=decoded.first
-                )
+                is_new = source.see(batch, reading.boot, seq=reading.seq, first=decoded.first)
                 if not is_new and replay is None:
                     tally.duplicate += 1
+                    left_out.add(index)
                     continue
             ts_ms = reading.ts_ms
             if ts_ms is None:
                 if chunk.messages.flags[origin.place] & RETAINED:
                     tally.filtered += 1
+                    left_out.add(index)
                     continue
                 ts_ms = source.arrival_ms(now_ms)
             elif not 0 <= ts_ms <= latest_ms:
-                refused.append(Refusal(_index_of(decoded, position), _time_fault(reading)))
+                refused.append(Refusal(index, _time_fault(reading)))
+                left_out.add(index)
                 continue
             for metric, value in reading.values.items():
                 add_series(series_of(metric))
                 add_ts(ts_ms)
                 add_value(value)
             tally.stored += 1
-        return refused
-
-    def _see(self, batch: Batch, source: Source, boot: str, *, seq: int, first: int | None) -> bool:
-        """Mark a sequence as seen; return False when it was already."""
-        spans = source.boots.get(boot)
-        if spans is None:
-            spans = _new_boot(source.boots, boot)
-            batch.entry.devices_with_new_boots.add(source.device)
-        if first is not None:
-            spans.declare_first(first)
-        batch.touched[spans] = (source.device, boot)
-        return spans.add(seq)
-
-    def _refused_anew(
-        self, batch: Batch, source: Source, origin: Origin, refused: list[Refusal]
-    ) -> list[Refusal]:
-        """Return those of the refused readings that were not refused in an earlier delivery."""
-        if not refused:
-            return []
-        chunk, index, _ = origin
-        seen_now = self._see_all(batch, source, chunk.messages.payloads[index])
-        if chunk.replay is not None:
-            only = chunk.replay.only
-            return [one for one in refused if only is None or one.index in only]
-        anew = [one for one in refused if seen_now.get(one.index, True)]
-        batch.tally(source.device, chunk.received_ms).duplicate += len(refused) - len(anew)
-        return anew
-
-    def _refuse_all(self, batch: Batch, source: Source, origin: Origin, *, reason: str) -> None:
-        """Dead-letter a message that cannot be decoded: it counts as one reading."""
-        chunk, index, _ = origin
-        seen_now = self._see_all(batch, source, chunk.messages.payloads[index])
-        tally = batch.tally(source.device, chunk.received_ms)
-        batch.readings += 1
-        if chunk.reply is not None:
-            chunk.reply.malformed = reason
-        if chunk.replay is None and seen_now and not any(seen_now.values()):
-            tally.duplicate += 1
-            return
-        tally.dead += 1
-        batch.bury(origin, reason, readings=1)
-
-    def _see_all(self, batch: Batch, source: Source, payload: bytes) -> dict[int, bool]:
-        """Mark what a faulty payload's readings are called; return index → whether it was new.
-
-        Readings of it that were taken are not new by now, which nobody asks.
-        """
-        return {
-            index: self._see(batch, source, boot, seq=seq, first=None)
-            for index, (boot, seq) in identities(payload).items()
-        }
+        if left_out:
+            indexes = [index for index in indexes if index not in left_out]
+        return indexes, refused
 
     def _source(self, topic: bytes, batch: Batch) -> Source:
         parsed = parse_topic(topic.decode())
@@ -233,29 +163,68 @@ class Intake:
         return source
 
 
-def _new_boot(boots: dict[str, Spans], boot: str) -> Spans:
-    while len(boots) >= MAX_BOOTS:
-        del boots[next(iter(boots))]
-    spans = boots[boot] = Spans()
-    return spans
+def _refused_anew(
+    batch: Batch, source: Source, origin: Origin, refused: list[Refusal]
+) -> list[Refusal]:
+    """Return those of the refused readings that were not refused in an earlier delivery."""
+    if not refused:
+        return []
+    chunk, place, _ = origin
+    seen_now = source.see_all(batch, chunk.messages.payloads[place])
+    if chunk.replay is not None:
+        only = chunk.replay.only
+        return [one for one in refused if only is None or one.index in only]
+    anew = [one for one in refused if seen_now.get(one.index, True)]
+    batch.tally(source.device, chunk.received_ms).duplicate += len(refused) - len(anew)
+    return anew
+
+
+def _refuse_all(batch: Batch, source: Source, origin: Origin, *, reason: str) -> None:
+    """Dead-letter a message that cannot be decoded: it counts as one reading.
+
+    A letter that comes back stays what it was: as many dead readings, of the same indexes.
+    """
+    chunk, place, _ = origin
+    seen_now = source.see_all(batch, chunk.messages.payloads[place])
+    tally = batch.tally(source.device, chunk.received_ms)
+    batch.readings += 1
+    if chunk.reply is not None:
+        chunk.reply.malformed = reason
+    replay = chunk.replay
+    if replay is not None:
+        tally.dead += replay.readings
+        only = None if replay.only is None else sorted(replay.only)
+        batch.bury(origin, reason, readings=replay.readings, only=only)
+    elif seen_now and not any(seen_now.values()):
+        tally.duplicate += 1
+    else:
+        tally.dead += 1
+        batch.bury(origin, reason, readings=1)
 
 
 def _take_status(batch: Batch, source: Source, chunk: Chunk, index: int) -> None:
-    """A status is no reading: it changes presence, and is dead-lettered when it is no status."""
+    """A status is no reading: it changes presence, and is dead-lettered when it is no status.
+
+    When the broker delivers one that it has retained, nobody knows since when it holds.
+    """
     if source.channel != "status":
+        batch.foreign += 1
         return
     try:
         status = decode_status(chunk.messages.payloads[index])
     except Malformed as exc:
         batch.bury(Origin(chunk, index, source.device), str(exc), readings=0)
         return
-    batch.statuses.append(Heard(source.device, status, chunk.received_ms))
+    is_retained = chunk.messages.flags[index] & RETAINED
+    at_ms = None if is_retained else chunk.received_ms
+    batch.statuses.append(Heard(source.device, status, at_ms))
 
 
 def _bury_foreign(batch: Batch, chunk: Chunk, index: int, *, reason: str) -> None:
     batch.bury(Origin(chunk, index, None), reason, readings=0)
+    batch.foreign += 1
     batch.ends.append(len(batch.points.ts_ms))
-    batch.taken.append(0)
+    batch.taken.append(())
     batch.devices.append(None)
     batch.readings += 1
 
@@ -270,17 +239,13 @@ def _bury_readings(batch: Batch, origin: Origin, dead: list[Refusal], *, tally: 
         origin.chunk.reply.rejected.extend(dead)
 
 
-def _is_replayed(only: frozenset[int] | None, decoded: Decoded, position: int) -> bool:
-    return only is None or _index_of(decoded, position) in only
-
-
-def _index_of(decoded: Decoded, position: int) -> int:
-    """Return a taken reading's index in its payload: refused ones stand in between."""
-    index = position
-    for refusal in decoded.refused:
-        if refusal.index <= index:
-            index += 1
-    return index
+def _indexes(decoded: Decoded) -> Sequence[int]:
+    """Return the taken readings' indexes in their payload: refused ones stand in between."""
+    if not decoded.refused:
+        return range(len(decoded.readings))
+    refused = {one.index for one in decoded.refused}
+    total = len(decoded.readings) + len(refused)
+    return [index for index in range(total) if index not in refused]
 
 
 def _time_fault(reading: Reading) -> str:

@@ -69,9 +69,12 @@ class Ledger:
         await self._write(partial(self._file.commit, entry))
 
     def expect(self, device: DeviceKey, readings: int) -> None:
-        """Add readings to what is in flight, or take them off (negative)."""
+        """Add readings to what is in flight, or take them off (negative).
+
+        It may be below 0 for a while, when a replay moves more off the dead than it brings in.
+        """
         left = self._in_flight.get(device, 0) + readings
-        if left > 0:
+        if left:
             self._in_flight[device] = left
         else:
             self._in_flight.pop(device, None)

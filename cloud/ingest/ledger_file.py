@@ -33,8 +33,10 @@ def _sql(name: str) -> str:
 _ADD_COUNTS, _PUT_BOOTS = _sql("add_counts"), _sql("put_boots")
 _ADD_LETTERS = (
     "INSERT INTO dead_letters"
-    " (tenant, device, topic, reason, payload, readings, only, received_at_ms) VALUES "
+    " (tenant, device, topic, reason, payload, readings, only, received_at_ms, is_shortened)"
+    " VALUES "
 )
+_LETTER_MARKS = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _FORGET_BOOTS, _LETTERS = _sql("forget_boots"), _sql("letters")
 
 
@@ -62,6 +64,7 @@ class LedgerFile:
         with _translated():
             self._writer = _connect(path)
             self._writer.executescript(_sql("schema"))
+            _add_new_column(self._writer)
             self._reader = _connect(path)
             self._measure_letters()
 
@@ -161,7 +164,7 @@ class LedgerFile:
     def _add_letters(self, letters: list[NewLetter]) -> None:
         for start in range(0, len(letters), _LETTERS_A_STATEMENT):
             rows = [_letter_row(letter) for letter in letters[start : start + _LETTERS_A_STATEMENT]]
-            marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(rows))
+            marks = ", ".join([_LETTER_MARKS] * len(rows))
             self._writer.execute(_ADD_LETTERS + marks, [value for row in rows for value in row])
         self._letters += len(letters)
         self._letter_bytes += sum(len(letter.payload) for letter in letters)
@@ -192,6 +195,15 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _add_new_column(connection: sqlite3.Connection) -> None:
+    """Bring a file to the schema of today that was made before letters knew `is_shortened`."""
+    columns = connection.execute("SELECT name FROM pragma_table_info('dead_letters')").fetchall()
+    if ("is_shortened",) not in columns:
+        connection.execute(
+            "ALTER TABLE dead_letters ADD COLUMN is_shortened INTEGER NOT NULL DEFAULT 0"
+        )
 
 
 def _key(tenant: str, device: str) -> DeviceKey:
@@ -235,11 +247,12 @@ def _letter_row(letter: NewLetter) -> tuple[object, ...]:
         letter.readings,
         only,
         letter.received_at_ms,
+        letter.is_shortened,
     )
 
 
 def _letter(row: tuple) -> Letter:  # type: ignore[type-arg]  # as SQLite gives it
-    letter_id, tenant, device, topic, reason, payload, readings, only, received_at_ms = row
+    letter_id, tenant, device, topic, reason, payload, readings, only, at_ms, is_shortened = row
     return Letter(
         id=letter_id,
         device=None if tenant is None else _key(tenant, device),
@@ -247,6 +260,7 @@ def _letter(row: tuple) -> Letter:  # type: ignore[type-arg]  # as SQLite gives 
         reason=reason,
         payload=payload,
         readings=readings,
-        received_at_ms=received_at_ms,
+        received_at_ms=at_ms,
         only=None if only is None else msgspec.json.decode(only, type=list[int]),
+        is_shortened=bool(is_shortened),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from cloud.ingest.accounts import Entry
+from cloud.ingest.batch import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,12 @@ class Metrics:
     session_lost: Counter
     reconnects: Counter
     letters: Counter
+    foreign: Counter
     refused_busy: Counter
 
-    def count(self, entry: Entry, *, messages: int, held: int) -> None:
+    def count(self, batch: Batch, *, held: int) -> None:
         """Count what became of a batch; `held` messages wait for their fate behind it."""
+        entry = batch.entry
         tallies = entry.tallies.values()
         self.readings.labels("stored").inc(sum(tally.stored for tally in tallies))
         self.readings.labels("duplicate").inc(sum(tally.duplicate for tally in tallies))
@@ -30,7 +32,8 @@ class Metrics:
         # A replay takes readings off the dead; a counter cannot go down.
         self.readings.labels("dead").inc(sum(max(tally.dead, 0) for tally in tallies))
         self.letters.inc(len(entry.letters))
-        self.messages.inc(messages)
+        self.foreign.inc(batch.foreign)
+        self.messages.inc(len(batch.ends))
         self.in_flight.set(held)
 
 
@@ -54,5 +57,6 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         Counter(f"{name}_session_lost", "Times the broker forgot us", registry=registry),
         Counter(f"{name}_reconnects", "Connections made after the first", registry=registry),
         Counter(f"{name}_dead_letters", "Dead letters written", registry=registry),
+        Counter(f"{name}_foreign_messages", "Messages on nobody's topic", registry=registry),
         Counter(f"{name}_refused_busy", "HTTP messages answered 503", registry=registry),
     )

@@ -7,8 +7,9 @@ broker has to keep the rest.
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -24,7 +25,7 @@ from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
-from cloud.ingest.patience import BASE_S, CAP_S, delays_s, until_done
+from cloud.ingest.patience import Patience
 from cloud.ingest.receiver import Receiver
 from cloud.ingest.storing import Storing
 from cloud.settings import Ingest as Settings
@@ -40,6 +41,7 @@ _DRAIN_S = 3.0
 _SESSION_FACT = "mqtt_session"
 
 Tap = Callable[[StoredBatch], None]
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -74,15 +76,18 @@ class Ingest:
         self._batch_readings = settings.batch_readings
         self._inbox = Inbox(settings.queue_messages)
         self._intake = Intake(ledger.spans_of, settings)
-        self._storing = Storing(store, ledger, self._metrics, self._rng)
+        self._patience = Patience(self._rng, self._metrics.store_retries.inc)
+        self._storing = Storing(store, ledger, self._patience)
         self._acks: dict[tuple[DeviceKey, str], int] = {}
         self._broker = broker
         self._receiver = None if broker is None else self._make_receiver(broker, settings)
-        self.gateway = Gateway(self._inbox, metrics=self._metrics, now_ms=now_ms)
+        self.gateway = Gateway(
+            self._inbox, letter_of=ledger.letter, metrics=self._metrics, now_ms=now_ms
+        )
 
     async def run(self) -> None:
         """Ingest until cancelled; then finish what has been received, for 3 s at most."""
-        for device, at_ms in (await self._ledger.heard()).items():
+        for device, at_ms in (await self._ask_ledger(self._ledger.heard)).items():
             self._presence.heard(device, at_ms)
         work = anyio.CancelScope(shield=True)
         try:
@@ -91,6 +96,8 @@ class Ingest:
                 try:
                     await anyio.sleep_forever()
                 finally:
+                    if self._receiver is not None:
+                        self._receiver.stop_taking()
                     self._inbox.close()
                     work.deadline = anyio.current_time() + _DRAIN_S
         finally:
@@ -116,15 +123,17 @@ class Ingest:
         with scope:
             async with anyio.create_task_group() as outer:
                 if self._receiver is not None:
-                    known = await self._ledger.fact(_SESSION_FACT)
+                    known = await self._ask_ledger(partial(self._ledger.fact, _SESSION_FACT))
                     self._receiver.expects_session = known == self._session_name()
                     outer.start_soon(self._receiver.run)
                     outer.start_soon(self._acknowledge_devices)
-                async with anyio.create_task_group() as stages:
-                    stages.start_soon(self._fill_batches, send)
-                    stages.start_soon(self._store_batches, receive)
-                self._publish_acks()
-                outer.cancel_scope.cancel()
+                try:
+                    async with anyio.create_task_group() as stages:
+                        stages.start_soon(self._fill_batches, send)
+                        stages.start_soon(self._store_batches, receive)
+                finally:
+                    self._publish_acks()
+                    outer.cancel_scope.cancel()
 
     async def _fill_batches(self, send: MemoryObjectSendStream[Batch]) -> None:
         batch, backlog = Batch(), Backlog()
@@ -145,13 +154,10 @@ class Ingest:
                 await self._hand_over(batch, send)
 
     async def _fill(self, batch: Batch, backlog: Backlog) -> None:
-        await until_done(
-            lambda: anyio.to_thread.run_sync(self._intake.fill, batch, backlog),
-            of=(LedgerAway,),
-            what="ledger",
-            waits_s=delays_s(self._rng, base_s=BASE_S, cap_s=CAP_S),
-            on_retry=self._metrics.store_retries.inc,
-        )
+        await self._ask_ledger(lambda: anyio.to_thread.run_sync(self._intake.fill, batch, backlog))
+
+    async def _ask_ledger(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await self._patience.until_done(call, of=LedgerAway, what="ledger")
 
     def _left_s(self, batch: Batch) -> float | None:
         """Return how long the batch may still wait for more; None while it is empty."""
@@ -176,21 +182,16 @@ class Ingest:
 
     async def _register(self, devices: list[DeviceKey]) -> None:
         register = partial(self._registry.register_all_seen, devices, self._now_ms())
-        await until_done(
-            lambda: anyio.to_thread.run_sync(register),
-            of=(RegistryAway,),
-            what="registry",
-            waits_s=delays_s(self._rng, base_s=BASE_S, cap_s=CAP_S),
-            on_retry=self._metrics.store_retries.inc,
+        await self._patience.until_done(
+            lambda: anyio.to_thread.run_sync(register), of=RegistryAway, what="registry"
         )
 
     def _finish(self, batch: Batch) -> None:
         """Tell everybody: the batch is durable."""
-        messages = len(batch.ends)
         if self._receiver is not None:
             for generation, mids in batch.mids():
                 self._receiver.acknowledge(generation, mids)
-        self._inbox.release(messages)
+        self._inbox.release(len(batch.ends), batch.size_bytes())
         for device, tally in batch.entry.tallies.items():
             self._ledger.expect(device, -tally.readings())
             self._presence.heard(device, tally.heard_at_ms)
@@ -199,9 +200,11 @@ class Ingest:
         for device, boot, seq in batch.reached:
             self._acks[device, boot] = seq
         for chunk, _, _ in batch.segments:
+            if chunk.replay is not None:
+                self.gateway.end_replay(chunk.replay.letter_id)
             if chunk.reply is not None:
                 chunk.reply.done.set()
-        self._metrics.count(batch.entry, messages=messages, held=self._inbox.held)
+        self._metrics.count(batch, held=self._inbox.held)
         self._metrics.batch_seconds.observe(anyio.current_time() - batch.began_s)
         stored = batch.stored()
         for tap in self._taps:
@@ -214,7 +217,9 @@ class Ingest:
             await anyio.sleep(_ACK_INTERVAL_S)
             self._publish_acks()
             if not remembered and self._receiver is not None and self._receiver.subscribed:
-                await self._ledger.remember(_SESSION_FACT, self._session_name())
+                await self._ask_ledger(
+                    partial(self._ledger.remember, _SESSION_FACT, self._session_name())
+                )
                 remembered = True
 
     def _publish_acks(self) -> None:

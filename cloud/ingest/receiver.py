@@ -23,12 +23,13 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from cloud.ingest.client import BrokerAccess, BulkClient
 from cloud.ingest.inbox import Chunk, Inbox
 from cloud.ingest.metrics import Metrics
-from cloud.ingest.patience import delays_s
 from cloud.ingest.wake import Wake
+from wire.backoff import Backoff
 from wire.topics import all_devices
 
 _QOS = 1
 _TICK_S = 1.0
+_LEAVE_S = 1.0
 _BACKOFF_BASE_S = 0.5
 _BACKOFF_CAP_S = 30.0
 _RETAINED_NEVER = 2
@@ -60,7 +61,7 @@ class Receiver:
         self._acks: deque[tuple[int, list[bytes]]] = deque()
         self._publishes: deque[tuple[str, bytes]] = deque(maxlen=_MAX_QUEUED_PUBLISHES)
         self._wake = Wake()
-        self._stopping = threading.Event()
+        self._stopping, self._is_done_taking = threading.Event(), threading.Event()
         self._generation = 0
         self._down_since_s: float | None = None
         self._has_served = False
@@ -78,6 +79,16 @@ class Receiver:
                 self._stopping.set()
                 self._wake.set()
 
+    def stop_taking(self) -> None:
+        """Take nothing more in; what was taken can still be acknowledged.
+
+        Messages that still come are let go: never acknowledged, they come again in the next
+        session. They are read all the same, because closing a connection with unread bytes
+        resets it, and our last acknowledgements with it.
+        """
+        self._is_done_taking.set()
+        self._wake.set()
+
     def acknowledge(self, generation: int, mids: list[bytes]) -> None:
         """Acknowledge messages in order of receipt; those of an earlier connection are skipped."""
         self._acks.append((generation, mids))
@@ -92,14 +103,14 @@ class Receiver:
         await anyio.to_thread.run_sync(self._loop, limiter=anyio.CapacityLimiter(1))
 
     def _loop(self) -> None:
-        waits_s = delays_s(self._rng, base_s=_BACKOFF_BASE_S, cap_s=_BACKOFF_CAP_S)
-        while not self._stopping.is_set():
+        backoff = Backoff(self._rng, base_s=_BACKOFF_BASE_S, cap_s=_BACKOFF_CAP_S)
+        while not (self._stopping.is_set() or self._is_done_taking.is_set()):
             client = self._connected()
             if client is not None:
                 self._serve(client)
                 if self._has_served:
-                    waits_s = delays_s(self._rng, base_s=_BACKOFF_BASE_S, cap_s=_BACKOFF_CAP_S)
-            self._stopping.wait(0 if self._stopping.is_set() else next(waits_s))
+                    backoff.reset()
+            self._stopping.wait(0 if self._stopping.is_set() else backoff.next_s())
         self._wake.close()
 
     def _connected(self) -> BulkClient | None:
@@ -137,7 +148,8 @@ class Receiver:
     def _wanted(self, client: BulkClient) -> int:
         """Return the events to wait for; while there is no room, reading is not one of them."""
         wanted = selectors.EVENT_WRITE if client.want_write() else 0
-        if self._inbox.has_room() or not self.subscribed:
+        takes = self.subscribed and not self._is_done_taking.is_set()
+        if self._inbox.has_room() or not takes:
             return wanted | selectors.EVENT_READ
         client.excuse_silence()
         return wanted
@@ -148,7 +160,7 @@ class Receiver:
         if ready & selectors.EVENT_READ:
             client.loop_read()
             messages = client.take_messages()
-            if messages.payloads:
+            if messages.payloads and not self._is_done_taking.is_set():
                 self._inbox.put(Chunk(messages, self._now_ms(), self._generation))
         if client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS or client.socket() is None:
             self._note_down("connection lost")
@@ -167,7 +179,7 @@ class Receiver:
         if client.socket() is not None:
             self._flush(client)
             client.disconnect()
-            client.loop_write()
+            _write_out(client)
 
     def _on_connect(
         self,
@@ -220,6 +232,20 @@ class Receiver:
         if self._down_since_s is None and not self._stopping.is_set():
             self._down_since_s = time.monotonic()
             _log.warning("broker.lost", reason=reason)
+
+
+def _write_out(client: BulkClient) -> None:
+    """Write what is queued, for `_LEAVE_S` at most; the connection is closed behind it."""
+    until_s = time.monotonic() + _LEAVE_S
+    with selectors.DefaultSelector() as selector:
+        connection = client.socket()
+        if connection is not None:
+            selector.register(connection, selectors.EVENT_WRITE)
+        while client.socket() is not None and client.want_write():
+            left_s = until_s - time.monotonic()
+            if left_s <= 0 or not selector.select(left_s):
+                return
+            client.loop_write()
 
 
 def _watch(

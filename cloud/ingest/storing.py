@@ -1,14 +1,11 @@
 """Write a batch into the store, whatever it takes, and find out what it will never take."""
 
-import random
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
 from cloud.ingest.batch import Batch
 from cloud.ingest.ledger import Ledger, LedgerAway
-from cloud.ingest.metrics import Metrics
-from cloud.ingest.patience import BASE_S, CAP_S, delays_s, until_done
+from cloud.ingest.patience import Patience
 from cloud.timeseries.port import PointsRejected, StoreAway, TimeSeries
 from wire.points import PointBatch
 
@@ -19,8 +16,7 @@ class Storing:
 
     store: TimeSeries
     ledger: Ledger
-    metrics: Metrics
-    rng: random.Random
+    patience: Patience
 
     async def store_batch(self, batch: Batch) -> None:
         """Store a batch and account for it; durable on return.
@@ -31,8 +27,8 @@ class Storing:
         rejected: dict[int, str] = {}
         await self._store_part(batch, 0, len(batch.ends), rejected=rejected)
         batch.reject(rejected)
-        await self._patiently(
-            partial(self.ledger.commit, batch.entry), what="ledger", of=(LedgerAway,)
+        await self.patience.until_done(
+            partial(self.ledger.commit, batch.entry), what="ledger", of=LedgerAway
         )
 
     async def _store_part(
@@ -54,15 +50,6 @@ class Storing:
             await self._store_part(batch, middle, last, rejected=rejected)
 
     async def _write(self, points: PointBatch) -> None:
-        await self._patiently(partial(self.store.write, points), what="store", of=(StoreAway,))
-
-    async def _patiently(
-        self, call: Callable[[], Awaitable[None]], *, what: str, of: tuple[type[Exception], ...]
-    ) -> None:
-        await until_done(
-            call,
-            of=of,
-            what=what,
-            waits_s=delays_s(self.rng, base_s=BASE_S, cap_s=CAP_S),
-            on_retry=self.metrics.store_retries.inc,
+        await self.patience.until_done(
+            partial(self.store.write, points), what="store", of=StoreAway
         )

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from cloud.reports.compose import Order, compose
 from cloud.reports.model import Completeness
 from cloud.reports.pdf import render
-from cloud.reports.period import Period, Scope, zone_of
-from cloud.settings import Settings
+from cloud.reports.period import Period, Scope
+from cloud.settings import Settings, zone_of
 from cloud.timeseries.port import TimeSeries
 from wire.events import AlertNotice
 

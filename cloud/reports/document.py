@@ -15,6 +15,8 @@ from cloud.reports.glyphs import spell_out
 from cloud.reports.model import ReportModel, state_of
 from cloud.reports.sections import sections_of
 from cloud.reports.style import Style
+from cloud.settings import zone_of
+from wire.quantities import duration_text
 
 _SHORT_BELOW, _LOST_BELOW = 0.999, 0.95
 
@@ -43,14 +45,14 @@ def html_of(report: ReportModel) -> str:
 
 def _words(report: ReportModel) -> dict[str, Any]:
     """Return what the template needs to write numbers, times and shares."""
-    zone = period.zone_of(report.timezone)
+    zone = zone_of(report.timezone)
     at_end = partial(state_of, period=report.period)
     steps = [s.step_ms for device in report.devices for s in device.samples if s.drawable]
     return {
         "range_text": period.period_text(report.period, zone),
         "moment_text": partial(period.moment_text, zone=zone),
         "clock_text": partial(period.clock_text, zone=zone),
-        "duration_text": period.duration_text,
+        "duration_text": duration_text,
         "percent_text": figures.percent_text,
         "count_text": figures.count_text,
         "state_of": at_end,

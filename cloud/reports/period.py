@@ -4,10 +4,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from cloud.reports.errors import BadPeriod
-from tidegate.errors import Misconfigured
+from cloud.settings import zone_of  # noqa: F401 - TEMPORARY until cloud/app.py is wired
 
 MAX_DAYS = 366
 _KEYS = ("from", "to", "last", "tenant", "device")
@@ -60,17 +59,7 @@ def last_period(text: str, now_ms: int) -> Period:
     if match is None:
         raise BadPeriod('"last" must be a number and one of s m h d w, such as "1h"')
     length_ms = int(match[1]) * _MS_PER_UNIT[match[2]]
-    return _checked(now_ms - length_ms, now_ms, now_ms)
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone of that name; raise `Misconfigured` when there is none."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as exc:
-        raise Misconfigured(
-            f"[site] timezone {name!r} is unknown: give one such as Europe/Berlin"
-        ) from exc
+    return checked_period(now_ms - length_ms, now_ms, now_ms)
 
 
 def moment(ms: int, zone: tzinfo) -> datetime:
@@ -95,21 +84,6 @@ def period_text(period: Period, zone: tzinfo) -> str:
     return f"{moment_text(period.from_ms, zone)} \N{EN DASH} {moment_text(period.to_ms, zone)}"
 
 
-def duration_text(ms: int) -> str:
-    """Write a duration in its two largest units: `1 d 2 h`, `5 min`, `0.4 s`."""
-    if ms < _MS_PER_UNIT["s"]:
-        return f"{max(0, ms) / 1000:.1f} s"
-    seconds = ms // 1000
-    parts = [
-        (seconds // 86_400, "d"),
-        (seconds // 3600 % 24, "h"),
-        (seconds // 60 % 60, "min"),
-        (seconds % 60, "s"),
-    ]
-    first = next(index for index, (amount, _) in enumerate(parts) if amount)
-    return " ".join(f"{amount} {unit}" for amount, unit in parts[first : first + 2] if amount)
-
-
 def _period(body: Mapping[str, object], now_ms: int) -> Period:
     if "last" in body:
         if "from" in body or "to" in body:
@@ -118,10 +92,15 @@ def _period(body: Mapping[str, object], now_ms: int) -> Period:
     if "from" not in body:
         raise BadPeriod('give "from" and "to" (Unix ms or RFC 3339), or "last" such as "1h"')
     to_ms = _instant(body, "to") if "to" in body else now_ms
-    return _checked(_instant(body, "from"), to_ms, now_ms)
+    return checked_period(_instant(body, "from"), to_ms, now_ms)
 
 
-def _checked(from_ms: int, to_ms: int, now_ms: int) -> Period:
+def checked_period(from_ms: int, to_ms: int, now_ms: int) -> Period:
+    """Return the period.
+
+    Raises:
+        BadPeriod: it is empty, too long, or lies where there is no data.
+    """
     if from_ms < 0:
         raise BadPeriod('"from" must not be before 1970')
     if from_ms >= to_ms:

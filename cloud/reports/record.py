@@ -1,34 +1,19 @@
-"""A report's way from asked for to finished, as it is kept in the state group `reports`."""
+"""The records of reports: made when one is asked for, found, listed, changed."""
 
 import re
 import secrets
 from datetime import datetime
-from typing import Literal
 
 import msgspec
 
 from cloud.reports.period import EVERYTHING, Period, Scope
 from tidegate.contract import Context
 from tidegate.errors import NonRetriable
-from wire.events import ReportRequested
+from wire.events import ReportQueued
+from wire.records import REPORTS, Report
 
-GROUP = "reports"
 FOLDER = "reports"
 _FILE_SAFE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class Report(msgspec.Struct, frozen=True):
-    """One report, Unix ms; `error` says why it failed."""
-
-    report_id: str
-    from_ms: int
-    to_ms: int
-    created_at_ms: int
-    tenant: str | None = None
-    device: str | None = None
-    status: Literal["queued", "ready", "failed"] = "queued"
-    file_name: str | None = None
-    error: str | None = None
 
 
 def file_name_of(report_id: str) -> str:
@@ -49,23 +34,23 @@ def path_of(report_id: str) -> str:
 
 async def find(ctx: Context, report_id: str) -> Report | None:
     """Return a report by its id."""
-    kept = await ctx.state.get(GROUP, report_id)
+    kept = await ctx.state.get(REPORTS, report_id)
     return None if kept is None else msgspec.convert(kept, Report)
 
 
 async def newest_first(ctx: Context) -> list[Report]:
     """Return all reports, the newest first."""
-    kept = msgspec.convert(await ctx.state.get_group(GROUP), list[Report])
+    kept = msgspec.convert(await ctx.state.get_group(REPORTS), list[Report])
     return sorted(kept, key=lambda report: (report.created_at_ms, report.report_id), reverse=True)
 
 
 async def put(ctx: Context, report: Report) -> None:
     """Keep a report's present state."""
-    await ctx.state.set(GROUP, report.report_id, msgspec.to_builtins(report))
+    await ctx.state.set(REPORTS, report.report_id, msgspec.to_builtins(report))
 
 
 async def queue(ctx: Context, period: Period, scope: Scope = EVERYTHING) -> Report:
-    """Ask for a report; it is drawn when `report.requested` is handled."""
+    """Make a report's record; the report is drawn when `report.queued` is handled."""
     now = ctx.now()
     report = Report(
         _new_id(now),
@@ -75,10 +60,8 @@ async def queue(ctx: Context, period: Period, scope: Scope = EVERYTHING) -> Repo
         device=scope.device,
     )
     await put(ctx, report)
-    await ctx.emit(
-        "report.requested",
-        ReportRequested(report.report_id, *period, tenant=scope.tenant, device=scope.device),
-    )
+    await ctx.emit("report.queued", ReportQueued(report.report_id))
+    ctx.logger.info("report.queued", report_id=report.report_id)
     return report
 
 

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from cloud.reports.charts import Shade, line_chart
 from cloud.reports.gaps import rhythm_of
 from cloud.reports.model import DeviceReport, ReportModel, Samples
-from cloud.reports.period import zone_of
 from cloud.reports.sparkline import sparkline
 from cloud.reports.statistics import MetricFigures, figures_of
+from cloud.settings import zone_of
 from wire.events import AlertNotice
 
 

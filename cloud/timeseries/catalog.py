@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cloud.timeseries.port import Latest
-from wire.ids import SeriesKey
+from wire.ids import DeviceId, DeviceKey, SeriesKey, TenantId
 from wire.messages import Value
 
 NEVER_MS = np.iinfo(np.int64).min
@@ -16,6 +16,7 @@ class Catalog:
     def __init__(self) -> None:
         self.keys: list[SeriesKey] = []
         self._id_of: dict[SeriesKey, int] = {}
+        self._ids_of: dict[DeviceKey, list[int]] = {}
         self._newest_ms: npt.NDArray[np.int64] = np.full(1_024, NEVER_MS, np.int64)
         self._newest: list[Value] = []
 
@@ -46,13 +47,12 @@ class Catalog:
         self, tenant: str | None, device: str | None, metric: str | None
     ) -> list[tuple[SeriesKey, int]]:
         """Return (key, id) of the series that match, ordered by key; None matches all."""
-        pairs = list(self._id_of.items())
+        keys = self.keys
         return sorted(
-            (key, series_id)
-            for key, series_id in pairs
-            if (tenant is None or key.tenant == tenant)
-            and (device is None or key.device == device)
-            and (metric is None or key.metric == metric)
+            (keys[series_id], series_id)
+            for ids in self._ids_by_device(tenant, device)
+            for series_id in list(ids)
+            if metric is None or keys[series_id].metric == metric
         )
 
     def latest(self, tenant: str | None, device: str | None) -> list[Latest]:
@@ -61,6 +61,17 @@ class Catalog:
             Latest(key, int(self._newest_ms[series_id]), self._newest[series_id])
             for key, series_id in self.matching(tenant, device, None)
             if self._newest_ms[series_id] != NEVER_MS
+        ]
+
+    def _ids_by_device(self, tenant: str | None, device: str | None) -> list[list[int]]:
+        """Return the ids of each device that matches. Others may add devices meanwhile."""
+        if tenant is not None and device is not None:
+            ids = self._ids_of.get(DeviceKey(TenantId(tenant), DeviceId(device)))
+            return [] if ids is None else [ids]
+        return [
+            ids
+            for key, ids in list(self._ids_of.items())
+            if tenant in (None, key.tenant) and device in (None, key.device)
         ]
 
     def _add(self, key: SeriesKey) -> int:
@@ -72,4 +83,5 @@ class Catalog:
         self.keys.append(key)
         self._newest.append(0.0)
         self._id_of[key] = series_id
+        self._ids_of.setdefault(DeviceKey(key.tenant, key.device), []).append(series_id)
         return series_id

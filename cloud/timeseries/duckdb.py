@@ -87,7 +87,12 @@ class DuckDB:
 
     async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
         """Return the newest point of each series, from memory."""
-        return self._catalog.latest(tenant, device)
+        if tenant is not None and device is not None:
+            return self._catalog.latest(tenant, device)
+        # A whole fleet's are too many for the event loop.
+        return await anyio.to_thread.run_sync(
+            self._catalog.latest, tenant, device, limiter=self._readers
+        )
 
     async def ping(self) -> None:
         """Return when the file answers."""

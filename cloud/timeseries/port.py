@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
+from tidegate import errors
 from wire.ids import SeriesKey
 from wire.messages import Value
 from wire.points import PointBatch
@@ -47,12 +48,13 @@ class Latest(NamedTuple):
 class TimeSeriesError(Exception):
     """Root of what a store can answer.
 
-    ├── StoreAway       transient: nothing is known to be written; the caller retries
+    ├── StoreAway       transient: nothing is known to be written; the caller retries (also
+    │                   a `tidegate.errors.StoreAway`: who lets it pass answers 503)
     └── PointsRejected  permanent for these points; the caller dead-letters them
     """
 
 
-class StoreAway(TimeSeriesError):
+class StoreAway(TimeSeriesError, errors.StoreAway):
     """The store cannot take or answer anything now."""
 
 

@@ -21,30 +21,66 @@ from wire.ids import DeviceKey, device_id, metric_name, tenant_id
 
 _NOT_DELIVERED, _BAD_INPUT, _INTERRUPTED = 1, 2, 130
 
-Host = Annotated[str, typer.Option(help="The broker's host.")]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="The broker's port.")]
-Mqtt5 = Annotated[bool, typer.Option(help="Try MQTT 5 first; 3.1.1 is used where 5 is unknown.")]
+Host = Annotated[str, typer.Option(metavar="HOST", help="The broker's host.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, metavar="PORT", help="The broker's port.")]
+Mqtt5 = Annotated[
+    bool,
+    typer.Option(
+        "--mqtt5/--no-mqtt5",
+        help="Try MQTT 5 first, and 3.1.1 where 5 is unknown. Only with 5 does a broker tell when"
+        " it refuses a message.",
+    ),
+]
 
 
 def simulate(  # noqa: PLR0917 - typer reads the options off the parameters
-    devices: Annotated[int, typer.Option(min=1, max=10_000, help="How many, anonymous.")] = 20,
+    devices: Annotated[
+        int,
+        typer.Option(min=1, max=10_000, metavar="N", help="How many devices, without accounts."),
+    ] = 20,
+    accounts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The devices instead: a JSON list of objects with tenant, device, mqtt_username"
+            " and mqtt_password. Only its owner may read it (chmod 600).",
+        ),
+    ] = None,
     host: Host = "127.0.0.1",
     port: Port = 1883,
-    tenant: Annotated[str, typer.Option(help="The tenant of anonymous devices.")] = "demo",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same devices.")] = 7,
-    interval: Annotated[float, typer.Option(min=0.01, help="Seconds between readings.")] = 2.0,
-    accounts: Annotated[
-        Path | None, typer.Option(help="JSON list of devices and their accounts, mode 0600.")
-    ] = None,
+    tenant: Annotated[
+        str, typer.Option(metavar="TENANT", help="Whose the devices without accounts are.")
+    ] = "demo",
+    interval: Annotated[
+        float, typer.Option(min=0.01, metavar="SECONDS", help="Time between a device's readings.")
+    ] = 2.0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="The same seed gives the same devices and signals.")
+    ] = 7,
     faults: Annotated[
-        float, typer.Option(min=0, max=1, help="Probability of a fault in 10 minutes of a device.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Probability that a device has a fault in any 10 minutes: spike, shift, drift,"
+            " stuck, dropout or noise.",
+        ),
     ] = 0.0,
     truth: Annotated[
-        Path | None, typer.Option(help="Append the faults to this file, one JSON object a line.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Append each fault to this file, one JSON object a line."
+        ),
     ] = None,
     mqtt5: Mqtt5 = True,
 ) -> None:
-    """Publish as a fleet of simulated devices, until Ctrl-C."""
+    """Publish as a fleet of simulated devices until SIGTERM or Ctrl-C.
+
+    Each device has its own connection, signals and faults. What it measures while the broker is
+    away is delivered later (the last 1,000 readings). Exit code 2: an option or a file must be
+    corrected.
+    """
 
     async def run() -> None:
         logins = read_logins(accounts) if accounts else anonymous_logins(devices, tenant)
@@ -56,26 +92,55 @@ def simulate(  # noqa: PLR0917 - typer reads the options off the parameters
 
 
 def replay(  # noqa: PLR0917
-    file: Annotated[Path, typer.Argument(help="CSV of timestamp,value.")],
-    username: Annotated[str, typer.Option(help="The device's account: TENANT/DEVICE.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV of timestamp,value in order of time; times are RFC 3339,"
+            " YYYY-MM-DD HH:MM:SS (UTC) or Unix ms.",
+        ),
+    ],
+    username: Annotated[
+        str, typer.Option(metavar="TENANT/DEVICE", help="The device, which is its account too.")
+    ],
     password: Annotated[
-        str | None, typer.Option(envvar="TIDEGATE_REPLAY_PASSWORD", help="Its password.")
+        str | None,
+        typer.Option(
+            envvar="TIDEGATE_REPLAY_PASSWORD",
+            metavar="TEXT",
+            help="Its password. Others see it in the list of processes: prefer the variable."
+            " Absent: no account.",
+        ),
     ] = None,
-    metric: Annotated[str, typer.Option(help="The metric's name.")] = "value",
+    metric: Annotated[str, typer.Option(metavar="NAME", help="What the values are.")] = "value",
     speed: Annotated[
-        float, typer.Option(min=0, help="1 as recorded, 10 ten times as fast, 0 without waiting.")
+        float,
+        typer.Option(
+            min=0, metavar="FACTOR", help="1 as recorded, 10 ten times as fast, 0 without waiting."
+        ),
     ] = 1.0,
     shift_to_now: Annotated[
-        bool, typer.Option(help="Move all times so that the last row is at now.")
+        bool,
+        typer.Option(
+            "--shift-to-now/--no-shift-to-now",
+            help="Move all times by the same amount, so that the last row is at now.",
+        ),
     ] = True,
     host: Host = "127.0.0.1",
     port: Port = 1883,
     patience: Annotated[
-        float, typer.Option(min=1, help="Give up after so many seconds without progress.")
+        float,
+        typer.Option(
+            min=1, metavar="SECONDS", help="Give up when the broker takes nothing for so long."
+        ),
     ] = 60.0,
     mqtt5: Mqtt5 = True,
 ) -> None:
-    """Replay a recorded series through MQTT, as one device; exit 0 when all is acknowledged."""
+    """Publish a recorded series as one device.
+
+    Exit code 0: the broker acknowledged every row; 1: it refused the account or a message, or
+    took nothing for too long; 2: an option or the file must be corrected.
+    """
 
     async def run() -> None:
         options = ReplayOptions(

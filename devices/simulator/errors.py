@@ -2,7 +2,8 @@
 
 SimulatorError
 ├── BadInput        the user must correct a file or an option: exit code 2
-└── NotDelivered    the broker did not take everything in time: exit code 1, running again is safe
+├── NotDelivered    the broker did not take everything: exit code 1, running again sends all anew
+└── Refused         the link: it tries again, or gives up with NotDelivered
 """
 
 
@@ -16,3 +17,11 @@ class BadInput(SimulatorError):
 
 class NotDelivered(SimulatorError):
     """The broker refused us, or did not acknowledge for too long."""
+
+
+class Refused(SimulatorError):
+    """The broker did not take a message and said why; `may_pass` when waiting may help."""
+
+    def __init__(self, reason: str, *, may_pass: bool) -> None:
+        super().__init__(reason)
+        self.may_pass = may_pass

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
+from cloud.alerts import changes
 from cloud.alerts.conditions import Conditions
 from cloud.alerts.evaluator import Evaluator
-from cloud.alerts.register import open_alerts
-from cloud.alerts.rules import typed_rules
+from cloud.alerts.rules import ThresholdRule, typed_rules
 from cloud.settings import AlertRule, Alerts, Settings, Webhook
 from tests.support.receivers import Answer, HttpReceiver
 from tidegate.contract import Context
@@ -22,7 +22,7 @@ from tidegate.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
 from tidegate.store.sqlite import open_sqlite
-from wire.events import AlertNotice, AnomalyDetected
+from wire.events import AnomalyDetected, ConditionChanged
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.points import PointBatch, StoredBatch
 
@@ -41,7 +41,8 @@ async def _running(settings: Settings, folder: Path) -> AsyncIterator[Engine]:
     async with open_sqlite(folder / "state.db") as store:
         engine = Engine(found.steps, store, now_ms=lambda: round(time.time() * 1000), rng=Random(7))
         nobody = {"presence": None, "registry": None}
-        engine.provide({"settings": settings, "data_dir": folder, **nobody})
+        rules = typed_rules(settings.alerts.rules)
+        engine.provide({"settings": settings, "rules": rules, "data_dir": folder, **nobody})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(Worker(engine).run)
             yield engine
@@ -55,9 +56,9 @@ async def _group(engine: Engine, group: str) -> list[Any]:
     return await engine.transact(read)
 
 
-async def _open(engine: Engine) -> list[AlertNotice]:
-    async def read(ctx: Context) -> list[AlertNotice]:
-        return await open_alerts(ctx.state)
+async def _holding(engine: Engine, rules: Sequence[ThresholdRule]) -> list[ConditionChanged]:
+    async def read(ctx: Context) -> list[ConditionChanged]:
+        return await changes.still_holding(ctx.state, rules)
 
     return await engine.transact(read)
 
@@ -128,11 +129,11 @@ async def test_threshold_alerts_survive_a_restart(tmp_path: Path) -> None:
     rules = typed_rules(settings.alerts.rules).thresholds
 
     async def feed(engine: Engine, *points: tuple[int, float]) -> None:
-        evaluator = Evaluator(Conditions(rules, await _open(engine)), engine.emit)
+        evaluator = Evaluator(Conditions(rules, await _holding(engine, rules)), engine.transact)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(evaluator.run)
             for ts_ms, value in points:
-                evaluator.offer(StoredBatch(PointBatch([_SERIES], [ts_ms], [value]), {}))
+                evaluator.tap.offer(StoredBatch(PointBatch([_SERIES], [ts_ms], [value]), {}))
             await _until_evaluated(evaluator, len(points))
             tasks.cancel_scope.cancel()
 

@@ -9,7 +9,9 @@ from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.fleet.steps import get_device_step, list_devices_step
 from cloud.timeseries.memory import Memory
+from cloud.timeseries.port import Latest, StoreAway
 from tests.support.fake_context import FakeContext
+from tidegate import errors
 from tidegate.errors import HTTPError, Misconfigured
 from tidegate.http.request import Request
 from wire.errors import Malformed
@@ -95,6 +97,17 @@ def test_registry_seen_device_has_no_account(registry: Registry) -> None:
     assert registry.devices("nobody") == []
 
 
+def test_registry_newcomers_do_not_cost_the_whole_fleet(registry: Registry) -> None:
+    """Every batch with a newcomer registers it: the others must not be read for that."""
+    seen: list[str] = []
+    registry._connection.set_trace_callback(seen.append)
+
+    registry.register_all_seen([_PUMP], 99)
+
+    assert [statement for statement in seen if "SELECT" in statement] == []
+    assert registry.get(_PUMP) is not None
+
+
 def test_registry_broken_file_is_misconfigured(tmp_path: Path) -> None:
     """A file that is no database names itself."""
     (tmp_path / "fleet.db").write_text("this is no database " * 1000)
@@ -148,3 +161,24 @@ def test_registry_refuses_a_name_that_the_broker_cannot_take(registry: Registry)
         registry.add(DeviceKey(tenant_id("t"), device_id("aa:bb")))
 
     assert registry.devices() == []
+
+
+class _Away(Memory):
+    """Does not answer."""
+
+    async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
+        raise StoreAway("the disk is full")
+
+
+@pytest.mark.anyio
+async def test_device_of_a_store_that_is_away_is_the_runtimes_to_answer(
+    registry: Registry,
+) -> None:
+    """The step lets it pass: the runtime knows it by its own class, and answers 503."""
+    registry.add(_PUMP)
+    request = Request(path_params={"tenant": "acme", "device": "pump"})
+
+    with pytest.raises(errors.StoreAway, match="disk is full"):
+        await get_device_step.handler(
+            request, FakeContext(), registry=registry, presence=Presence(), telemetry=_Away()
+        )

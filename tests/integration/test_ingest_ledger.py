@@ -1,5 +1,8 @@
 """The ledger's file: counts add up, sequences come back, letters are bounded."""
 
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,3 +153,32 @@ async def test_ledger_step_shows_a_device_or_404(tmp_path: Path) -> None:
             with pytest.raises(HTTPError):
                 await shown(*names)
     registry.close()
+
+
+async def test_ledger_in_flight_may_be_below_zero(tmp_path: Path) -> None:
+    """What is taken off first and added later leaves nothing behind, in whatever order."""
+    async with Ledger(tmp_path / "ingest.db") as ledger:
+        ledger.expect(_PUMP, -3)
+        below = await ledger.view(_PUMP)
+        ledger.expect(_PUMP, 3)
+        after = await ledger.view(_PUMP)
+
+    assert (below.in_flight, after.in_flight, after.received) == (-3, 0, 0)
+
+
+async def test_ledger_takes_a_file_from_before_letters_were_marked(tmp_path: Path) -> None:
+    """A file of an earlier version gets its new column, and its letters stay."""
+    path = tmp_path / "ingest.db"
+    async with Ledger(path) as ledger:
+        await ledger.commit(Entry(letters=[_letter(1)]))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE dead_letters DROP COLUMN is_shortened")
+
+    async with Ledger(path) as ledger:
+        await ledger.commit(Entry(letters=[replace(_letter(2), is_shortened=True)]))
+        letters = await ledger.dead_letters()
+
+    assert [(one.reason, one.is_shortened) for one in letters] == [
+        ("reason 2", True),
+        ("reason 1", False),
+    ]

@@ -1,6 +1,7 @@
 """The pipeline at a real broker: nothing lost, nothing twice, whatever goes away."""
 
 import queue
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from paho.mqtt import publish
 
 from cloud.ingest.client import BrokerAccess
+from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.duckdb import DuckDB
 from tests.support.broker_clients import Client
@@ -74,6 +76,7 @@ async def test_mqtt_malformed_is_buried_and_nothing_stops(
         assert view.boots[0].missing == []
         assert [ts_ms for _, ts_ms, _ in await run.points()] == [1, 2, 4, 5]
         assert len(await run.ledger.dead_letters()) == 4
+        assert run.number("foreign_messages_total") == 1
         assert run.presence.of(_PUMP).online is True
 
 
@@ -139,6 +142,88 @@ async def test_mqtt_what_waits_while_we_are_down_comes_later(
 
         assert run.number("session_lost_total") == 0
         assert (await run.ledger.view(_PUMP)).duplicate == 0
+
+
+async def test_mqtt_stop_under_load_stores_and_acknowledges_what_it_has(
+    own_mosquitto: Mosquitto,
+    access: BrokerAccess,
+    acks: "queue.Queue[tuple[str, bytes]]",
+    tmp_path: Path,
+) -> None:
+    """The intake stops first, so the rest is soon done; who sent it is told, and sends no more."""
+    store = Flaky()
+    settings = Settings(batch_readings=10, batch_wait_s=0.02, queue_messages=100)
+    async with running(tmp_path, store, broker=access, settings=settings) as run:
+        store.takes_s = 0.02
+        await _publish(own_mosquitto, *map(_reading, range(1, 3001)))
+        await until(lambda: store.written >= 100)
+        began_s = time.monotonic()
+    took_s, stored = time.monotonic() - began_s, store.written
+    last = b""
+    while not acks.empty():
+        last = acks.get()[1]
+    store.takes_s = 0.0
+    async with running(tmp_path, store, broker=access) as run:
+        await until(lambda: store.written == 3000)
+        view = await run.ledger.view(_PUMP)
+
+    assert stored < 3000
+    assert took_s < 2.5
+    assert msgspec.json.decode(last) == {"boot": "k", "seq": stored}
+    assert (view.stored, view.duplicate) == (3000, 0)
+
+
+async def test_mqtt_stop_tells_senders_also_when_the_store_hangs(
+    own_mosquitto: Mosquitto, acks: "queue.Queue[tuple[str, bytes]]", tmp_path: Path
+) -> None:
+    """What was durable by then is acknowledged, although the rest runs into the deadline."""
+    store = Flaky()
+    access = BrokerAccess(own_mosquitto.host, own_mosquitto.port)
+    async with running(tmp_path, store, broker=access) as run:
+        await _publish(own_mosquitto, _reading(1))
+        await until(lambda: run.number("messages_total") == 1)
+        await anyio.to_thread.run_sync(lambda: acks.get(timeout=5))
+        await _publish(own_mosquitto, _reading(2))
+        await until(lambda: run.number("messages_total") == 2)
+        store.away = True
+        await _publish(own_mosquitto, _reading(3))
+        await until(lambda: run.service.gateway.held == 1)
+
+    told = await anyio.to_thread.run_sync(lambda: acks.get(timeout=5))
+    assert told[1] == b'{"boot":"k","seq":2}'
+
+
+async def test_mqtt_session_is_noted_after_the_ledger_was_away(
+    own_mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk at that moment ends nothing: it is tried again."""
+    access = BrokerAccess(own_mosquitto.host, own_mosquitto.port)
+    remember, failures = Ledger.remember, iter([LedgerAway("disk full")])
+
+    async def failing_once(ledger: Ledger, name: str, value: str) -> None:
+        for failure in failures:
+            raise failure
+        await remember(ledger, name, value)
+
+    monkeypatch.setattr(Ledger, "remember", failing_once)
+    async with running(tmp_path, Flaky(), broker=access) as run:
+        with anyio.fail_after(5):
+            while await run.ledger.fact("mqtt_session") is None:  # noqa: ASYNC110 - in a file
+                await anyio.sleep(0.05)
+
+        assert run.number("store_retries_total") == 1
+
+
+async def test_mqtt_retained_birth_is_no_hearing(own_mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """After a restart a device that fell silent long ago is not shown as just heard."""
+    access = BrokerAccess(own_mosquitto.host, own_mosquitto.port)
+    with Client(own_mosquitto.port) as client:
+        client.publish("t/acme/pump/status", b'{"state":"online"}', retain=True)
+
+        async with running(tmp_path, Flaky(), broker=access) as run:
+            await until(lambda: run.presence.of(_PUMP).online is True)
+
+            assert run.presence.of(_PUMP).last_heard_ms is None
 
 
 async def test_mqtt_broker_restart_recovers(

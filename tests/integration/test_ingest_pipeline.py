@@ -6,10 +6,17 @@ import anyio
 import msgspec
 import pytest
 
+from cloud.ingest.accounts import Entry, NewLetter, Tally
+from cloud.ingest.gateway import Gateway
+from cloud.ingest.ledger import Ledger, LedgerAway
+from cloud.ingest.steps import post_telemetry_step
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.duckdb import DuckDB
+from tests.support.fake_context import FakeContext
 from tests.support.ingestion import Flaky, running, until
 from tidegate.errors import HTTPError
+from tidegate.http.request import Request
+from wire.codecs.json import MAX_PAYLOAD_BYTES
 from wire.errors import Malformed
 from wire.ids import DeviceKey, device_id, tenant_id
 
@@ -161,7 +168,7 @@ async def test_pipeline_replay_moves_a_reading_from_dead_to_stored(tmp_path: Pat
         (letter,) = await run.ledger.dead_letters()
         now[0] = 1_500_000
 
-        again = await run.service.gateway.replay(letter)
+        again = await run.service.gateway.replay_letter(str(letter.id))
 
         assert (letter.only, letter.readings) == ([1, 2], 2)
         assert (again.accepted, [one.index for one in again.rejected]) == (1, [2])
@@ -185,3 +192,127 @@ async def test_pipeline_finishes_what_it_has_when_stopped(tmp_path: Path) -> Non
         tasks.cancel_scope.cancel()
 
     assert store.written == 1
+
+
+async def test_pipeline_replays_what_the_store_refused(tmp_path: Path) -> None:
+    """Of the message only the readings that the store refused come again, and count once."""
+    points = (1, 2, 3, 4)
+    payload = msgspec.json.encode(
+        {
+            "boot": "k",
+            "points": [
+                {"seq": seq, "ts": seq, "values": {"t": 666.0 if seq > 2 else seq}}
+                for seq in points
+            ],
+        }
+    )
+    store = Flaky()
+    async with running(tmp_path, store) as run:
+        for seq in (1, 2):
+            await run.service.gateway.accept(_PUMP, _payload(seq))
+        refused = await run.service.gateway.accept(_PUMP, payload)
+        (letter,) = await run.ledger.dead_letters()
+        store.never = -1.0
+
+        again = await run.service.gateway.replay_letter(str(letter.id))
+
+        assert (refused.accepted, [one.index for one in refused.rejected]) == (2, [2, 3])
+        assert (letter.only, letter.readings) == ([2, 3], 2)
+        assert (again.accepted, again.rejected) == (2, [])
+        view = await run.ledger.view(_PUMP)
+        assert (view.stored, view.dead, view.duplicate, view.received) == (4, 0, 2, 6)
+
+
+async def test_pipeline_replays_a_letter_once(tmp_path: Path) -> None:
+    """While a replay is under way, also one that was answered 503, there is no second."""
+    store = Flaky()
+    async with running(tmp_path, store) as run:
+        gateway = run.service.gateway
+        await gateway.accept(_PUMP, _payload(1, 666.0))
+        (letter,) = await run.ledger.dead_letters()
+        store.never, store.away, gateway.timeout_s = -1.0, True, 0.05
+        statuses = [await _replayed(gateway, letter.id) for _ in range(2)]
+        store.away = False
+        await until(lambda: gateway.held == 0)
+        statuses.append(await _replayed(gateway, letter.id))
+
+        assert statuses == [503, 409, 404]
+        view = await run.ledger.view(_PUMP)
+        assert (view.stored, view.dead, view.in_flight, view.received) == (1, 0, 0, 1)
+
+
+async def test_pipeline_takes_a_letter_again_that_found_no_room(tmp_path: Path) -> None:
+    """A replay that never began leaves no claim behind."""
+    store = Flaky()
+    settings = Settings(batch_wait_s=0.02, queue_messages=1)
+    async with running(tmp_path, store, settings=settings) as run:
+        gateway = run.service.gateway
+        await gateway.accept(_PUMP, _payload(1, 666.0))
+        (letter,) = await run.ledger.dead_letters()
+        store.never, store.away, gateway.timeout_s = -1.0, True, 0.05
+        with pytest.raises(HTTPError):
+            await gateway.accept(_PUMP, _payload(2))
+        without_room = await _replayed(gateway, letter.id)
+        store.away, gateway.timeout_s = False, 15.0
+        await until(lambda: gateway.held == 0)
+
+        assert (without_room, await _replayed(gateway, letter.id)) == (503, 200)
+
+
+async def test_pipeline_replay_refuses(tmp_path: Path) -> None:
+    """No such letter, one without readings, one kept in part, and one that is refused again."""
+    letters = [
+        NewLetter(_PUMP, "t/acme/pump/status", "bad", b"junk", 0, 5),
+        NewLetter(_PUMP, "t/acme/pump/telemetry", "bad", b"junk", 3, 5, None, True),
+        NewLetter(_PUMP, "t/acme/pump/telemetry", "bad", b"junk", 3, 5),
+    ]
+    async with running(tmp_path, Flaky()) as run:
+        gateway = run.service.gateway
+        await run.ledger.commit(Entry(tallies={_PUMP: Tally(dead=6)}, letters=letters))
+
+        statuses = [
+            await _replayed(gateway, name) for name in (9, "x", "9" * 30, "\N{SUPERSCRIPT TWO}")
+        ]
+        statuses += [await _replayed(gateway, one.id) for one in await run.ledger.dead_letters()]
+
+        assert statuses == [404, 404, 404, 404, 422, 422, 422]
+        view = await run.ledger.view(_PUMP)
+        assert (view.dead, view.in_flight, view.received) == (6, 0, 6)
+
+
+async def test_pipeline_takes_nothing_larger_than_a_message(tmp_path: Path) -> None:
+    """What MQTT would not carry is 413 by HTTP: neither read nor kept as a letter."""
+    body = b" " * MAX_PAYLOAD_BYTES + b"{}"
+    request = Request(user={"tenant": "acme", "device": "pump"}, raw_body=body, query_params={})
+    async with running(tmp_path, Flaky()) as run:
+        with pytest.raises(HTTPError) as refused:
+            await post_telemetry_step.handler(request, FakeContext(), gateway=run.service.gateway)
+
+        assert refused.value.status == 413
+        assert await run.ledger.dead_letters() == []
+
+
+async def test_pipeline_waits_for_the_ledger_when_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full at that moment is waited out, like later."""
+    failures = iter([LedgerAway("disk full")])
+
+    async def heard(ledger: Ledger) -> dict[DeviceKey, int]:
+        for failure in failures:
+            raise failure
+        return {_PUMP: 5}
+
+    monkeypatch.setattr(Ledger, "heard", heard)
+    async with running(tmp_path, Flaky()) as run:
+        await until(lambda: run.presence.of(_PUMP).last_heard_ms == 5)
+
+        assert run.number("store_retries_total") == 1
+
+
+async def _replayed(gateway: Gateway, letter_id: object) -> int:
+    try:
+        await gateway.replay_letter(str(letter_id))
+    except HTTPError as refused:
+        return refused.status
+    return 200

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from devices.simulator.cli import replay, simulate
 from devices.simulator.recording import write_recording
 from tests.support.ports import unused_port
-from tests.support.servers import Mosquitto
+from tests.support.servers import Mosquitto, SilentBroker, mosquitto_program
 
 
 def _run(*arguments: str | int | Path) -> Result:
@@ -43,6 +43,24 @@ def test_replay_command_without_a_broker_ends_with_1(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "is the broker running?" in result.stderr
+
+
+def test_replay_command_that_is_refused_ends_with_1(tmp_path: Path) -> None:
+    """Messages that the broker refuses are exit code 1 and one line that names their topic."""
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    write_recording(tmp_path / "r.csv", seed=7, points=3)
+
+    with SilentBroker(program, folder=tmp_path / "mosquitto") as broker:
+        result = _run(
+            "replay", tmp_path / "r.csv", "--username", "a/b", "--speed", "0",
+            "--port", broker.port,
+        )  # fmt: skip
+
+    assert result.exit_code == 1
+    assert "error: the broker refused a message on t/a/b/telemetry" in result.stderr
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from devices.simulator.recording import write_recording
 from devices.simulator.replay import ReplayOptions, replay
 from devices.simulator.signals import Device
 from tests.support.ports import unused_port, wait_for_port
-from tests.support.servers import Mosquitto, mosquitto_program
+from tests.support.servers import Mosquitto, SilentBroker, mosquitto_program
 from wire.codecs.json import decode_status, decode_telemetry
 from wire.ids import DeviceId, DeviceKey, MetricName, TenantId
 from wire.messages import Reading
@@ -222,6 +222,50 @@ async def test_replay_tells_of_a_refused_account(tmp_path: Path) -> None:
         for target in (_target(broker, mqtt5=True), _target(broker, mqtt5=False)):
             with pytest.raises(NotDelivered, match="check its username and password"):
                 await replay(path, target, login, ReplayOptions(speed=0))
+
+
+async def test_replay_tells_of_a_refused_message(tmp_path: Path, unique_name: str) -> None:
+    """A PUBACK that says no is no delivery: the replay ends at once and names the topic."""
+    path = tmp_path / "recorded.csv"
+    write_recording(path, seed=7, points=3)
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+
+    with SilentBroker(program, folder=tmp_path / "mosquitto") as broker:
+        with pytest.raises(NotDelivered, match=f"t/{unique_name}/recorder/telemetry .Not auth"):
+            await replay(path, _target(broker), _login(unique_name), ReplayOptions(speed=0))
+
+        async with _subscribed(broker, f"t/{unique_name}/+/status") as client:
+            with anyio.fail_after(5):
+                status = decode_status(_bytes(await anext(client.messages)))
+    assert status.state == "offline"
+
+
+async def test_fleet_keeps_trying_when_it_is_refused(
+    tmp_path: Path, unique_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refused device says so once, keeps its readings and does not end."""
+    counts, program = FleetCounts(), mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+
+    with SilentBroker(program, folder=tmp_path / "mosquitto") as broker:
+        with anyio.move_on_after(2) as scope:
+            await run_fleet(
+                anonymous_logins(1, unique_name),
+                _target(broker),
+                FleetOptions(interval_s=0.05),
+                counts=counts,
+            )
+        connects = broker.log.count("New client connected")
+
+    assert scope.cancelled_caught
+    assert counts.delivered == 0
+    assert connects > 1
+    said = [record.message for record in caplog.records if record.name.startswith("devices")]
+    assert len(said) == 1
+    assert "mqtt.refused" in said[0]
 
 
 async def test_broker_that_only_speaks_3_1_1_is_served_so(

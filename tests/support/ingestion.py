@@ -33,12 +33,14 @@ _SOON_S = 15.0
 
 
 class Flaky:
-    """A store in memory that can be away, and that never takes values of 666."""
+    """A store in memory that can be away or slow, and that takes no values of `never`."""
 
     def __init__(self) -> None:
         self.memory = Memory()
         self.failures = 0
         self.away = False
+        self.never = 666.0
+        self.takes_s = 0.0
         self.written = 0
 
     async def write(self, batch: PointBatch) -> None:
@@ -46,8 +48,9 @@ class Flaky:
         if self.away or self.failures > 0:
             self.failures -= 1
             raise StoreAway("switched off by the test")
-        if 666.0 in batch.values:
-            raise PointsRejected("666 is refused")
+        if self.never in batch.values:
+            raise PointsRejected(f"{self.never} is refused")
+        await anyio.sleep(self.takes_s)
         await self.memory.write(batch)
         self.written += len(batch)
 

@@ -104,3 +104,12 @@ class Mosquitto:
                 "",
             ]
         )
+
+
+class SilentBroker(Mosquitto):
+    """A broker to which devices may say that they are there, and nothing else."""
+
+    def _conf(self) -> str:
+        acl = self.folder / "acl"
+        acl.write_text("pattern write t/+/+/status\npattern read #\n")
+        return f"{super()._conf()}acl_file {acl}\n"

@@ -4,7 +4,7 @@ from typing import Any
 
 from cloud.alerts.conditions import Conditions
 from cloud.alerts.rules import Scope, ThresholdRule
-from wire.events import AlertNotice
+from wire.events import ConditionChanged
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
 from wire.points import PointBatch
@@ -26,10 +26,8 @@ def _rule(name: str = "hot", device: str | None = None, *, for_ms: int = 0) -> T
     return ThresholdRule(name, "critical", scope, "temp_c", "above", 90.0, 80.0, for_ms)
 
 
-def _open_alert(rule: str = "hot", started_at_ms: int = 5) -> AlertNotice:
-    return AlertNotice(
-        "id", rule, "demo", "pump", "temp_c", "firing", "critical", "", started_at_ms
-    )
+def _began(at_ms: int = 5) -> ConditionChanged:
+    return ConditionChanged("hot", "demo", "pump", "temp_c", True, "critical", "", at_ms)
 
 
 class _CountingSeries(list[SeriesKey]):
@@ -56,7 +54,7 @@ def test_evaluate_reports_only_changes() -> None:
         (4, False, 79.0),
     ]
     assert changes[0].summary == "temp_c is 91.0 °C, above 90.0 °C"
-    assert changes[1].summary == "temp_c is back at 79 °C (limit 90 °C)"
+    assert changes[1].summary == "temp_c is back at 79.0 °C (limit 90.0 °C)"
 
 
 def test_evaluate_keeps_series_and_rules_apart() -> None:
@@ -98,14 +96,14 @@ def test_evaluate_compares_flags_and_leaves_texts_alone() -> None:
 
 def test_evaluate_after_a_restart_does_not_fire_twice() -> None:
     """A condition that still holds is no change when its alert is open already."""
-    conditions = Conditions([_rule()], [_open_alert()])
+    conditions = Conditions([_rule()], [_began()])
 
     assert conditions.evaluate(_batch((_series("pump"), 10, 95.0))) == []
 
 
 def test_evaluate_after_a_restart_resolves_what_has_cleared() -> None:
     """The next point at or below clear ends an alert of before."""
-    conditions = Conditions([_rule()], [_open_alert()])
+    conditions = Conditions([_rule()], [_began()])
 
     changes = conditions.evaluate(_batch((_series("pump"), 10, 79.0)))
 
@@ -114,7 +112,7 @@ def test_evaluate_after_a_restart_resolves_what_has_cleared() -> None:
 
 def test_evaluate_after_a_restart_ignores_points_from_before_the_alert() -> None:
     """A late point cannot end an alert that began after it."""
-    conditions = Conditions([_rule()], [_open_alert(started_at_ms=100)])
+    conditions = Conditions([_rule()], [_began(at_ms=100)])
 
     assert conditions.evaluate(_batch((_series("pump"), 50, 10.0))) == []
 

@@ -1,14 +1,19 @@
 """One attempt to deliver: what is logged, what is raised, what is never repeated."""
 
 from datetime import datetime
+from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from cloud.alerts import deliveries
 from cloud.alerts.deliveries import DeliveryRequested
 from cloud.alerts.errors import DeliveryError, Rejected, Transient
+from cloud.settings import Smtp, Webhook
 from tests.support.fake_context import FakeContext
+from tidegate.contract import Retry
+from tidegate.engine.retry import delay_s
 from tidegate.errors import RetryAfter
 from wire.events import AlertNotice
 
@@ -94,8 +99,31 @@ async def test_attempt_gives_up_when_the_target_says_so() -> None:
     assert (record["status"], record["error"]) == ("failed", "gone for good")
 
 
+def test_retries_go_on_for_days() -> None:
+    """A target may be away over a long weekend: three days in the mean, never a week."""
+    policy = Retry(**deliveries.RETRY)
+    steady = msgspec.structs.replace(policy, jitter=False)
+    attempts = range(1, deliveries.ATTEMPTS)
+    longest_s = sum(delay_s(steady, attempt, Random(7)) or 0.0 for attempt in attempts)
+
+    assert 5.9 < longest_s / 86_400 < 6.1
+    assert delay_s(policy, deliveries.ATTEMPTS, Random(7)) is None
+
+
+@pytest.mark.parametrize("part", [Webhook, Smtp])
+def test_a_target_is_never_waited_for_longer_than_its_step_may_run(part: type) -> None:
+    """The notifier gives up first, so that the outcome is logged."""
+    settings = {"url": "https://a.example"} if part is Webhook else {}
+
+    msgspec.convert({**settings, "timeout_s": 100.0}, part)
+    with pytest.raises(msgspec.ValidationError, match=r"<= 100"):
+        msgspec.convert({**settings, "timeout_s": 101.0}, part)
+
+    assert deliveries.TIMEOUT_S > 110.0
+
+
 async def test_attempt_gives_up_at_the_last_attempt() -> None:
-    """What has failed for hours is logged as failed."""
+    """What has failed for days is logged as failed."""
     ctx = FakeContext()
     ctx.attempt = deliveries.ATTEMPTS
 

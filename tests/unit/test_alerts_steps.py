@@ -1,13 +1,14 @@
 """The steps of the alert service, called as plain functions."""
 
-from pathlib import Path
+import threading
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
-from cloud.alerts import deliveries, lifecycle, register
+from cloud.alerts import changes, register
 from cloud.alerts.deliveries import DeliveryRequested
+from cloud.alerts.rules import Rules, typed_rules
 from cloud.alerts.steps import (
     check_presence_step,
     close_orphaned_alerts_step,
@@ -28,7 +29,7 @@ from wire.ids import DeviceKey
 
 pytestmark = pytest.mark.anyio
 
-CHANGED = "alert.condition.changed"
+CHANGED = changes.TOPIC
 
 
 class _Sight(NamedTuple):
@@ -56,13 +57,19 @@ class _Registry:
 
     def __init__(self, *devices: str) -> None:
         self.names = list(devices)
+        self.asked_in: threading.Thread | None = None
 
     def devices(self) -> list[_Device]:
+        self.asked_in = threading.current_thread()
         return [_Device("demo", name) for name in self.names]
 
 
-def _settings(*rules: AlertRule, **parts: Any) -> Settings:
-    return Settings(alerts=Alerts(rules=list(rules), **parts))
+def _settings(**parts: Any) -> Settings:
+    return Settings(alerts=Alerts(rules=[], **parts))
+
+
+def _rules(*rules: AlertRule) -> Rules:
+    return typed_rules(rules)
 
 
 def _change(*, holds: bool, at_ms: int = 1_000, rule: str = "hot") -> ConditionChanged:
@@ -104,17 +111,76 @@ async def test_track_alert_keeps_resolved_alerts_for_a_week() -> None:
     assert [alert.rule for alert in kept] == ["stays"]
 
 
+async def test_track_alert_is_not_misled_by_an_end_that_overtook_its_beginning() -> None:
+    """A beginning that is tried again after its end was handled does not fire for ever."""
+    ctx = FakeContext()
+    for holds in (True, False):
+        await changes.tell(ctx, _change(holds=holds))
+    began, ended = ctx.take_emitted(CHANGED)
+
+    await track_alert_step.handler(ended, ctx)
+    await track_alert_step.handler(began, ctx)
+
+    assert ctx.emitted == []
+    assert await register.open_alerts(ctx.state) == []
+
+
+async def test_track_alert_is_not_misled_by_a_beginning_that_overtook_the_end_before() -> None:
+    """The end of the first condition does not resolve the alert of the second, however late."""
+    ctx = FakeContext()
+    for holds in (True, False, True):
+        await changes.tell(ctx, _change(holds=holds))
+    first, end, second = ctx.take_emitted(CHANGED)
+
+    for change in (first, second, end):
+        await track_alert_step.handler(change, ctx)
+
+    assert [topic for topic, _ in ctx.emitted] == ["alert.fired"]
+    assert len(await register.open_alerts(ctx.state)) == 1
+
+
+async def test_changes_are_numbered_for_each_alert_by_their_order_not_their_times() -> None:
+    """Late data and data that is replayed begin and end conditions like any other."""
+    ctx = FakeContext()
+    await changes.tell(ctx, _change(holds=True, at_ms=9_000))
+    await changes.tell(ctx, _change(holds=False, at_ms=9_500))
+    await changes.tell(ctx, _change(holds=True, at_ms=1_000))
+    await changes.tell(ctx, _change(holds=True, rule="other"))
+
+    told = ctx.take_emitted(CHANGED)
+    for change in told:
+        await track_alert_step.handler(change, ctx)
+
+    assert [change.number for change in told] == [1, 2, 3, 1]
+    assert len(await register.open_alerts(ctx.state)) == 2
+
+
+async def test_a_number_outlives_the_memory_of_what_was_handled() -> None:
+    """A condition that holds for months still ends."""
+    ctx = FakeContext()
+    for holds in (True, False, True):
+        await changes.tell(ctx, _change(holds=holds))
+        for change in ctx.take_emitted(CHANGED):
+            await track_alert_step.handler(change, ctx)
+    ctx.clock.pass_s(100 * 24 * 3600)
+
+    await changes.tell(ctx, _change(holds=False))
+    await track_alert_step.handler(ctx.take_emitted(CHANGED)[0], ctx)
+
+    assert await register.open_alerts(ctx.state) == []
+
+
 async def test_open_anomaly_alert_begins_one_condition_per_matching_rule() -> None:
     """Rules that do not cover the series, and repeated anomalies, begin nothing."""
-    settings = _settings(
+    rules = _rules(
         AlertRule(name="all", type="anomaly", severity="critical"),
         AlertRule(name="other-device", type="anomaly", device="fan"),
         AlertRule(name="offline", type="offline"),
     )
     ctx = FakeContext()
 
-    await open_anomaly_alert_step.handler(_anomaly(), ctx, settings=settings)
-    await open_anomaly_alert_step.handler(_anomaly(2_000), ctx, settings=settings)
+    await open_anomaly_alert_step.handler(_anomaly(), ctx, rules=rules)
+    await open_anomaly_alert_step.handler(_anomaly(2_000), ctx, rules=rules)
 
     (began,) = ctx.take_emitted(CHANGED)
     assert (began.rule, began.holds, began.at_ms, began.severity) == (
@@ -128,19 +194,19 @@ async def test_open_anomaly_alert_begins_one_condition_per_matching_rule() -> No
 
 async def test_close_quiet_anomalies_waits_for_the_last_anomaly() -> None:
     """The quiet time counts from the last anomaly by our clock; the end is told in event time."""
-    settings = _settings(AlertRule(name="all", type="anomaly", quiet_s=60))
+    rules = _rules(AlertRule(name="all", type="anomaly", quiet_s=60))
     ctx = FakeContext()
-    await open_anomaly_alert_step.handler(_anomaly(1_000), ctx, settings=settings)
+    await open_anomaly_alert_step.handler(_anomaly(1_000), ctx, rules=rules)
     ctx.clock.pass_s(50)
-    await open_anomaly_alert_step.handler(_anomaly(2_000), ctx, settings=settings)
+    await open_anomaly_alert_step.handler(_anomaly(2_000), ctx, rules=rules)
     ctx.take_emitted(CHANGED)
 
     ctx.clock.pass_s(59)
-    await close_quiet_anomalies_step.handler(ctx, settings=settings)
+    await close_quiet_anomalies_step.handler(ctx, rules=rules)
     too_early = ctx.take_emitted(CHANGED)
     ctx.clock.pass_s(1)
-    await close_quiet_anomalies_step.handler(ctx, settings=settings)
-    await close_quiet_anomalies_step.handler(ctx, settings=settings)
+    await close_quiet_anomalies_step.handler(ctx, rules=rules)
+    await close_quiet_anomalies_step.handler(ctx, rules=rules)
 
     assert too_early == []
     (ended,) = ctx.take_emitted(CHANGED)
@@ -149,13 +215,13 @@ async def test_close_quiet_anomalies_waits_for_the_last_anomaly() -> None:
 
 async def test_an_anomaly_after_the_quiet_time_begins_anew() -> None:
     """Once ended, the next anomaly is a new beginning even before its end was tracked."""
-    settings = _settings(AlertRule(name="all", type="anomaly", quiet_s=60))
+    rules = _rules(AlertRule(name="all", type="anomaly", quiet_s=60))
     ctx = FakeContext()
-    await open_anomaly_alert_step.handler(_anomaly(1_000), ctx, settings=settings)
+    await open_anomaly_alert_step.handler(_anomaly(1_000), ctx, rules=rules)
     ctx.clock.pass_s(60)
-    await close_quiet_anomalies_step.handler(ctx, settings=settings)
+    await close_quiet_anomalies_step.handler(ctx, rules=rules)
 
-    await open_anomaly_alert_step.handler(_anomaly(90_000), ctx, settings=settings)
+    await open_anomaly_alert_step.handler(_anomaly(90_000), ctx, rules=rules)
 
     assert [change.holds for change in ctx.take_emitted(CHANGED)] == [True, False, True]
 
@@ -165,9 +231,9 @@ async def test_close_orphaned_alerts_ends_what_no_rule_watches() -> None:
     ctx = FakeContext()
     await track_alert_step.handler(_change(holds=True, rule="removed"), ctx)
     await track_alert_step.handler(_change(holds=True, rule="hot"), ctx)
-    settings = _settings(AlertRule(name="hot", type="threshold", metric="temp_c", above=1.0))
+    rules = _rules(AlertRule(name="hot", type="threshold", metric="temp_c", above=1.0))
 
-    await close_orphaned_alerts_step.handler(ctx, settings=settings)
+    await close_orphaned_alerts_step.handler(ctx, rules=rules)
 
     (ended,) = ctx.take_emitted(CHANGED)
     assert (ended.rule, ended.holds) == ("removed", False)
@@ -180,7 +246,7 @@ class _Watched:
         self.ctx = FakeContext()
         self.presence = _Presence()
         self.registry = _Registry(*devices)
-        self.settings = _settings(AlertRule(name="silent", type="offline", after_s=60))
+        self.rules = _rules(AlertRule(name="silent", type="offline", after_s=60))
 
     def hear(self, device: str, *, online: bool | None = True) -> None:
         self.presence.seen[device] = _Sight(self.ctx.clock.now_ms(), online)
@@ -188,7 +254,7 @@ class _Watched:
     async def check(self) -> list[tuple[str, str]]:
         """Run both steps; return the notices as (topic, device)."""
         await check_presence_step.handler(
-            self.ctx, presence=self.presence, registry=self.registry, settings=self.settings
+            self.ctx, presence=self.presence, registry=self.registry, rules=self.rules
         )
         for change in self.ctx.take_emitted(CHANGED):
             await track_alert_step.handler(change, self.ctx)
@@ -212,6 +278,16 @@ async def test_check_presence_fires_on_silence_and_resolves_when_heard() -> None
     assert await watched.check_for_s(60) == [("alert.fired", "pump")]
     watched.hear("pump")
     assert await watched.check_for_s(60) == [("alert.resolved", "pump")]
+
+
+async def test_check_presence_does_not_read_the_fleet_in_the_event_loop() -> None:
+    """Reading a large fleet takes a while; everything else goes on meanwhile."""
+    watched = _Watched("pump")
+
+    await watched.check()
+
+    assert watched.registry.asked_in is not None
+    assert watched.registry.asked_in is not threading.current_thread()
 
 
 async def test_check_presence_takes_a_last_will_at_once() -> None:
@@ -362,12 +438,3 @@ def test_fake_context_fits_the_contract() -> None:
     ctx: Context = FakeContext()
 
     assert ctx.attempt == 1
-
-
-def test_every_step_declares_its_retries_where_attempts_are_counted() -> None:
-    """The last attempt is known by the same number that the runtime counts to."""
-    steps = Path(deliver_webhook_step.__file__).parent.glob("*_step.py")
-
-    assert deliveries.RETRY["attempts"] == deliveries.ATTEMPTS
-    assert len(list(steps)) >= 9
-    assert lifecycle.alert_id("a", "b", "c", "d").isalnum()

@@ -40,20 +40,3 @@ def test_subject_is_one_line_whatever_the_device_is_called() -> None:
 def test_local_time_shows_the_offset(zone: str, shown: str) -> None:
     """A time without its offset could be read as another one."""
     assert wording.local_time(1_769_860_800_000, ZoneInfo(zone)) == shown
-
-
-@pytest.mark.parametrize(
-    ("ms", "shown"),
-    [
-        (0, "0 s"),
-        (500, "0.5 s"),
-        (45_000, "45 s"),
-        (60_000, "1 min"),
-        (90_000, "1 min 30 s"),
-        (9_000_000, "2 h 30 min"),
-        (273_600_000, "3 d 4 h"),
-    ],
-)
-def test_duration_uses_two_units_at_most(ms: int, shown: str) -> None:
-    """People read two units at a glance."""
-    assert wording.duration(ms) == shown

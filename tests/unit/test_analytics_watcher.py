@@ -1,6 +1,6 @@
 """The component that watches stored points: queue, order, checkpoint."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cloud.analytics import checkpoint
+from cloud.analytics import watcher as watcher_module
 from cloud.analytics.scoring import Scorer
 from cloud.analytics.watcher import Watcher
 from cloud.settings import Analytics
@@ -37,18 +38,22 @@ def _noise(points: int, seed: int = 3) -> list[float]:
 
 
 class _Events:
-    """Takes what is emitted; `away` makes the store of events unavailable."""
+    """Takes what is emitted; the first `away_for` attempts find no store."""
 
-    def __init__(self, *, away: bool = False) -> None:
+    def __init__(self, *, away_for: int = 0) -> None:
         self.told: list[AnomalyDetected] = []
-        self.away = away
+        self.commits = 0
+        self.away_for = away_for
+        self.arrived = anyio.Event()
 
-    async def emit(self, topic: str, data: object) -> None:
-        if self.away:
+    async def emit_many(self, topic: str, events: Sequence[object]) -> None:
+        if self.away_for:
+            self.away_for -= 1
             raise StoreAway("state.db does not answer")
         assert topic == "anomaly.detected"
-        assert isinstance(data, AnomalyDetected)
-        self.told.append(data)
+        self.told.extend(event for event in events if isinstance(event, AnomalyDetected))
+        self.commits += 1
+        self.arrived.set()
 
 
 @asynccontextmanager
@@ -58,7 +63,7 @@ async def _running(watcher: Watcher) -> AsyncIterator[None]:
         group.start_soon(watcher.run)
         yield
         with anyio.fail_after(5):
-            while watcher.queue_counts.waiting_batches:  # noqa: ASYNC110 - it tells nobody
+            while watcher.tap.waiting_batches:  # noqa: ASYNC110 - it tells nobody
                 await anyio.sleep(0.005)
         group.cancel_scope.cancel()
 
@@ -66,7 +71,7 @@ async def _running(watcher: Watcher) -> AsyncIterator[None]:
 async def test_watcher_tells_of_an_obvious_fault() -> None:
     """A spike after normal points becomes one `anomaly.detected` with its details."""
     events = _Events()
-    watcher = Watcher(Analytics(), events.emit)
+    watcher = Watcher(Analytics(), events.emit_many)
 
     async with _running(watcher):
         watcher.offer(StoredBatch(_batch([*_noise(300), 35.0, *_noise(20)]), {}))
@@ -79,37 +84,71 @@ async def test_watcher_tells_of_an_obvious_fault() -> None:
     assert watcher.counts.scored == 321
 
 
-async def test_watcher_drops_the_oldest_batch_when_its_queue_is_full() -> None:
-    """A full queue loses its oldest batch, and counts it; offering never blocks."""
-    watcher = Watcher(Analytics(queue_batches=2), _Events().emit)
+async def test_watcher_tells_of_a_plant_wide_fault_in_one_commit() -> None:
+    """The anomalies of many devices at once leave together: all of them, or none."""
+    events, batch = _Events(), PointBatch()
+    for at, value in enumerate([*_noise(300), 35.0]):
+        for device in range(30):
+            key = SeriesKey(TenantId("acme"), DeviceId(f"pump-{device}"), MetricName("flow"))
+            batch.append(key, at * 1000, value)
+    watcher = Watcher(Analytics(), events.emit_many)
 
-    for size in (3, 4, 5):
-        watcher.offer(StoredBatch(_batch([1.0] * size), {}))
+    async with _running(watcher):
+        watcher.offer(StoredBatch(batch, {}))
 
-    assert watcher.queue_counts.dropped_batches == 1
-    assert watcher.queue_counts.dropped_points == 3
-    assert watcher.queue_counts.waiting_batches == 2
+    assert len({event.device for event in events.told if event.ts_ms == 300_000}) == 30
+    assert events.commits == 1
 
 
-async def test_watcher_survives_events_that_cannot_be_told() -> None:
-    """An anomaly that cannot be emitted is counted and scoring goes on."""
-    watcher = Watcher(Analytics(), _Events(away=True).emit)
+async def test_watcher_does_not_watch_when_it_is_switched_off() -> None:
+    """Nothing waits for a detector that is not wanted."""
+    watcher = Watcher(Analytics(enabled=False, queue_batches=2), _Events().emit_many)
+
+    watcher.offer(StoredBatch(_batch([1.0]), {}))
+
+    assert watcher.tap.waiting_batches == 0
+
+
+async def test_watcher_tells_when_the_store_is_back() -> None:
+    """While the store of events is away an anomaly waits; it is told once, and nothing is lost."""
+    events = _Events(away_for=2)
+    watcher = Watcher(Analytics(), events.emit_many)
 
     async with _running(watcher):
         watcher.offer(StoredBatch(_batch([*_noise(300), 35.0]), {}))
+        with anyio.fail_after(5):
+            await events.arrived.wait()
 
-    assert watcher.queue_counts.lost_events == 1
-    assert watcher.counts.anomalies == 1
+    assert len(events.told) == watcher.counts.anomalies
+    assert watcher.lost_events == 0
+
+
+async def test_watcher_counts_every_anomaly_that_a_stop_leaves_untold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When the store does not come back before we stop, the loss is counted by its anomalies."""
+    monkeypatch.setattr(watcher_module, "_TELL_AT_STOP_S", 0.05)
+    batch = PointBatch()
+    for at, value in enumerate([*_noise(300), 35.0]):
+        for metric in ("flow", "speed"):
+            batch.append(_key(metric), at * 1000, value)
+    watcher = Watcher(Analytics(), _Events(away_for=1_000_000).emit_many)
+
+    async with _running(watcher):
+        watcher.offer(StoredBatch(batch, {}))
+
+    assert watcher.counts.anomalies >= 2
+    assert watcher.lost_events == watcher.counts.anomalies
 
 
 async def test_watcher_continues_after_a_restart(tmp_path: Path) -> None:
     """What was learned before a stop is known after it: no second warm-up."""
     events, path = _Events(), tmp_path / "detectors.npz"
-    before = Watcher(Analytics(), events.emit, checkpoint_path=path)
+    before = Watcher(Analytics(), events.emit_many, checkpoint_path=path)
     async with _running(before):
         before.offer(StoredBatch(_batch(_noise(300)), {}))
 
-    after = Watcher(Analytics(), events.emit, checkpoint_path=path)
+    after = Watcher(Analytics(), events.emit_many, checkpoint_path=path)
     async with _running(after):
         after.offer(StoredBatch(_batch([35.0], from_ms=300_000), {}))
 
@@ -154,7 +193,7 @@ def test_texts_and_booleans_are_not_scored() -> None:
 
 
 def test_series_are_bounded() -> None:
-    """Series beyond `max_series` are not watched, and counted."""
+    """Series beyond `max_series` are not watched, and counted, while the others are alive."""
     scorer = Scorer(100)
 
     for number in range(120):
@@ -162,6 +201,36 @@ def test_series_are_bounded() -> None:
 
     assert scorer.counts.series == 100
     assert scorer.counts.beyond_max_series == 40
+
+
+def _full_scorer() -> Scorer:
+    """Return a scorer of two series, of which `old` was seen long ago."""
+    scorer = Scorer(2)
+    scorer.score([_batch(_noise(300), metric="old"), _batch([1.0], metric="busy")])
+    scorer.score([_batch(_noise(30), metric="busy", from_ms=1_000_000)])
+    return scorer
+
+
+def test_new_series_takes_the_place_of_the_longest_unseen_one() -> None:
+    """A device that went for good does not keep a new one from being watched, nor teach it."""
+    scorer, fresh = _full_scorer(), Scorer(2)
+    batch = _batch([*_noise(300, seed=9), 35.0], metric="new")
+
+    assert scorer.score([batch]) == fresh.score([batch]) != []
+    assert (scorer.counts.series, scorer.counts.forgotten) == (2, 1)
+    assert scorer.snapshot().keys == [_key("new"), _key("busy")]
+
+
+def test_series_that_is_alive_is_not_pushed_out() -> None:
+    """With more living series than places those that came first stay, and learn."""
+    scorer = Scorer(2)
+
+    for second in range(100):
+        at = [_batch([1.0], metric=metric, from_ms=second * 1000) for metric in "abc"]
+        scorer.score(at)
+
+    assert scorer.counts.forgotten == 0
+    assert scorer.counts.beyond_max_series == 100
 
 
 def test_checkpoint_keeps_everything(tmp_path: Path) -> None:

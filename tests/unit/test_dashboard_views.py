@@ -103,11 +103,29 @@ def test_label_of_leaves_the_unit_out(metric: str, label: str) -> None:
 
 
 def test_small_texts() -> None:
-    """Counts are grouped, rates have one decimal, spans two parts, ranges end in a remainder."""
+    """Counts are grouped, rates have one decimal, ranges end in a remainder."""
     assert format_count(1_284_301) == "1\u202f284\u202f301"
     assert format_rate(44.0) == "44.0"
     assert format_rate(12_345.6) == "12\u202f346"
-    assert duration_text(45_000) == "45 s"
-    assert duration_text(3_900_000) == "1 h 5 min"
     assert range_text([(4, 4), (9, 12)]) == "4, 9\N{EN DASH}12"
     assert range_text([(n, n) for n in range(10)], limit=2) == "0, 1 and 8 more"
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (-5, "0 s"),
+        (0, "0 s"),
+        (450, "0.4 s"),
+        (45_000, "45 s"),
+        (59_999, "59.9 s"),
+        (60_000, "1 min"),
+        (90_000, "1 min 30 s"),
+        (3_900_000, "1 h 5 min"),
+        (273_600_000, "3 d 4 h"),
+        (86_405_000, "1 d"),
+    ],
+)
+def test_duration_text_uses_two_units_at_most(ms: int, text: str) -> None:
+    """Pages, mails and reports write a span of time in the same way, short enough for a glance."""
+    assert duration_text(ms) == text

@@ -5,13 +5,13 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.backoff import Backoff
+from edge_agent.backoff import reconnecting
 
 
 @given(st.integers())
 def test_backoff_grows_within_its_bounds_and_resets(seed: int) -> None:
     """Delays lie between the bounds, may reach the longest, and begin short again."""
-    backoff = Backoff(min_s=1.0, max_s=60.0, rng=random.Random(seed))
+    backoff = reconnecting(random.Random(seed), min_s=1.0, max_s=60.0)
 
     delays = [backoff.next_s() for _ in range(200)]
     backoff.reset()
@@ -24,6 +24,6 @@ def test_backoff_grows_within_its_bounds_and_resets(seed: int) -> None:
 
 def test_backoff_differs_between_devices() -> None:
     """Two devices do not come back at the same moment."""
-    one, other = (Backoff(min_s=1.0, max_s=60.0, rng=random.Random(seed)) for seed in (1, 2))
+    one, other = (reconnecting(random.Random(seed), min_s=1.0, max_s=60.0) for seed in (1, 2))
 
     assert one.next_s() != other.next_s()

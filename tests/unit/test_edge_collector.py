@@ -1,13 +1,16 @@
 """Sources at their own intervals, and that one of them cannot hurt the others."""
 
+import itertools
 import logging
 import math
+import threading
 
 import pytest
 
+from edge_agent import collector as collector_module
 from edge_agent.clock import Clock
 from edge_agent.collector import Collector
-from edge_agent.filters import Deadband
+from edge_agent.filters import Deadband, Filter
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import outbox_in_memory
 from edge_agent.settings import OutboxLimits
@@ -99,7 +102,7 @@ def test_collector_leaves_out_values_that_the_cloud_would_refuse() -> None:
     """A value that is not finite or badly named costs no other value of the reading."""
     time = _Time()
     values: dict[str, Value] = {"good": 3, "nan": math.nan, " edge": 1.0, "ok": True}
-    values["long"] = "x" * 5_000
+    values |= {"long": "x" * 5_000, "huge": 10**400, "half a pair": "\ud800", "\ud800": 1.0}
     collector, outbox = _collector(time, _Source("s", 1.0, values))
 
     collector.collect_due()
@@ -107,6 +110,63 @@ def test_collector_leaves_out_values_that_the_cloud_would_refuse() -> None:
     (reading,) = outbox.read(1, 10)
     assert reading.values == {"good": 3.0, "ok": True}
     assert isinstance(reading.values["good"], float)  # type: ignore[index]
+
+
+def test_collector_checks_values_before_filters_compare_them() -> None:
+    """A number too large for a float does not stop a filter, nor is it remembered by one."""
+    time = _Time()
+    source = _Source("s", 1.0, {"a": 1.0})
+    outbox = outbox_in_memory(OutboxLimits(), boot="b1")
+    deadband = Deadband([Filter("*", deadband=0.5)])
+    collector = Collector(
+        [source], outbox, deadband=deadband, clock=time.clock, on_kept=lambda: None
+    )
+
+    for value in (1, 10**400, 1, 3):
+        source.values = {"a": value, "b": value}
+        time.now_s += collector.collect_due()
+
+    assert [reading.values for reading in outbox.read(1, 10)] == [
+        {"a": 1.0, "b": 1.0},
+        {"a": 3.0, "b": 3.0},
+    ]
+
+
+def test_collector_survives_a_source_that_returns_nonsense() -> None:
+    """What is no mapping of names to values costs this source's reading only."""
+    time = _Time()
+    broken = _Source("broken", 1.0, [1, 2])  # type: ignore[arg-type]  # the nonsense
+    nameless = _Source("nameless", 1.0, {7: 1.0})  # type: ignore[dict-item]  # the nonsense
+    collector, outbox = _collector(time, broken, nameless, _Source("good", 1.0, {"a": 1.0}))
+
+    collector.collect_due()
+
+    assert [reading.values for reading in outbox.read(1, 10)] == [{"a": 1.0}]
+
+
+def test_collector_goes_on_after_a_bug(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unforeseen error is logged once with its traceback; the thread goes on collecting."""
+    monkeypatch.setattr(collector_module, "AFTER_CRASH_S", 0.01)
+    caplog.set_level(logging.INFO)
+    source, calls, done = _Source("s", 0.01, {"a": 1.0}), itertools.count(1), threading.Event()
+
+    def buggy() -> None:
+        number = next(calls)
+        if number <= 3:
+            raise ZeroDivisionError
+        done.set()
+
+    outbox = outbox_in_memory(OutboxLimits(), boot="b1")
+    collector = Collector([source], outbox, deadband=Deadband([]), clock=Clock(), on_kept=buggy)
+    collector.start()
+
+    assert done.wait(5.0)
+    assert collector.stop(5.0)
+    (crash,) = [record for record in caplog.records if "collector.failed" in record.message]
+    assert "ZeroDivisionError" in crash.message
+    assert crash.exc_info
 
 
 def test_busy_pct_is_the_share_of_busy_time() -> None:

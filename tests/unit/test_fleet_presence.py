@@ -40,3 +40,15 @@ def test_presence_older_data_changes_nothing() -> None:
     presence.heard(_PUMP, 10)
 
     assert presence.all() == {_PUMP: Seen(20, None)}
+
+
+def test_presence_retained_birth_is_no_hearing() -> None:
+    """The broker kept it from some time in the past: the device is on, but was not heard now."""
+    presence, fan = Presence(), _PUMP._replace(device=device_id("fan"))
+    presence.heard(_PUMP, 20)
+
+    presence.status(_PUMP, Status("online"), None)
+    presence.status(fan, Status("online"), None)
+
+    assert presence.of(_PUMP) == Seen(20, online=True)
+    assert presence.of(fan) == Seen(None, online=True)

@@ -1,6 +1,7 @@
 """The private names of paho that the bulk client relies on."""
 
 import inspect
+from typing import Any
 
 import pytest
 from paho.mqtt.client import Client
@@ -41,3 +42,21 @@ def test_client_without_connection_reads_nothing() -> None:
     client = BulkClient(BrokerAccess("localhost", 1, mqtt5=False))
 
     assert client._packet_read() == MQTTErrorCode.MQTT_ERR_CONN_LOST
+
+
+@pytest.mark.parametrize("mqtt5", [True, False])
+def test_client_bounds_what_the_broker_may_send(
+    monkeypatch: pytest.MonkeyPatch,
+    mqtt5: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Unacknowledged messages and the size of one, where the protocol can say it (MQTT 5)."""
+    client = BulkClient(BrokerAccess("localhost", 1, mqtt5=mqtt5))
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(client, "connect", lambda *_, **named: told.update(named))
+
+    client.open(receive_maximum=7)
+
+    properties = told.get("properties")
+    assert (properties is not None) == mqtt5
+    if properties is not None:
+        assert (properties.ReceiveMaximum, properties.MaximumPacketSize) == (7, 4 * 1024 * 1024)

@@ -3,21 +3,23 @@
 import itertools
 from collections.abc import Iterator
 
+import anyio
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.ingest.accounts import Tally
-from cloud.ingest.batch import Batch
+from cloud.ingest.batch import Batch, Heard
 from cloud.ingest.frames import RETAINED, Messages
-from cloud.ingest.inbox import Chunk, Replay
+from cloud.ingest.inbox import Chunk, Replay, Reply
 from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger_file import LedgerAway
 from cloud.ingest.spans import Spans
 from cloud.settings import Ingest as Settings
+from wire.codecs.json import MAX_PAYLOAD_BYTES
 from wire.ids import DeviceKey, device_id, tenant_id
-from wire.messages import Status
+from wire.messages import Refusal, Status
 
 _PUMP = DeviceKey(tenant_id("acme"), device_id("pump"))
 _TOPIC = b"t/acme/pump/telemetry"
@@ -157,6 +159,14 @@ def test_intake_buries_foreign_topics(topic: bytes) -> None:
     assert batch.entry.letters[0].device is None
     assert _fates(batch) == (1, 0, 0, 0)
     assert batch.ends == [0, 1]
+    assert batch.foreign == 1
+
+
+def test_intake_counts_channels_that_are_not_ours() -> None:
+    """A device's topic that carries neither readings nor a status changes nothing but a count."""
+    batch = _filled(_chunk(b"{}", topic=b"t/acme/pump/event"))
+
+    assert (batch.foreign, batch.ends, batch.entry.letters) == (1, [0], [])
 
 
 def test_intake_status_is_no_reading() -> None:
@@ -165,9 +175,31 @@ def test_intake_status_is_no_reading() -> None:
 
     batch = _filled(_chunk(b'{"state":"online"}', b"junk", topic=topic))
 
-    assert [heard.status for heard in batch.statuses] == [Status("online")]
+    assert batch.statuses == [Heard(_PUMP, Status("online"), _NOW_MS)]
     assert [letter.readings for letter in batch.entry.letters] == [0]
     assert batch.entry.tallies == {}
+
+
+def test_intake_retained_status_has_no_time() -> None:
+    """What the broker kept from the past was not heard now."""
+    topic = b"t/acme/pump/status"
+
+    batch = _filled(_chunk(b'{"state":"online"}', topic=topic, flags=0x32 | RETAINED))
+
+    assert batch.statuses == [Heard(_PUMP, Status("online"), None)]
+
+
+def test_intake_buries_what_is_too_large_unread() -> None:
+    """It is not searched for sequences either; only its beginning is kept, and marked so."""
+    point = b'{"seq":1,"values":{"t":1}},'
+    payload = b'{"boot":"k","points":[' + point * (2 * MAX_PAYLOAD_BYTES // len(point)) + b"{}]}"
+
+    batch = _filled(_chunk(payload))
+
+    assert _fates(batch) == (0, 0, 1, 0)
+    assert batch.touched == {}
+    (letter,) = batch.entry.letters
+    assert (letter.is_shortened, len(letter.payload)) == (True, 1024)
 
 
 def test_intake_replay_takes_only_what_was_refused() -> None:
@@ -183,6 +215,18 @@ def test_intake_replay_takes_only_what_was_refused() -> None:
     assert _fates(batch) == (1, 0, -1, 0)
     assert batch.points.values == [2.0]
     assert batch.entry.closed_letters == [7]
+
+
+def test_intake_replay_that_cannot_be_read_stays_as_dead_as_it_was() -> None:
+    """The new letter stands for as many readings as the old one: the counts do not change."""
+    chunk = _chunk(b'{"points":[{"values":')
+    chunk.replay = Replay(letter_id=7, readings=3, now_ms=_NOW_MS, only=frozenset({5, 1, 2}))
+
+    batch = _filled(chunk)
+
+    assert _fates(batch) == (0, 0, 0, 0)
+    (letter,) = batch.entry.letters
+    assert (letter.readings, letter.only) == (3, [1, 2, 5])
 
 
 def test_intake_fills_up_to_the_limit_and_goes_on_there() -> None:
@@ -264,3 +308,24 @@ def test_batch_rejected_messages_are_taken_out() -> None:
     assert _fates(batch) == (2, 0, 2, 0)
     reasons = [(letter.reason, letter.payload) for letter in batch.entry.letters]
     assert reasons == [("no", _reading(2, value=2.0)), ("never", _reading(3, value=3.0))]
+
+
+def test_batch_rejected_readings_are_named_one_by_one() -> None:
+    """Duplicates and readings refused earlier are no part of the letter, nor of the answer."""
+    points = (
+        '{"seq":1,"values":{"t":1}},{"seq":2,"values":{"t":null}},{"seq":3,"values":{"t":3}},'
+        '{"seq":4,"ts":-1,"values":{"t":4}},{"seq":5,"values":{"t":5}},{"seq":6,"values":{"t":6}}'
+    )
+    chunk = _chunk(f'{{"boot":"k","points":[{points}]}}'.encode())
+    chunk.reply = reply = Reply(anyio.Event())
+    batch = _filled(_chunk(_reading(3)), chunk)
+
+    batch.reject({1: "no"})
+
+    assert _fates(batch) == (1, 1, 5, 0)
+    assert [letter.only for letter in batch.entry.letters] == [[1, 3], [0, 4, 5]]
+    assert [letter.readings for letter in batch.entry.letters] == [2, 3]
+    assert [one for one in reply.rejected if one.reason == "no"] == [
+        Refusal(index, "no") for index in (0, 4, 5)
+    ]
+    assert reply.accepted == 1

@@ -1,10 +1,12 @@
 """Acknowledgements belong to the connection on which their messages came."""
 
 import random
+import selectors
 from collections.abc import Iterator
 from typing import cast
 
 import pytest
+from paho.mqtt.enums import MQTTErrorCode
 from prometheus_client import CollectorRegistry
 
 from cloud.ingest.client import BrokerAccess, BulkClient
@@ -26,6 +28,18 @@ class _Client:
 
     def publish(self, topic: str, _payload: bytes, *, qos: int) -> None:
         self.published.append(topic)
+
+    def loop_read(self) -> None:
+        """Have read two messages."""
+
+    def loop_misc(self) -> MQTTErrorCode:
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def socket(self) -> object:
+        return self
+
+    def take_messages(self) -> Messages:
+        return Messages([b"t"] * 2, [b"x"] * 2, [b"\0\1", b"\0\2"], [0x32] * 2)
 
     def want_write(self) -> bool:
         return False
@@ -80,6 +94,38 @@ def test_receiver_reads_only_while_there_is_room(receiver: Receiver, inbox: Inbo
     without_room = receiver._wanted(client)
     receiver.subscribed = False
     while_connecting = receiver._wanted(client)
-    inbox.release(1)
+    inbox.release(1, 1)
 
     assert (bool(with_room), without_room, bool(while_connecting)) == (True, 0, True)
+
+
+def test_receiver_takes_nothing_more_when_told_so(receiver: Receiver, inbox: Inbox) -> None:
+    """While it stops, what comes is let go unacknowledged; acknowledging goes on."""
+    client = _Client()
+    receiver._turn(cast("BulkClient", client), selectors.EVENT_READ)
+    before = inbox.held
+
+    receiver.stop_taking()
+    receiver._turn(cast("BulkClient", client), selectors.EVENT_READ)
+    receiver.acknowledge(2, [b"\x00\x02"])
+    receiver._flush(cast("BulkClient", client))
+
+    assert (before, inbox.held) == (2, 2)
+    assert receiver._wanted(cast("BulkClient", client)) & selectors.EVENT_READ
+    assert client.acknowledged == [b"\x00\x02"]
+
+
+def test_inbox_is_bounded_in_bytes_too() -> None:
+    """Few large messages fill it like many small ones, and make room when they are durable."""
+    inbox, full = Inbox(1_000, max_bytes=100), []
+    inbox.on_room = lambda: full.append(False)
+    inbox.put(Chunk(Messages([b"t"], [b"x" * 98], [b""], [0]), 0))
+    with_room = inbox.has_room()
+    inbox.put(Chunk(Messages([b"t"] * 2, [b"x" * 50, b""], [b""] * 2, [0] * 2), 0))
+    without = inbox.has_room()
+
+    inbox.release(1, 99)
+
+    assert (with_room, without, inbox.has_room()) == (True, False, True)
+    assert full == [False]
+    inbox.free()

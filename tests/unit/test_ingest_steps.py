@@ -11,7 +11,9 @@ from cloud.ingest.gateway import Accepted, Gateway
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.steps import list_dead_letters_step, post_telemetry_step, replay_dead_letter_step
 from tests.support.fake_context import FakeContext
+from tidegate.engine.schemas import InvalidData
 from tidegate.errors import HTTPError
+from tidegate.http.query import QueryConverter
 from tidegate.http.request import Request
 from wire.errors import Malformed
 from wire.ids import DeviceKey, device_id, tenant_id
@@ -88,8 +90,8 @@ async def test_post_telemetry_refuses(request_: Request, status: int) -> None:
     assert gateway.devices == []
 
 
-def _letter(number: int, payload: bytes = b"junk", *, readings: int = 1) -> Letter:
-    return Letter(number, _PUMP, "t/acme/pump/telemetry", "bad", payload, readings, 5)
+def _letter(number: int, payload: bytes = b"junk") -> Letter:
+    return Letter(number, _PUMP, "t/acme/pump/telemetry", "bad", payload, 1, 5)
 
 
 class _Ledger:
@@ -102,9 +104,6 @@ class _Ledger:
         self, _tenant: str | None, _device: str | None, *, limit: int, before: int | None
     ) -> list[Letter]:
         return [one for one in self._letters if before is None or one.id < before][:limit]
-
-    async def letter(self, number: int) -> Letter | None:
-        return next((one for one in self._letters if one.id == number), None)
 
 
 async def test_dead_letters_come_in_pages() -> None:
@@ -134,23 +133,25 @@ async def test_dead_letter_shows_text_or_base64() -> None:
     assert (data["payload_base64"], "payload" in data) == ("/w==", False)
 
 
-@pytest.mark.parametrize(
-    ("name", "status"),
-    [("1", 404), ("x", 404), ("9" * 30, 404), ("²", 404), ("2", 422), ("3", 422)],
-)
-async def test_replay_refuses(name: str, status: int) -> None:
-    """No such letter, a letter without readings, and one that is refused again."""
-    ledger = cast("Ledger", _Ledger([_letter(2, readings=0), _letter(3)]))
+@pytest.mark.parametrize("cursor", ["9" * 19, "9" * 30, "0", "x"])
+def test_dead_letters_cursor_is_bounded(cursor: str) -> None:
+    """What is no id of a letter, or has more than 64 bits, is the caller's fault."""
+    converter = QueryConverter(list_dead_letters_step.config["queryParams"])
 
-    async def replay(_letter: Letter) -> Accepted:
-        raise Malformed("still not valid")
+    with pytest.raises(InvalidData):
+        converter.convert({"cursor": cursor})
 
-    gateway = cast("Gateway", SimpleNamespace(replay=replay))
-    request = Request(path_params={"id": name})
 
-    with pytest.raises(HTTPError) as refused:
-        await replay_dead_letter_step.handler(
-            request, FakeContext(), gateway=gateway, ledger=ledger
-        )
+async def test_replay_hands_the_id_over() -> None:
+    """The gateway owns all of it; the step answers what was accepted."""
 
-    assert refused.value.status == status
+    async def replay_letter(letter_id: str) -> Accepted:
+        return Accepted(int(letter_id), [Refusal(2, "no")])
+
+    gateway = cast("Gateway", SimpleNamespace(replay_letter=replay_letter))
+
+    answer = await replay_dead_letter_step.handler(
+        Request(path_params={"id": "3"}), FakeContext(), gateway=gateway
+    )
+
+    assert answer["body"] == {"accepted": 3, "rejected": [{"index": 2, "reason": "no"}]}

@@ -10,11 +10,10 @@ from cloud.reports.errors import BadPeriod
 from cloud.reports.period import (
     Period,
     Scope,
-    duration_text,
     parse_request,
     period_text,
-    zone_of,
 )
+from cloud.settings import zone_of
 from tidegate.errors import Misconfigured
 
 NOW_MS = round(datetime(2026, 10, 25, 12, tzinfo=UTC).timestamp() * 1000)
@@ -87,21 +86,6 @@ def test_period_text_gives_each_end_its_own_offset() -> None:
     text = period_text(night, BERLIN)
 
     assert text == ("2026-10-24 14:00:00 UTC+02:00 \N{EN DASH} 2026-10-25 13:00:00.250 UTC+01:00")
-
-
-@pytest.mark.parametrize(
-    ("ms", "text"),
-    [
-        (400, "0.4 s"),
-        (90_000, "1 min 30 s"),
-        (HOUR_MS, "1 h"),
-        (25 * HOUR_MS, "1 d 1 h"),
-        (24 * HOUR_MS + 5_000, "1 d"),
-    ],
-)
-def test_duration_text_uses_the_two_largest_units(ms: int, text: str) -> None:
-    """Durations stay short."""
-    assert duration_text(ms) == text
 
 
 def test_zone_of_names_the_setting_of_an_unknown_zone() -> None:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from cloud.timeseries.memory import Memory
+from cloud.timeseries.port import Series, SeriesQuery, StoreAway
 from cloud.timeseries.steps import get_series_step
 from tests.support.fake_context import FakeContext
+from tidegate import errors
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
@@ -84,3 +86,16 @@ async def test_series_refuses(store: Memory, query: dict[str, object]) -> None:
         await _get(store, **query)
 
     assert refused.value.status == 422
+
+
+class _Away(Memory):
+    """Does not answer."""
+
+    async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
+        raise StoreAway("the disk is full")
+
+
+async def test_series_of_a_store_that_is_away_are_the_runtimes_to_answer() -> None:
+    """The step lets it pass: the runtime knows it by its own class, and answers 503."""
+    with pytest.raises(errors.StoreAway, match="disk is full"):
+        await _get(_Away(), step=5)

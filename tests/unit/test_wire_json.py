@@ -189,3 +189,12 @@ def test_json_acks_and_statuses_round_trip() -> None:
     assert decode_status(encode(status)) == status
     with pytest.raises(Malformed):
         decode_status(b'{"state":"sleeping"}')
+
+
+def test_json_too_large_a_payload_shows_no_identities() -> None:
+    """Looking for them would cost what the limit is there to save."""
+    payload = b'{"boot":"k","seq":1,"values":{"t":1}}'
+    blank = b" " * (MAX_PAYLOAD_BYTES - len(payload))
+
+    assert identities(payload + blank) == {0: ("k", 1)}
+    assert identities(payload + blank + b" ") == {}

@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import quote
 
 from tidegate.auth.origin import same_origin
+from tidegate.auth.session import COOKIE
 from tidegate.auth.users import Users
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.middleware import Middleware, Next, OnHead
 from tidegate.http.request import Request
 
-COOKIE = "tidegate_session"
 ADMIN = "admin"
 DEVICE = "device"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

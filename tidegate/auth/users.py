@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from tidegate.auth.passwords import Passwords
+from tidegate.auth.session import TTL_S
 from tidegate.contract import Context
 from tidegate.engine.engine import Engine
 from tidegate.errors import HTTPError
 
-SESSION_TTL_S = 7 * 24 * 3600
 _FAILURES_TTL_S = 300
 _MAX_FAILURES = 10
 _USERS, _SESSIONS, _FAILURES = "tidegate.users", "tidegate.sessions", "tidegate.login_failures"
@@ -64,7 +64,7 @@ class Users:
         session = {"userId": username, "roles": user["roles"]}
 
         async def save(ctx: Context) -> None:
-            await ctx.state.set(_SESSIONS, _key(token), session, SESSION_TTL_S)
+            await ctx.state.set(_SESSIONS, _key(token), session, TTL_S)
             await ctx.state.delete(_FAILURES, attempt)
 
         await self._engine.transact(save)

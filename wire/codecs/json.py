@@ -75,7 +75,10 @@ def identities(payload: bytes) -> dict[int, tuple[str, int]]:
     """Return index → (boot, seq) of the readings of a faulty payload, as far as it shows them.
 
     For what was refused: its sequence has its fate too, and must not look like a hole.
+    A payload that is too large shows none: reading it is what the limit forbids.
     """
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        return {}
     try:
         boot, _, points = _loose_points(_loads(payload))
         _check_sender(boot, None)

@@ -17,7 +17,7 @@ import msgspec
 from cloud.alerts import wording
 from cloud.alerts.errors import Rejected
 from wire.events import AlertNotice
-from wire.quantities import format_value
+from wire.quantities import duration_text, format_value
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _COLOUR_OF = {"critical": "#b3261e", "warning": "#b25e00", "info": "#1f5fa8"}
@@ -106,7 +106,7 @@ def _rows(notice: AlertNotice) -> list[tuple[str, str]]:
 def _ending(started_ms: int, ended_ms: int | None, zone: ZoneInfo) -> list[tuple[str, str]]:
     if ended_ms is None:
         return []
-    lasted = wording.duration(ended_ms - started_ms)
+    lasted = duration_text(ended_ms - started_ms)
     return [("Ended", wording.local_time(ended_ms, zone)), ("Lasted", lasted)]
 
 

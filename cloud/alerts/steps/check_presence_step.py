@@ -3,11 +3,11 @@
 import uuid
 
 import msgspec
+from anyio import to_thread
 
-from cloud.alerts import offline, register
+from cloud.alerts import changes, offline, register
 from cloud.alerts.offline import Clock, PresenceView, RegistryView, Seen, Watch
-from cloud.alerts.rules import typed_rules
-from cloud.settings import Settings
+from cloud.alerts.rules import Rules
 from tidegate.contract import Context
 from wire.ids import DeviceId, DeviceKey, TenantId
 
@@ -29,22 +29,26 @@ LISTENER = uuid.uuid4().hex
 
 
 async def handler(
-    ctx: Context, *, presence: PresenceView, registry: RegistryView, settings: Settings
+    ctx: Context, *, presence: PresenceView, registry: RegistryView, rules: Rules
 ) -> None:
     """Compare every offline rule with what was heard of every registered device."""
     now_ms = round(ctx.now().timestamp() * 1000)
-    rules = typed_rules(settings.alerts.rules).offlines
     clock = await _tick(ctx, now_ms)
     firing = await register.open_alerts(ctx.state)
     firing_ids = {alert.alert_id for alert in firing}
-    registered = offline.by_tenant(registry.devices())
+    # In a thread: a large fleet takes a while to read, and this runs every few seconds.
+    registered = await to_thread.run_sync(_registered, registry)
     for tenant, devices in registered.items():
         seen = {device: presence.of(_key(tenant, device)) for device in sorted(devices)}
         watch = await _watch(ctx, tenant, seen)
-        for change in offline.changes(rules, watch, seen, firing_ids, clock=clock):
-            await ctx.emit("alert.condition.changed", change)
-    for change in offline.vanished(rules, registered, firing, clock=clock):
-        await ctx.emit("alert.condition.changed", change)
+        for change in offline.changes(rules.offlines, watch, seen, firing_ids, clock=clock):
+            await changes.tell(ctx, change)
+    for change in offline.vanished(rules.offlines, registered, firing, clock=clock):
+        await changes.tell(ctx, change)
+
+
+def _registered(registry: RegistryView) -> dict[str, set[str]]:
+    return offline.by_tenant(registry.devices())
 
 
 async def _tick(ctx: Context, now_ms: int) -> Clock:

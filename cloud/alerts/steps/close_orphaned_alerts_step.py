@@ -1,8 +1,7 @@
 """Ends alerts that no rule watches any more: its rule was removed, renamed or narrowed."""
 
-from cloud.alerts import register
-from cloud.alerts.rules import typed_rules
-from cloud.settings import Settings
+from cloud.alerts import changes, register
+from cloud.alerts.rules import Rules
 from tidegate.contract import Context
 from wire.events import AlertNotice, ConditionChanged
 
@@ -16,13 +15,12 @@ config = {
 }
 
 
-async def handler(ctx: Context, *, settings: Settings) -> None:
+async def handler(ctx: Context, *, rules: Rules) -> None:
     """End the condition of every firing alert that nothing else could end."""
     now_ms = round(ctx.now().timestamp() * 1000)
-    rules = typed_rules(settings.alerts.rules)
     for alert in await register.open_alerts(ctx.state):
         if not rules.still_watch(alert):
-            await ctx.emit("alert.condition.changed", _ended(alert, now_ms))
+            await changes.tell(ctx, _ended(alert, now_ms))
 
 
 def _ended(alert: AlertNotice, now_ms: int) -> ConditionChanged:

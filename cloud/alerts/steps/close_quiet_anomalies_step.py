@@ -2,9 +2,8 @@
 
 import msgspec
 
-from cloud.alerts import anomalies
-from cloud.alerts.rules import typed_rules
-from cloud.settings import Settings
+from cloud.alerts import anomalies, changes
+from cloud.alerts.rules import Rules
 from tidegate.contract import Context
 
 config = {
@@ -17,16 +16,16 @@ config = {
 }
 
 
-async def handler(ctx: Context, *, settings: Settings) -> None:
+async def handler(ctx: Context, *, rules: Rules) -> None:
     """End what has been quiet for long enough, and what no rule watches any more."""
     now_ms = round(ctx.now().timestamp() * 1000)
-    rules = {rule.name: rule for rule in typed_rules(settings.alerts.rules).anomalies}
+    rule_of_name = {rule.name: rule for rule in rules.anomalies}
     for kept in await ctx.state.get_group(anomalies.GROUP):
         restless = msgspec.convert(kept, anomalies.Restless)
-        rule = rules.get(restless.rule)
+        rule = rule_of_name.get(restless.rule)
         if rule is not None and anomalies.watches(rule, restless):
             if not anomalies.is_quiet(rule, restless, now_ms=now_ms):
                 continue
-            await ctx.emit("alert.condition.changed", anomalies.ended(rule, restless))
+            await changes.tell(ctx, anomalies.ended(rule, restless))
         # The alert of what no rule watches is ended by CloseOrphanedAlerts.
         await ctx.state.delete(anomalies.GROUP, restless.key)

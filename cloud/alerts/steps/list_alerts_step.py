@@ -8,6 +8,7 @@ from cloud.alerts import register
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
+from wire.records import ALERTS
 
 config = {
     "type": "api",
@@ -32,7 +33,7 @@ async def handler(req: Request, ctx: Context) -> dict[str, Any]:
     }
     if wanted.get("status", "firing") not in _STATUSES:
         raise HTTPError(422, f"status must be one of {', '.join(_STATUSES)}")
-    alerts = register.as_alerts(await ctx.state.get_group(register.ALERTS))
+    alerts = register.as_alerts(await ctx.state.get_group(ALERTS))
     found = [
         alert
         for alert in register.listed(alerts)

@@ -2,9 +2,8 @@
 
 import msgspec
 
-from cloud.alerts import anomalies
-from cloud.alerts.rules import typed_rules
-from cloud.settings import Settings
+from cloud.alerts import anomalies, changes
+from cloud.alerts.rules import Rules
 from tidegate.contract import Context
 from wire.events import AnomalyDetected
 
@@ -19,10 +18,10 @@ config = {
 }
 
 
-async def handler(found: AnomalyDetected, ctx: Context, *, settings: Settings) -> None:
+async def handler(found: AnomalyDetected, ctx: Context, *, rules: Rules) -> None:
     """Begin the conditions that do not hold yet; prolong those that do."""
     seen_at_ms = round(ctx.now().timestamp() * 1000)
-    for rule in typed_rules(settings.alerts.rules).anomalies:
+    for rule in rules.anomalies:
         if not rule.scope.covers(found.tenant, found.device, found.metric):
             continue
         key = anomalies.key(rule, found)
@@ -31,4 +30,4 @@ async def handler(found: AnomalyDetected, ctx: Context, *, settings: Settings) -
         after = anomalies.prolonged(before, rule, found, seen_at_ms=seen_at_ms)
         await ctx.state.set(anomalies.GROUP, key, msgspec.to_builtins(after))
         if before is None:
-            await ctx.emit("alert.condition.changed", anomalies.began(rule, found))
+            await changes.tell(ctx, anomalies.began(rule, found))

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from cloud.dashboard.alerts_view import newest_first, sort_alerts
+from cloud.dashboard.alerts_view import newest_deliveries, sort_alerts
 from cloud.dashboard.needs import PageRequest
 from cloud.dashboard.pages import frame_of, page
 from cloud.settings import Settings
 from tidegate.contract import Context
+from wire.records import ALERTS, DELIVERIES
 
 config = {
     "type": "api",
@@ -21,8 +22,8 @@ _MAX_ROWS = 200
 
 async def handler(_req: PageRequest, ctx: Context, *, settings: Settings) -> dict[str, Any]:
     """Return the page of open and resolved alerts and of deliveries."""
-    alerts = sort_alerts(await ctx.state.get_group("alerts"))
-    deliveries = newest_first(await ctx.state.get_group("deliveries"), "at_ms")
+    alerts = sort_alerts(await ctx.state.get_group(ALERTS))
+    deliveries = newest_deliveries(await ctx.state.get_group(DELIVERIES))
     return page(
         "alerts.html",
         frame_of(settings, ctx.now()),

@@ -16,12 +16,17 @@ config = {
     "path": "/dead-letters",
     "middleware": ["pageMiddleware"],
     "emits": [],
+    "queryParams": {
+        "type": "object",
+        "properties": {"before": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}},
+    },
 }
 _PAGE_SIZE = 50
 _NOTICES = {
     "replayed": "The letter went through ingestion again; what is refused again is a new letter.",
-    "refused": "The letter was refused again; the reason is below.",
-    "gone": "There is no such letter, or it holds no reading.",
+    "busy": "The letter is going through ingestion right now.",
+    "refused": "Nothing in the letter can be taken; see its reason below.",
+    "gone": "There is no such letter any more.",
 }
 
 
@@ -32,7 +37,7 @@ async def handler(
     asked = req.query_params
     tenant, device = asked.get("tenant") or None, asked.get("device") or None
     letters = await ledger.dead_letters(
-        tenant, device, limit=_PAGE_SIZE, before=_whole(asked.get("before"))
+        tenant, device, limit=_PAGE_SIZE, before=asked.get("before")
     )
     older = {"tenant": tenant or "", "device": device or ""}
     if len(letters) == _PAGE_SIZE:
@@ -46,7 +51,3 @@ async def handler(
         letters=[letter_view(one) for one in letters],
         next_path=f"/dead-letters?{urlencode(older)}" if "before" in older else "",
     )
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None

@@ -3,8 +3,8 @@
 from typing import Any
 
 from cloud.dashboard.alerts_view import sort_alerts
-from cloud.dashboard.charts_view import RANGES_MS, metric_charts, range_name, step_ms
-from cloud.dashboard.fleet_view import FleetFacts, cell_of, newest_ms, presence_of
+from cloud.dashboard.device_view import device_view
+from cloud.dashboard.fleet_view import FleetFacts
 from cloud.dashboard.ledger_view import ledger_view
 from cloud.dashboard.needs import FleetPresence, FleetRegistry, Ledger, PageRequest
 from cloud.dashboard.pages import Frame, frame_of, live_filter, page
@@ -14,6 +14,7 @@ from cloud.settings import Settings
 from cloud.timeseries.port import Latest, StoreAway, TimeSeries
 from tidegate.contract import Context
 from wire.ids import DeviceId, DeviceKey, TenantId
+from wire.records import ALERTS
 
 config = {
     "type": "api",
@@ -23,8 +24,6 @@ config = {
     "middleware": ["pageMiddleware"],
     "emits": [],
 }
-_MAX_CHARTS = 24
-_MAX_PAST = 20
 
 
 async def handler(
@@ -50,28 +49,20 @@ async def handler(
         window=Window(frame.now_ms, frame.now_ms, 1),
         limits=limits_of(settings.alerts.rules),
     )
-    alerts = sort_alerts(await ctx.state.get_group("alerts"), key)
-    charts = metric_charts(latest)
-    chosen = range_name(req.query_params.get("range"))
+    view = device_view(
+        key,
+        facts,
+        alerts=sort_alerts(await ctx.state.get_group(ALERTS), key),
+        wanted_range=req.query_params.get("range"),
+    )
     return page(
         "device.html",
         frame,
         here="",
-        key=key,
         live_filter=live_filter(key),
         store_away=away,
-        state=presence_of(key, facts),
-        newest_ms=newest_ms(latest),
-        ranges=list(RANGES_MS),
-        range=chosen,
-        range_ms=RANGES_MS[chosen],
-        step_ms=step_ms(RANGES_MS[chosen]),
-        charts=charts[:_MAX_CHARTS],
-        more_charts=max(0, len(charts) - _MAX_CHARTS),
-        cells=[cell_of(point) for point in latest],
         ledger=ledger_view(await ledger.view(key)),
-        open_alerts=alerts.open,
-        past_alerts=alerts.past[:_MAX_PAST],
+        **view._asdict(),
     )
 
 

@@ -26,7 +26,9 @@ async def handler(
     fields = req.body if isinstance(req.body, dict) else {}
     username = str(fields.get("username", ""))[:_MAX_CHARS]
     target = safe_next(fields.get("next"))
-    status, error, token = await _attempt(users, username, str(fields.get("password", "")))
+    status, error, token = await _attempt(
+        users, username, str(fields.get("password", "")), client=req.client
+    )
     if token is None:
         ctx.logger.warning("login.failed", status=status)
         frame = frame_of(settings, ctx.now())
@@ -35,12 +37,14 @@ async def handler(
     return redirect(target, session_cookie(token, secure=came_by_https(req.headers, public_url)))
 
 
-async def _attempt(users: Users, username: str, password: str) -> tuple[int, str, str | None]:
+async def _attempt(
+    users: Users, username: str, password: str, *, client: str
+) -> tuple[int, str, str | None]:
     """Return status, what to tell the person, and the session's token."""
     if not username or not 0 < len(password) <= _MAX_CHARS:
         return 401, _WRONG, None
     try:
-        token = await users.login(username, password)
+        token = await users.login(username, password, client=client)
     except HTTPError as exc:
         if exc.status != _TOO_MANY:
             raise

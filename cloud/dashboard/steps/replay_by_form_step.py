@@ -2,13 +2,10 @@
 
 from typing import Any
 
-from cloud.dashboard.needs import Gateway, Ledger, PageRequest
+from cloud.dashboard.needs import Gateway, PageRequest
 from cloud.dashboard.pages import redirect
-from cloud.settings import Settings
-from tidegate.auth.origin import same_origin
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
-from wire.errors import Malformed
 
 config = {
     "type": "api",
@@ -18,27 +15,15 @@ config = {
     "middleware": ["pageMiddleware"],
     "emits": [],
 }
-_MAX_DIGITS = 18
+_TOLD_ON_THE_LIST = {404: "gone", 409: "busy", 422: "refused"}
 
 
-async def handler(
-    req: PageRequest, ctx: Context, *, ledger: Ledger, gateway: Gateway, settings: Settings
-) -> dict[str, Any]:
-    """Replay one letter and go back to the list, which tells how it went.
-
-    Raises:
-        HTTPError: 403 when the form is not ours, 503 when ingestion cannot take it now.
-    """
-    if not same_origin(req.headers, settings.http.public_url):
-        raise HTTPError(403, "the form was not sent from this site")
-    name = req.path_params["id"]
-    is_number = name.isascii() and name.isdigit() and len(name) <= _MAX_DIGITS
-    letter = await ledger.letter(int(name)) if is_number else None
-    if letter is None or not letter.readings:
-        return redirect("/dead-letters?done=gone")
+async def handler(req: PageRequest, _ctx: Context, *, gateway: Gateway) -> dict[str, Any]:
+    """Replay one letter and go back to the list, which tells how it went; 503 when it cannot."""
     try:
-        await gateway.replay(letter)
-    except Malformed:
-        return redirect("/dead-letters?done=refused")
-    ctx.logger.info("dead_letter.replayed", letter=letter.id)
+        await gateway.replay_letter(req.path_params["id"])
+    except HTTPError as exc:
+        if exc.status not in _TOLD_ON_THE_LIST:
+            raise
+        return redirect(f"/dead-letters?done={_TOLD_ON_THE_LIST[exc.status]}")
     return redirect("/dead-letters?done=replayed")

@@ -4,7 +4,7 @@ from typing import Any
 
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
-from cloud.timeseries.port import StoreAway, TimeSeries
+from cloud.timeseries.port import TimeSeries
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
@@ -26,7 +26,7 @@ config = {
 async def handler(
     req: Request, _ctx: Context, *, registry: Registry, presence: Presence, telemetry: TimeSeries
 ) -> dict[str, Any]:
-    """Answer with the device; 404 when nobody knows it, 503 while the store is away."""
+    """Answer with the device; 404 when nobody knows it."""
     try:
         key = DeviceKey(tenant_id(req.path_params["tenant"]), device_id(req.path_params["device"]))
     except Malformed as exc:
@@ -34,10 +34,7 @@ async def handler(
     device = registry.get(key)
     if device is None:
         raise HTTPError(404, "no such device")
-    try:
-        latest = await telemetry.latest(key.tenant, key.device)
-    except StoreAway as exc:
-        raise HTTPError(503, "the telemetry store does not answer") from exc
+    latest = await telemetry.latest(key.tenant, key.device)
     seen = presence.of(key)
     body = {
         "tenant": key.tenant,

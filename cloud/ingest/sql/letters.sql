@@ -1,4 +1,4 @@
-SELECT id, tenant, device, topic, reason, payload, readings, only, received_at_ms
+SELECT id, tenant, device, topic, reason, payload, readings, only, received_at_ms, is_shortened
 FROM dead_letters
 WHERE id < :before
     AND (:tenant IS NULL OR tenant = :tenant)

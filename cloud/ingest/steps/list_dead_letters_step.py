@@ -10,6 +10,7 @@ from tidegate.http.request import Request
 
 _DEFAULT_LIMIT = 100
 _MAX_LIMIT = 1_000
+_INT64_MAX = 2**63 - 1
 
 config = {
     "type": "api",
@@ -26,7 +27,7 @@ config = {
             "tenant": {"type": "string"},
             "device": {"type": "string"},
             "limit": {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT},
-            "cursor": {"type": "integer", "minimum": 1},
+            "cursor": {"type": "integer", "minimum": 1, "maximum": _INT64_MAX},
         },
     },
 }
@@ -54,6 +55,7 @@ def _shown(letter: Letter) -> dict[str, Any]:
         "topic": letter.topic,
         "reason": letter.reason,
         "readings": letter.readings,
+        "is_shortened": letter.is_shortened,
         "received_at_ms": letter.received_at_ms,
     }
     try:

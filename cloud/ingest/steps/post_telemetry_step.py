@@ -24,7 +24,10 @@ config = {
 
 
 async def handler(req: Request, _ctx: Context, *, gateway: Gateway) -> dict[str, Any]:
-    """Answer 202 with what was accepted and rejected; 400 when nothing of it can be read."""
+    """Answer 202 with what was accepted and rejected.
+
+    400 when nothing of it can be read, 413 when it is larger than a message may be.
+    """
     try:
         accepted = await gateway.accept(_device(req), req.raw_body)
     except Malformed as exc:

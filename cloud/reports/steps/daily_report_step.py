@@ -2,10 +2,9 @@
 
 from datetime import date
 
-from cloud.reports.period import zone_of
 from cloud.reports.record import queue
 from cloud.reports.schedule import day_before, due, latest_due, time_of_day
-from cloud.settings import Settings
+from cloud.settings import Settings, zone_of
 from tidegate.contract import Context
 
 # A step's config is fixed, the time of day is a setting: so it looks every minute.
@@ -15,7 +14,7 @@ config = {
     "description": "Orders a report of the day before at [reports] daily_at, in the site's zone",
     "flows": ["reports"],
     "cron": "*/1 * * * *",
-    "emits": ["report.requested"],
+    "emits": ["report.queued"],
 }
 
 _GROUP, _KEY = "report_schedule", "daily"
@@ -33,6 +32,5 @@ async def handler(ctx: Context, *, settings: Settings) -> None:
     today = due(ctx.now(), daily_at, zone, last)
     if today is None:
         return
-    report = await queue(ctx, day_before(today, zone))
+    await queue(ctx, day_before(today, zone))
     await ctx.state.set(_GROUP, _KEY, today.isoformat())
-    ctx.logger.info("report.queued", report_id=report.report_id, day=today.isoformat())

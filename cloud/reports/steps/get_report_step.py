@@ -5,10 +5,11 @@ from typing import Any
 
 import anyio
 
-from cloud.reports.record import FOLDER, Report, find
+from cloud.reports.record import FOLDER, find
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
+from wire.records import Report
 
 config = {
     "type": "api",

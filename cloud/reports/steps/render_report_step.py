@@ -1,4 +1,4 @@
-"""Draws a report that was asked for, keeps its file, and clears away the oldest ones."""
+"""Draws a report that is queued, keeps its file, and clears away the oldest ones."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,11 +12,11 @@ from cloud.reports import files, record
 from cloud.reports.build import build_report
 from cloud.reports.errors import ReportFailed, ReportsUnavailable
 from cloud.reports.model import Completeness
-from cloud.reports.record import Report
 from cloud.settings import Settings
 from cloud.timeseries.port import StoreAway, TimeSeries
 from tidegate.contract import Context
-from wire.events import AlertNotice, ReportFinished, ReportRequested
+from wire.events import AlertNotice, ReportFinished, ReportQueued
+from wire.records import ALERTS, REPORTS, Report
 
 _ATTEMPTS = 5
 
@@ -25,9 +25,9 @@ config = {
     "name": "RenderReport",
     "description": "Makes the PDF of a report",
     "flows": ["reports"],
-    "subscribes": ["report.requested"],
+    "subscribes": ["report.queued"],
     "emits": ["report.finished"],
-    "input": ReportRequested,
+    "input": ReportQueued,
     "retry": {"attempts": _ATTEMPTS, "base": 2.0, "cap": 60.0},
     # [reports] timeout_s ends the drawing; this one also bounds the reading before it.
     "timeout": 900.0,
@@ -43,7 +43,7 @@ class Outcome(TypedDict):
 
 
 async def handler(
-    input: ReportRequested,
+    input: ReportQueued,
     ctx: Context,
     *,
     telemetry: TimeSeries,
@@ -56,7 +56,7 @@ async def handler(
     if report is None or report.status != "queued":
         return
     folder = data_dir / record.FOLDER
-    alerts = msgspec.convert(await ctx.state.get_group("alerts"), list[AlertNotice])
+    alerts = msgspec.convert(await ctx.state.get_group(ALERTS), list[AlertNotice])
     draw = partial(build_report, telemetry, ledger, alerts, settings)
     made: Outcome = await ctx.run("draw", partial(_draw, ctx, report, folder, draw))
     status = "failed" if made["error"] else "ready"
@@ -92,6 +92,6 @@ async def _clear_away(ctx: Context, folder: Path, *, keep: int) -> None:
     """Forget all but the newest `keep` reports; those still queued stay."""
     old = [r for r in (await record.newest_first(ctx))[keep:] if r.status != "queued"]
     for report in old:
-        await ctx.state.delete(record.GROUP, report.report_id)
+        await ctx.state.delete(REPORTS, report.report_id)
     paths = [folder / report.file_name for report in old if report.file_name]
     await anyio.to_thread.run_sync(files.remove, paths)

@@ -17,7 +17,7 @@ config = {
     "method": "POST",
     "path": "/api/v1/reports",
     "middleware": ["adminMiddleware"],
-    "emits": ["report.requested"],
+    "emits": ["report.queued"],
 }
 
 
@@ -28,7 +28,6 @@ async def handler(req: Request, ctx: Context) -> dict[str, Any]:
     except BadPeriod as exc:
         raise HTTPError(422, str(exc)) from exc
     report = await queue(ctx, period, scope)
-    ctx.logger.info("report.queued", report_id=report.report_id)
     return {
         "status": 202,
         "headers": {"Location": path_of(report.report_id)},

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from cloud.timeseries.paging import Page, Place, decode_cursor, encode_cursor, read_page
-from cloud.timeseries.port import Series, SeriesQuery, StoreAway, TimeSeries
+from cloud.timeseries.port import Series, SeriesQuery, TimeSeries
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
@@ -56,10 +56,7 @@ async def handler(req: Request, _ctx: Context, *, telemetry: TimeSeries) -> dict
         step_ms=asked.get("step"),
         aggregate=asked.get("agg", "mean"),
     )
-    try:
-        page = await _page(telemetry, query, asked)
-    except StoreAway as exc:
-        raise HTTPError(503, "the telemetry store does not answer") from exc
+    page = await _page(telemetry, query, asked)
     next_cursor = None if page.next is None else encode_cursor(page.next)
     body = {"series": [_shown(one) for one in page.series], "next_cursor": next_cursor}
     return {"status": 200, "body": body}
