@@ -116,6 +116,9 @@ def check_settings(settings: Settings) -> None:
     time_of_day(settings.reports.daily_at)
     if settings.broker.url is not None:
         parse_url(settings.broker.url)
+    for root in settings.steps.roots:
+        if not root.is_dir():
+            raise Misconfigured(f"steps.roots: there is no folder {root}")
 
 
 async def _start(

@@ -60,11 +60,11 @@ def parse_url(url: Secret) -> BrokerAccess:
     Raises:
         Misconfigured: it is not such a URL; the message does not repeat it, it holds a password.
     """
-    parts = urlsplit(url.reveal())
     try:
+        parts = urlsplit(url.reveal())
         port = parts.port or _DEFAULT_PORT
     except ValueError as exc:
-        raise Misconfigured("broker.url: the port is not a number below 65536") from exc
+        raise Misconfigured("broker.url: host or port cannot be read") from exc
     if parts.scheme != "mqtt" or not parts.hostname:
         raise Misconfigured("broker.url: write mqtt://user:password@host:port")
     username = unquote(parts.username) if parts.username else None

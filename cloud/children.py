@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import anyio
 import anyio.abc
@@ -22,10 +23,9 @@ from cloud.fleet.registry import Credentials
 from cloud.ingest.client import BrokerAccess
 from cloud.settings import Simulator
 from tidegate.configuration import PREFIX
+from wire.backoff import Backoff
 from wire.ids import DeviceKey
 
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 60.0
 _STEADY_S = 60.0
 _STOP_TIMEOUT_S = 2.0
 
@@ -82,13 +82,14 @@ def _literal(text: str) -> str:
 
 async def keep_running(child: Child) -> None:
     """Run the child until cancelled, and again whenever it ends."""
-    pause_s = _FIRST_PAUSE_S
+    backoff = Backoff(Random(), base_s=2.0, cap_s=60.0, floor_s=1.0)  # noqa: S311 - jitter
     while True:
         started = anyio.current_time()
         code = await _run_once(child)
-        steady = anyio.current_time() - started > _STEADY_S
-        pause_s = _FIRST_PAUSE_S if steady else min(pause_s * 2, _LONGEST_PAUSE_S)
-        log.warning("child.ended", child=child.name, code=code, again_in_s=pause_s)
+        if anyio.current_time() - started > _STEADY_S:
+            backoff.reset()
+        pause_s = backoff.next_s()
+        log.warning("child.ended", child=child.name, code=code, again_in_s=round(pause_s, 1))
         await anyio.sleep(pause_s)
 
 

@@ -5,9 +5,9 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tidegate.errors import Misconfigured
 from tidegate.files import write_whole
@@ -36,8 +36,10 @@ class DataFolder:
         Raises:
             Misconfigured: the folder cannot be made or written.
         """
+        # Databases make files of their own: nothing in the folder is for others to read.
+        os.umask(0o077)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (self.broker, self.reports, self.outbox, self.agent):
                 folder.mkdir(mode=0o700, exist_ok=True)
             (self.path / ".writable").write_text("", "utf-8")
@@ -47,6 +49,14 @@ class DataFolder:
                 "choose another with --data"
             ) from exc
 
+    def require(self) -> None:
+        """Raise `Misconfigured` when there is no such folder: commands beside `up` make none."""
+        if not self.path.is_dir():
+            raise Misconfigured(
+                f"there is no data folder {self.path}; start 'tidegate up' first, or correct --data"
+            )
+        os.umask(0o077)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder; the lock goes with the process, however it ends.
@@ -54,7 +64,7 @@ class DataFolder:
         Raises:
             Misconfigured: another instance holds it.
         """
-        with (self.path / "lock").open("a+", encoding="utf-8") as file:
+        with self._lock_file() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as exc:
@@ -64,10 +74,20 @@ class DataFolder:
                     f"data folder {self.path} is in use by process {holder}; "
                     "stop it or choose another with --data"
                 ) from exc
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            with suppress(OSError):  # The number is only for people; a full disk takes none.
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
             yield
+
+    def _lock_file(self) -> TextIO:
+        try:
+            return (self.path / "lock").open("a+", encoding="utf-8")
+        except OSError as exc:
+            raise Misconfigured(
+                f"data folder {self.path}: its lock cannot be opened ({exc.strerror}); "
+                "it belongs to another user, or the disk is full"
+            ) from exc
 
     def note_address(self, address: str) -> None:
         """Say where the running instance answers, for commands on the same folder."""

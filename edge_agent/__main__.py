@@ -17,8 +17,12 @@ def main() -> int:
     """Parse the options and run; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m edge_agent", description=_WHAT)
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration (TOML)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where readings are kept until the cloud has them")
-    parser.add_argument("--stop-on-eof", action="store_true", help="stop when standard input ends too")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="where readings are kept until the cloud has them"
+    )
+    parser.add_argument(
+        "--stop-on-eof", action="store_true", help="stop when standard input ends too"
+    )
     options = parser.parse_args()
     return run(options.config, options.data, stop_on_eof=options.stop_on_eof)
 

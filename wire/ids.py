@@ -1,6 +1,7 @@
 """Names of tenants, devices and metrics, and the rules they obey."""
 
 from typing import NamedTuple, NewType
+from unicodedata import category
 
 from wire.errors import Malformed
 
@@ -14,6 +15,10 @@ LOCAL_TENANT = TenantId("local")
 MAX_ID_CHARS = 64
 MAX_METRIC_CHARS = 120
 _TOPIC_SYNTAX = frozenset("/+#")
+_PATH_STEPS = frozenset({".", ".."})
+# Controls, halves of surrogate pairs, line and paragraph separators. Joiners and unusual spaces
+# are part of names in many languages, and of emoji.
+_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 class DeviceKey(NamedTuple):
@@ -53,6 +58,10 @@ def _topic_level(what: str, text: str) -> str:
     reason = _text_fault(text, MAX_ID_CHARS)
     if reason is None and not _TOPIC_SYNTAX.isdisjoint(text):
         reason = "contains one of / + #"
+    if reason is None and text in _PATH_STEPS:
+        reason = "is a step in a path, not a name"
+    if reason is None and not text.isprintable():
+        reason = "contains a character that cannot be seen"
     if reason:
         raise Malformed(f"{what} name {reason}")
     return text
@@ -65,6 +74,6 @@ def _text_fault(text: str, max_chars: int) -> str | None:
         return f"is longer than {max_chars} characters"
     if text != text.strip():
         return "begins or ends with a space"
-    if not text.isprintable():
+    if any(category(char) in _CONTROL for char in text):
         return "contains a control character"
     return None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from amqtt.adapters import StreamReaderAdapter
 
-MAX_PACKET_BYTES = 1024 * 1024
+MAX_PACKET_BYTES = 2 * 1024 * 1024
 CONNECT_TIMEOUT_S = 10.0
 # CONNACK, reason 0x84 "Unsupported Protocol Version", no properties (MQTT 5.0, 3.2).
 UNSUPPORTED_VERSION = bytes((0x20, 0x03, 0x00, 0x84, 0x00))

@@ -25,6 +25,7 @@ SCALE_WEIGHT, RANGE_WEIGHT = 1 / 150, 1 / 5000
 BURN_IN_ROWS = 16
 WINSOR_SCALES, RECENT_WINSOR_SCALES = 5.0, 8.0
 OUTLIER_ROWS = 30
+GAP_INTERVALS, INTERVAL_WEIGHT, SETTLING_ROWS = 20.0, 0.02, 32.0
 MAX_Z = 1e6
 _RELATIVE_FLOOR, _ABSOLUTE_FLOOR = 1e-9, 1e-300
 
@@ -37,6 +38,29 @@ class Measured(NamedTuple):
     scales: Floats
     residual: Floats
     moved: Flags
+
+
+def resume(state: Floats, times_s: Floats, values: Floats) -> None:
+    """Begin the levels anew after a gap of more than GAP_INTERVALS usual intervals.
+
+    How noisy a series is it has not forgotten, but where it was before a long silence says
+    little about where it is now. Its scores rest until the new levels have settled.
+    """
+    elapsed_s = times_s - state[Column.TIME_S]
+    usual_s = state[Column.INTERVAL_S]
+    known = state[Column.ROWS] > 0
+    gap = known & (usual_s > 0) & (elapsed_s > GAP_INTERVALS * usual_s)
+    for column in (Column.LAST, Column.LEVEL, Column.SHORT, Column.SLOW):
+        state[column] = np.where(gap, values, state[column])
+    state[Column.LOW] = np.where(gap, np.minimum(state[Column.LOW], values), state[Column.LOW])
+    state[Column.HIGH] = np.where(gap, np.maximum(state[Column.HIGH], values), state[Column.HIGH])
+    state[Column.RECENT_JUMP] = np.where(gap, state[Column.JUMP_SCALE], state[Column.RECENT_JUMP])
+    state[Column.OUTLIERS] = np.where(gap, 0.0, state[Column.OUTLIERS])
+    state[Column.SETTLING] = np.where(gap, SETTLING_ROWS, np.maximum(state[Column.SETTLING] - 1, 0))
+    learns = known & ~gap & (elapsed_s > 0)
+    weight = np.where(usual_s > 0, INTERVAL_WEIGHT, 1.0) * learns
+    state[Column.INTERVAL_S] += weight * (elapsed_s - usual_s)
+    state[Column.TIME_S] = np.where(known, np.maximum(state[Column.TIME_S], times_s), times_s)
 
 
 def begin(state: Floats, values: Floats) -> None:

@@ -35,6 +35,9 @@ class Column(IntEnum):
     LEARNED = 11
     OUTLIERS = 12
     QUIET = 13
+    TIME_S = 14
+    INTERVAL_S = 15
+    SETTLING = 16
 
 
 VALUE_COLUMNS = slice(Column.LAST, Column.HIGH + 1)

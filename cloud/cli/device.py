@@ -10,7 +10,7 @@ import typer
 from broker.accounts import new_account
 from cloud.cli.configured import read_settings
 from cloud.data_folder import DataFolder
-from cloud.fleet.registry import Registry
+from cloud.fleet.registry import Registry, RegistryAway
 from tidegate.errors import Misconfigured
 from wire.errors import Malformed
 from wire.ids import DeviceKey, device_id, tenant_id
@@ -34,7 +34,7 @@ def add(
     try:
         key = DeviceKey(tenant_id(tenant), device_id(device))
         credentials = _registry(config, data).add(key)
-    except Malformed as exc:
+    except (Malformed, RegistryAway) as exc:
         raise Misconfigured(str(exc)) from exc
     if as_json:
         print(msgspec.json.encode(credentials).decode())
@@ -57,5 +57,5 @@ def list_devices(config: Config = None, data: Data = None, as_json: Json = False
 
 def _registry(config: Path | None, data: Path | None) -> Registry:
     folder = DataFolder(read_settings(config, data).data)
-    folder.prepare()
+    folder.require()
     return Registry(folder.fleet, new_account=new_account)

@@ -48,6 +48,7 @@ def report(  # noqa: PLR0917 - typer calls it by names
     """Make a PDF report."""
     settings = read_settings(config, data)
     folder = DataFolder(settings.data)
+    folder.require()
     order = Order(last, tenant, device)
     address = folder.address_of_running()
     try:
@@ -93,7 +94,6 @@ def _checked(answer: httpx.Response) -> httpx.Response:
 
 async def _build(settings: Settings, folder: DataFolder, order: Order) -> bytes:
     """Make the report from the data of an instance that does not run."""
-    folder.prepare()
     now_ms = time.time_ns() // 1_000_000
     period = last_period(order.last, now_ms)
     with folder.locked():

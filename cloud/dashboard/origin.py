@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-SESSION_COOKIE = "tidegate_session"
-SESSION_MAX_AGE_S = 7 * 24 * 3600
+from tidegate.auth.session import COOKIE, TTL_S
 
 
 def safe_next(path: str | None, default: str = "/") -> str:
@@ -24,7 +23,7 @@ def came_by_https(headers: Mapping[str, str], public_url: str | None = None) -> 
 
 def session_cookie(token: str, *, secure: bool) -> str:
     """Return the `Set-Cookie` value that begins a session."""
-    return _cookie(token, SESSION_MAX_AGE_S, secure=secure)
+    return _cookie(token, TTL_S, secure=secure)
 
 
 def expired_cookie(*, secure: bool) -> str:
@@ -33,5 +32,5 @@ def expired_cookie(*, secure: bool) -> str:
 
 
 def _cookie(value: str, max_age_s: int, *, secure: bool) -> str:
-    plain = f"{SESSION_COOKIE}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict"
+    plain = f"{COOKIE}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict"
     return f"{plain}; Secure" if secure else plain

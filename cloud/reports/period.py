@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from cloud.reports.errors import BadPeriod
-from cloud.settings import zone_of  # noqa: F401 - TEMPORARY until cloud/app.py is wired
 
 MAX_DAYS = 366
 _KEYS = ("from", "to", "last", "tenant", "device")

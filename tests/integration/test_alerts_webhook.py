@@ -36,8 +36,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _send(webhook: Webhook, notice: AlertNotice = _NOTICE) -> None:
-    await WebhookNotifier(webhook).send(notice, message_id="m1", now=_now())
+async def _send(
+    webhook: Webhook, notice: AlertNotice = _NOTICE, *, now: datetime | None = None
+) -> None:
+    await WebhookNotifier(webhook).send(notice, message_id="m1", now=now or _now())
 
 
 def _asked(settings: Settings) -> DeliveryRequested:
@@ -131,8 +133,7 @@ async def test_webhook_reads_every_form_of_retry_after(
         HttpReceiver(Answer(status, {"retry-after": retry_after})) as receiver,
         pytest.raises(Transient) as failure,
     ):
-        notifier = WebhookNotifier(Webhook(receiver.url, allow_private=True))
-        await notifier.send(_NOTICE, message_id="m1", now=_NOW)
+        await _send(Webhook(receiver.url, allow_private=True), now=_NOW)
 
     assert failure.value.retry_after_s == wait_s
 

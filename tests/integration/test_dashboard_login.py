@@ -21,9 +21,11 @@ class FakeUsers:
     def __init__(self, *, locked: bool = False) -> None:
         self.locked = locked
         self.ended: list[str] = []
+        self.clients: list[str] = []
 
-    async def login(self, username: str, password: str) -> str | None:
+    async def login(self, username: str, password: str, *, client: str = "") -> str | None:
         """Return a token for the right password."""
+        self.clients.append(client)
         if self.locked:
             raise HTTPError(429, "too many failed logins")
         return "token" if (username, password) == ("admin", "right") else None
@@ -38,7 +40,7 @@ async def log_in(
 ) -> dict[str, Any]:
     """Send the login form."""
     return await login_step.handler(
-        Request(body=fields, headers=headers or OURS),
+        Request(body=fields, headers=headers or OURS, client="192.0.2.7"),
         FakeContext(),
         users=options.get("users", FakeUsers()),
         settings=options.get("settings", Settings()),
@@ -55,6 +57,15 @@ async def test_login_sets_the_cookie_and_goes_to_the_asked_page() -> None:
     assert answer["headers"]["Location"] == "/devices/plant/gr%C3%B6%C3%9Fe?range=6h"
     assert answer["headers"]["Set-Cookie"].startswith("tidegate_session=token; Path=/;")
     assert "Secure" not in answer["headers"]["Set-Cookie"]
+
+
+async def test_login_says_where_the_attempt_comes_from() -> None:
+    """Failures are counted for each address, so that nobody locks another out."""
+    users = FakeUsers()
+
+    await log_in({"username": "admin", "password": "wrong"}, users=users)
+
+    assert users.clients == ["192.0.2.7"]
 
 
 async def test_login_over_https_makes_the_cookie_secure() -> None:

@@ -26,12 +26,13 @@ from cloud.settings import Settings, Site
 from cloud.timeseries.memory import Memory
 from cloud.timeseries.port import Latest, StoreAway
 from tests.support.fake_context import FakeContext
+from tidegate.engine.schemas import Checker, InvalidData
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
-from wire.errors import Malformed
 from wire.events import ReportRequested
 from wire.ids import DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
 from wire.points import PointBatch
+from wire.records import REPORTS
 
 pytestmark = pytest.mark.anyio
 
@@ -125,23 +126,19 @@ class FakeLedger:
         self.asked = (tenant, device, before)
         return [LETTER] * limit
 
-    async def letter(self, letter_id: int) -> Any:
-        """Return the only letter, or another that holds no reading."""
-        return {17: LETTER, 18: SimpleNamespace(id=18, readings=0)}.get(letter_id)
-
 
 class FakeGateway:
-    """Takes letters, or finds them malformed."""
+    """Takes letters, or refuses them with a status."""
 
-    def __init__(self, *, refuses: bool = False) -> None:
-        self.refuses = refuses
-        self.taken: list[Any] = []
+    def __init__(self, refusal: int | None = None) -> None:
+        self.refusal = refusal
+        self.taken: list[str] = []
 
-    async def replay(self, letter: Any) -> None:
+    async def replay_letter(self, letter_id: str) -> None:
         """Take a letter."""
-        if self.refuses:
-            raise Malformed("still no JSON")
-        self.taken.append(letter)
+        if self.refusal is not None:
+            raise HTTPError(self.refusal, "not this one")
+        self.taken.append(letter_id)
 
 
 class AwayStore(Memory):
@@ -397,7 +394,7 @@ async def test_unknown_device_is_a_page_with_404() -> None:
 async def test_dead_letters_are_narrowed_and_paged() -> None:
     """The ledger is asked for one device's letters, and the next page begins below the last."""
     ledger = FakeLedger()
-    query = {"tenant": "plant", "device": "pump", "before": "99"}
+    query: dict[str, Any] = {"tenant": "plant", "device": "pump", "before": 99}
 
     answer = await dead_letters_page_step.handler(
         Request(query_params=query), FakeContext(), ledger=ledger, settings=SETTINGS
@@ -406,6 +403,13 @@ async def test_dead_letters_are_narrowed_and_paged() -> None:
     assert ledger.asked == ("plant", "pump", 99)
     links = [link.get("href") for link in Page(answer).all("a")]
     assert "/dead-letters?tenant=plant&device=pump&before=17" in links
+
+
+@pytest.mark.parametrize("before", [0, -1, 2**63, 10**400])
+def test_dead_letters_of_an_impossible_id_are_refused(before: int) -> None:
+    """A number that no id can be is the caller's mistake (422), not ours."""
+    with pytest.raises(InvalidData):
+        Checker(dead_letters_page_step.config["queryParams"]).check({"before": before})
 
 
 async def test_mail_never_leaves_its_folder(tmp_path: Path) -> None:
@@ -420,8 +424,8 @@ async def test_mail_never_leaves_its_folder(tmp_path: Path) -> None:
     assert [answer["status"] for answer in answers] == [404, 404, 404, 404]
 
 
-async def test_report_form_queues_a_report() -> None:
-    """The form leaves a queued report and its event, and leads back to the list."""
+async def test_report_form_asks_for_a_report() -> None:
+    """The form only asks: the record is made by the reports, and the list waits for it."""
     ctx = FakeContext()
     fields = {"subject": "plant/pump", "range": "1h"}
 
@@ -429,12 +433,29 @@ async def test_report_form_queues_a_report() -> None:
         Request(body=fields, headers={}), ctx, settings=SETTINGS
     )
 
-    (asked,) = ctx.take_emitted("report.requested")
-    (kept,) = await ctx.state.get_group("reports")
-    assert isinstance(asked, ReportRequested)
-    assert (asked.tenant, asked.device, asked.to_ms) == ("plant", "pump", ctx.clock.now_ms())
-    assert (kept["report_id"], kept["status"]) == (asked.report_id, "queued")
-    assert (answer["status"], answer["headers"]["Location"]) == (303, "/reports")
+    now_ms = ctx.clock.now_ms()
+    asked = ReportRequested(now_ms - 3_600_000, now_ms, "plant", "pump")
+    assert ctx.emitted == [("report.requested", asked)]
+    assert await ctx.state.get_group(REPORTS) == []
+    assert (answer["status"], answer["headers"]["Location"]) == (303, "/reports?asked=1")
+
+
+async def test_reports_page_looks_again_soon_for_a_report_that_was_just_asked_for() -> None:
+    """Its record may take a moment; the page says so and asks every few seconds."""
+    pages = [
+        Page(
+            await reports_page_step.handler(
+                Request(query_params=query),
+                FakeContext(),
+                registry=FakeRegistry(),
+                settings=SETTINGS,
+            )
+        )
+        for query in ({}, {"asked": "1"})
+    ]
+
+    assert [page.all("body")[0]["data-refresh-s"] for page in pages] == ["30", "3"]
+    assert "The report is being made" in pages[1].text
 
 
 async def test_report_form_says_what_to_correct() -> None:
@@ -449,45 +470,45 @@ async def test_report_form_says_what_to_correct() -> None:
     assert ctx.emitted == []
 
 
-async def test_report_form_from_elsewhere_is_refused() -> None:
-    """Another site's page cannot make reports in a person's name."""
-    req = Request(body={"range": "1h"}, headers={"sec-fetch-site": "cross-site"})
-
-    with pytest.raises(HTTPError) as refused:
-        await request_report_step.handler(req, FakeContext(), settings=SETTINGS)
-
-    assert refused.value.status == 403
-
-
-async def replay(letter_id: str, gateway: FakeGateway, headers: dict[str, str]) -> Any:
+async def replay(letter_id: str, gateway: FakeGateway) -> Any:
     """Press the replay button of a letter; return where it leads."""
     answer = await replay_by_form_step.handler(
-        Request(path_params={"id": letter_id}, headers=headers),
-        FakeContext(),
-        ledger=FakeLedger(),
-        gateway=gateway,
-        settings=SETTINGS,
+        Request(path_params={"id": letter_id}), FakeContext(), gateway=gateway
     )
     return answer["headers"]["Location"]
 
 
-async def test_replay_button_sends_the_letter_and_tells_how_it_went() -> None:
-    """A letter goes through ingestion once; refused or missing ones are told on the list."""
-    taking, refusing = FakeGateway(), FakeGateway(refuses=True)
+@pytest.mark.parametrize(
+    ("refusal", "told"), [(None, "replayed"), (404, "gone"), (409, "busy"), (422, "refused")]
+)
+async def test_replay_button_tells_on_the_list_how_it_went(refusal: int | None, told: str) -> None:
+    """A letter goes through ingestion once; why it did not is told where the person came from."""
+    gateway = FakeGateway(refusal)
 
-    assert await replay("17", taking, {}) == "/dead-letters?done=replayed"
-    assert await replay("17", refusing, {}) == "/dead-letters?done=refused"
-    assert await replay("18", taking, {}) == "/dead-letters?done=gone"
-    assert await replay("99", taking, {}) == "/dead-letters?done=gone"
-    assert await replay("²", taking, {}) == "/dead-letters?done=gone"
-    assert taking.taken == [LETTER]
+    location = await replay("17", gateway)
+    page = Page(
+        await dead_letters_page_step.handler(
+            Request(query_params={"done": told}),
+            FakeContext(),
+            ledger=FakeLedger(),
+            settings=SETTINGS,
+        )
+    )
+
+    assert location == f"/dead-letters?done={told}"
+    assert "letter" in next(p.text for p in [page] if page.all("p"))
+    assert gateway.taken == ([] if refusal else ["17"])
 
 
-async def test_replay_button_of_another_site_is_refused() -> None:
-    """Another site cannot replay letters in a person's name."""
-    gateway = FakeGateway()
+async def test_replay_button_does_not_hide_that_ingestion_is_away() -> None:
+    """What is nobody's mistake and may pass is answered as what it is."""
+    with pytest.raises(HTTPError) as away:
+        await replay("17", FakeGateway(503))
 
-    with pytest.raises(HTTPError):
-        await replay("17", gateway, {"sec-fetch-site": "cross-site"})
+    assert away.value.status == 503
 
-    assert gateway.taken == []
+
+@pytest.mark.parametrize("step", [replay_by_form_step, request_report_step])
+def test_forms_are_only_for_our_own_pages(step: Any) -> None:
+    """`pageMiddleware` refuses a session's form that another site has sent."""
+    assert step.config["middleware"] == ["pageMiddleware"]

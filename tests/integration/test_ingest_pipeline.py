@@ -263,7 +263,7 @@ async def test_pipeline_replay_refuses(tmp_path: Path) -> None:
     """No such letter, one without readings, one kept in part, and one that is refused again."""
     letters = [
         NewLetter(_PUMP, "t/acme/pump/status", "bad", b"junk", 0, 5),
-        NewLetter(_PUMP, "t/acme/pump/telemetry", "bad", b"junk", 3, 5, None, True),
+        NewLetter(_PUMP, "t/acme/pump/telemetry", "bad", _payload(1), 3, 5, None, True),
         NewLetter(_PUMP, "t/acme/pump/telemetry", "bad", b"junk", 3, 5),
     ]
     async with running(tmp_path, Flaky()) as run:

@@ -250,3 +250,21 @@ def test_public_names_follow_the_protocol() -> None:
     assert 0 < detector.threshold <= 1
     assert cloud.analytics.detector.bank is cloud.analytics.bank
     assert len(cloud.analytics.bank(3)) == 3
+
+
+def test_series_that_moved_during_a_long_silence_is_not_an_anomaly() -> None:
+    """After a gap the new level is learnt; how noisy the series is stays known."""
+    bank, quiet = Bank(1), _noise(300, 1)[:, 0]
+    later = _noise(200, 1, seed=1)[:, 0] + 40.0
+    later[150] += 10.0
+    times = np.r_[np.arange(300), 10_000 + np.arange(200)] * 1_000_000_000
+
+    scores = np.array(
+        [
+            bank.update(np.array([ts]), np.array([value]))[0]
+            for ts, value in zip(times, np.r_[quiet, later], strict=True)
+        ]
+    )
+
+    alerts = np.flatnonzero(scores >= bank.threshold)
+    assert alerts.tolist() == [450]

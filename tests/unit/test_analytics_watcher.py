@@ -160,7 +160,7 @@ async def test_watcher_sets_a_damaged_checkpoint_aside(tmp_path: Path) -> None:
     path = tmp_path / "detectors.npz"
     path.write_bytes(b"PK\x03\x04 this is no archive")
 
-    watcher = Watcher(Analytics(), _Events().emit, checkpoint_path=path)
+    watcher = Watcher(Analytics(), _Events().emit_many, checkpoint_path=path)
     async with _running(watcher):
         watcher.offer(StoredBatch(_batch([1.0]), {}))
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from cloud.dashboard.alerts_view import sort_alerts
+from cloud.dashboard.alerts_view import newest_deliveries, newest_reports, sort_alerts
 from cloud.dashboard.charts_view import (
     RANGES_MS,
     machine_charts,
@@ -15,16 +15,19 @@ from cloud.dashboard.charts_view import (
     range_name,
     step_ms,
 )
+from cloud.dashboard.device_view import device_view
 from cloud.dashboard.fleet_view import FleetFacts, fleet_rows, headline_cells
 from cloud.dashboard.ledger_view import floor_pct, ledger_view
 from cloud.dashboard.letters_view import letter_view
-from cloud.dashboard.presence import Limits
+from cloud.dashboard.overview import MAX_ROWS, overview
+from cloud.dashboard.presence import limits_of
 from cloud.dashboard.report_form import FormError, ReportForm, read_report_form
 from cloud.dashboard.sparkline import Window, narrowed, sparkline
 from cloud.timeseries.port import Latest
 from wire.events import AlertNotice
-from wire.ids import DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
+from wire.ids import LOCAL_TENANT, DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
 from wire.messages import Value
+from wire.records import Delivery, Report
 
 NOW_MS = 1_700_000_000_000
 PUMP = DeviceKey(TenantId("plant"), DeviceId("pump"))
@@ -38,9 +41,7 @@ def latest(metric: str, value: Value, ts_ms: int = NOW_MS) -> Latest:
 
 def facts(**changes: Any) -> FleetFacts:
     """Return what is known of a fleet of which nothing is known, changed."""
-    nothing = FleetFacts(
-        latest={}, seen={}, history={}, window=WINDOW, limits=Limits(30_000, 60_000)
-    )
+    nothing = FleetFacts(latest={}, seen={}, history={}, window=WINDOW, limits=limits_of([]))
     return nothing._replace(**changes)
 
 
@@ -78,6 +79,60 @@ def test_fleet_row_draws_the_first_metric_with_a_past() -> None:
     assert row.spark_metric == "flow"
     assert row.spark.startswith("M")
     assert row.state == "online"
+
+
+def test_overview_counts_who_is_there_and_narrows_the_rows() -> None:
+    """The counts are of all devices, the rows of those whose name holds the query."""
+    press = DeviceKey(TenantId("plant"), DeviceId("PRESS"))
+    known = facts(latest={PUMP: [latest("flow", 2.0)]})
+
+    view = overview([PUMP, press], known, "pres")
+
+    assert (view.online, view.total, view.matching) == (1, 2, 1)
+    assert [row.key for row in view.rows] == [press]
+    assert view.spark_ms == 900_000
+
+
+def test_overview_of_a_large_fleet_shows_its_first_rows() -> None:
+    """The page stays small and says how many there are."""
+    keys = [DeviceKey(TenantId("plant"), DeviceId(f"d{n:03d}")) for n in range(MAX_ROWS + 5)]
+
+    view = overview(keys, facts(), "")
+
+    assert (len(view.rows), view.matching) == (MAX_ROWS, MAX_ROWS + 5)
+
+
+def test_overview_draws_this_machine_once_its_agent_has_sent_something() -> None:
+    """A device of the local tenant without a machine's metrics is not this machine."""
+    idle, box = (DeviceKey(LOCAL_TENANT, DeviceId(name)) for name in ("a-sensor", "box"))
+    cpu = Latest(SeriesKey(*box, MetricName("cpu_used_pct")), NOW_MS, 12.0)
+
+    view = overview([PUMP, idle, box], facts(latest={box: [cpu]}), "")
+
+    assert view.machine == box
+    assert [chart.title for chart in view.machine_charts] == ["CPU"]
+    assert overview([idle], facts(), "").machine is None
+
+
+def test_device_view_bounds_its_charts_and_takes_a_known_range() -> None:
+    """A device of many metrics says how many have no chart; an unknown range is the default."""
+    known = facts(latest={PUMP: [latest(f"m{n}", 1.0) for n in range(30)]})
+    nothing = sort_alerts([])
+
+    view = device_view(PUMP, known, alerts=nothing, wanted_range="1y")
+
+    assert (len(view.charts), view.more_charts, len(view.cells)) == (24, 6, 30)
+    assert (view.range, view.range_ms, view.state) == ("1h", RANGES_MS["1h"], "online")
+    assert device_view(PUMP, known, alerts=nothing, wanted_range="6h").step_ms == 30_000
+
+
+def test_records_are_listed_newest_first() -> None:
+    """Reports by when they were asked for, deliveries by when their status changed."""
+    reports = [Report(f"r{at}", 0, 1, created_at_ms=at) for at in (1, 3, 2)]
+    logged = [Delivery(f"d{at}", "a", "email", "x", "queued", 0, at) for at in (1, 3, 2)]
+
+    assert [one.created_at_ms for one in newest_reports(msgspec.to_builtins(reports))] == [3, 2, 1]
+    assert [one.at_ms for one in newest_deliveries(msgspec.to_builtins(logged))] == [3, 2, 1]
 
 
 def test_fleet_row_of_a_device_without_data_says_so() -> None:
@@ -203,13 +258,13 @@ def test_report_form_reads_times_in_the_sites_zone() -> None:
     custom = {
         "subject": "plant/pump",
         "range": "custom",
-        "from": "2026-07-01T00:00",
-        "to": "2026-07-02T00:00",
+        "from": "2023-07-01T00:00",
+        "to": "2023-07-02T00:00",
     }
 
     asked = read_report_form(custom, berlin, NOW_MS)
 
-    assert asked == ReportForm("plant", "pump", 1_782_856_800_000, 1_782_943_200_000)
+    assert asked == ReportForm("plant", "pump", 1_688_162_400_000, 1_688_248_800_000)
     assert read_report_form({"range": "1h"}, berlin, NOW_MS) == ReportForm(
         None, None, NOW_MS - 3_600_000, NOW_MS
     )
@@ -221,12 +276,14 @@ def test_report_form_reads_times_in_the_sites_zone() -> None:
         {},
         {"range": "1y"},
         {"range": "custom"},
-        {"range": "custom", "from": "2026-07-02T00:00", "to": "2026-07-01T00:00"},
-        {"range": "custom", "from": "2020-01-01T00:00", "to": "2026-07-01T00:00"},
-        {"range": "custom", "from": "x", "to": "2026-07-01T00:00"},
+        {"range": "custom", "from": "2023-07-02T00:00", "to": "2023-07-01T00:00"},
+        {"range": "custom", "from": "2020-01-01T00:00", "to": "2023-07-01T00:00"},
+        {"range": "custom", "from": "x", "to": "2023-07-01T00:00"},
+        {"range": "custom", "from": "1969-07-01T00:00", "to": "1969-07-02T00:00"},
+        {"range": "custom", "from": "2026-07-01T00:00", "to": "2026-07-02T00:00"},
     ],
 )
 def test_report_form_refuses_a_period_that_makes_no_sense(fields: dict[str, str]) -> None:
-    """An unknown, missing, reversed or endless period is told to the person."""
+    """An unknown, missing, reversed, endless or future period is told to the person."""
     with pytest.raises(FormError):
         read_report_form(fields, ZoneInfo("UTC"), NOW_MS)

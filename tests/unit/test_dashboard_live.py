@@ -150,15 +150,40 @@ async def test_client_drops_series_beyond_its_bound_and_counts_them() -> None:
     assert client.take() == ""
 
 
-async def test_hub_keeps_no_more_series_than_its_bound() -> None:
-    """Series beyond the bound are counted and left out; known ones go on."""
+async def test_hub_forgets_the_longest_unseen_series_beyond_its_bound() -> None:
+    """A new device is shown however many were there before it; the one that went is forgotten."""
+    hub = make_hub(max_series=2)
+    stream = hub.frames()
+    await anext(stream)
+    await next_points(stream)
+    hub.offer(stored((series("stays"), 1, 1.0), (series("went"), 1, 1.0)))
+    hub.tick(NOW_MS)
+    hub.offer(stored((series("stays"), 0, 9.0)))
+
+    hub.offer(stored((series("new"), 2, 2.0)))
+    hub.tick(NOW_MS)
+
+    assert hub.latest(series("went")) is None
+    assert hub.latest(series("stays")) == (1, 1.0)
+    assert hub.dropped == 0
+    assert {point[1] for point in await next_points(stream)} == {"went", "stays", "new"}
+    await stream.aclose()
+
+
+async def test_hub_counts_what_it_forgot_before_it_was_told() -> None:
+    """More new series between two ticks than the hub holds: the first ones are left out."""
     hub = make_hub(max_series=1)
+    stream = hub.frames()
+    await anext(stream)
+    await next_points(stream)
 
     hub.offer(stored((series("a"), 1, 1.0), (series("b"), 1, 1.0)))
-    hub.offer(stored((series("a"), 2, 2.0)))
+    hub.tick(NOW_MS)
 
-    assert hub.latest(series("a")) == (2, 2.0)
-    assert hub.latest(series("b")) is None
+    assert [point[1] for point in await next_points(stream)] == ["b"]
+    await stream.aclose()
+    assert hub.latest(series("a")) is None
+    assert hub.latest(series("b")) == (1, 1.0)
     assert hub.dropped == 1
 
 

@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from cloud.reports.steps import (
     daily_report_step,
     get_report_step,
     list_reports_step,
+    queue_report_step,
     render_report_step,
     request_report_step,
 )
@@ -19,7 +21,8 @@ from cloud.timeseries.port import Latest, StoreAway
 from tests.support.fake_context import FakeClock, FakeContext
 from tidegate.errors import HTTPError, NonRetriable
 from tidegate.http.request import Request
-from wire.events import ReportRequested
+from wire.events import ReportQueued, ReportRequested
+from wire.records import REPORTS, Report
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +60,7 @@ async def get(ctx: FakeContext, file: str, data_dir: Path) -> Any:
 
 async def render(ctx: FakeContext, store: Memory, data_dir: Path) -> None:
     """Handle the newest order."""
-    event = ctx.take_emitted("report.requested")[-1]
+    event = ctx.take_emitted("report.queued")[-1]
     await render_report_step.handler(
         event, ctx, telemetry=store, ledger=NoLedger(), settings=Settings(), data_dir=data_dir
     )
@@ -72,12 +75,36 @@ async def test_request_report_queues_and_says_where_the_pdf_will_be() -> None:
     )
 
     report_id = answer["body"]["report_id"]
-    [event] = ctx.take_emitted("report.requested")
+    [event] = ctx.take_emitted("report.queued")
     now_ms = ctx.clock.now_ms()
     assert answer["status"] == 202
     assert answer["headers"]["Location"] == f"/api/v1/reports/{report_id}.pdf"
-    assert event == ReportRequested(report_id, now_ms - 3_600_000, now_ms, "acme", "pump")
-    assert (await ctx.state.get("reports", report_id))["status"] == "queued"
+    assert event == ReportQueued(report_id)
+    kept = msgspec.convert(await ctx.state.get(REPORTS, report_id), Report)
+    assert (kept.from_ms, kept.to_ms) == (now_ms - 3_600_000, now_ms)
+    assert (kept.tenant, kept.device, kept.status) == ("acme", "pump", "queued")
+
+
+async def test_queue_report_makes_the_record_of_what_another_service_asks_for() -> None:
+    """A report that was asked for by event is like one that was asked for by the API."""
+    ctx = FakeContext()
+    now_ms = ctx.clock.now_ms()
+
+    await queue_report_step.handler(ReportRequested(now_ms - 5, now_ms, "acme", "pump"), ctx)
+
+    [event] = ctx.take_emitted("report.queued")
+    [kept] = msgspec.convert(await ctx.state.get_group(REPORTS), list[Report])
+    assert kept == Report(event.report_id, now_ms - 5, now_ms, now_ms, "acme", "pump")
+
+
+async def test_queue_report_refuses_a_bad_period() -> None:
+    """Trying again cannot help; nothing is queued."""
+    ctx = FakeContext()
+
+    with pytest.raises(NonRetriable, match="before"):
+        await queue_report_step.handler(ReportRequested(5, 5), ctx)
+
+    assert ctx.emitted == []
 
 
 async def test_request_report_refuses_a_bad_period() -> None:
@@ -146,7 +173,7 @@ async def test_render_report_lets_the_runtime_retry_an_absent_store(tmp_path: Pa
     """The store may come back: only the last attempt marks the report failed."""
     ctx = FakeContext()
     report_id = await ordered(ctx, last="1h")
-    [event] = ctx.take_emitted("report.requested")
+    [event] = ctx.take_emitted("report.queued")
     parts: dict[str, Any] = {
         "telemetry": AwayStore(),
         "ledger": NoLedger(),
@@ -177,7 +204,7 @@ async def test_render_report_ignores_what_has_its_fate_and_what_nobody_ordered(
 
     await render(ctx, AwayStore(), tmp_path)
     await render_report_step.handler(
-        ReportRequested("../../x", 0, 1),
+        ReportQueued("../../x"),
         ctx,
         telemetry=AwayStore(),
         ledger=NoLedger(),
@@ -196,7 +223,7 @@ async def test_render_report_never_writes_outside_of_its_folder(tmp_path: Path) 
 
     with pytest.raises(NonRetriable):
         await render_report_step.handler(
-            ReportRequested("../x", 0, 1),
+            ReportQueued("../x"),
             ctx,
             telemetry=Memory(),
             ledger=NoLedger(),
@@ -223,7 +250,7 @@ async def test_render_report_keeps_the_newest_and_clears_away_the_rest(tmp_path:
     ctx.attempt = 5
 
     await render_report_step.handler(
-        ctx.take_emitted("report.requested")[-1],
+        ctx.take_emitted("report.queued")[-1],
         ctx,
         telemetry=AwayStore(),
         ledger=NoLedger(),
@@ -246,7 +273,8 @@ async def test_daily_report_is_ordered_once_about_the_day_before() -> None:
         ctx.clock.pass_s(3_600)
         await daily_report_step.handler(ctx, settings=BERLIN)
 
-    [event] = ctx.take_emitted("report.requested")
-    assert event.to_ms - event.from_ms == 25 * 3_600_000
-    assert datetime.fromtimestamp(event.to_ms / 1000, UTC) == datetime(2026, 10, 25, 23, tzinfo=UTC)
-    assert isinstance(event, ReportRequested)
+    [event] = ctx.take_emitted("report.queued")
+    [kept] = msgspec.convert(await ctx.state.get_group(REPORTS), list[Report])
+    assert kept.report_id == event.report_id
+    assert kept.to_ms - kept.from_ms == 25 * 3_600_000
+    assert datetime.fromtimestamp(kept.to_ms / 1000, UTC) == datetime(2026, 10, 25, 23, tzinfo=UTC)

@@ -13,6 +13,7 @@ from tidegate.errors import Misconfigured
 
 GROUP = "tidegate.commands"
 EXIT_MISCONFIGURED = 2
+_EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -26,6 +27,8 @@ def main() -> None:
     except* Misconfigured as group:
         print(f"tidegate: {_first(group)}", file=sys.stderr)
         sys.exit(EXIT_MISCONFIGURED)
+    except* KeyboardInterrupt:
+        sys.exit(_EXIT_INTERRUPTED)
 
 
 def _first(group: BaseExceptionGroup[Misconfigured]) -> Misconfigured:

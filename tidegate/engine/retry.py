@@ -3,6 +3,7 @@
 from random import Random
 
 from tidegate.contract import Retry
+from wire.backoff import ceiling_s
 
 
 def delay_s(policy: Retry, attempt: int, rng: Random) -> float | None:
@@ -12,6 +13,6 @@ def delay_s(policy: Retry, attempt: int, rng: Random) -> float | None:
     """
     if attempt >= policy.attempts:
         return None
-    growth = 1.0 if policy.backoff == "fixed" else 2.0 ** min(attempt - 1, 60)
-    wait = min(policy.cap, policy.base * growth)
+    failures = 1 if policy.backoff == "fixed" else attempt
+    wait = ceiling_s(failures, base_s=policy.base, cap_s=policy.cap)
     return rng.uniform(0, wait) if policy.jitter else wait

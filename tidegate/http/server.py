@@ -13,9 +13,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from tidegate.errors import Misconfigured
+from tidegate.http.connections import BACKLOG, BoundedProtocol, bounded, connection_limit
 from tidegate.http.problem import problem
 
-_GRACE_S = 3
+_GRACE_S = 1
 
 
 def make_app(routes: Sequence[BaseRoute]) -> Starlette:
@@ -30,7 +31,7 @@ def make_app(routes: Sequence[BaseRoute]) -> Starlette:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Bind the listening socket before anything else starts.
+    """Listen before anything else starts; connections wait until the app serves them.
 
     Raises:
         Misconfigured: the port is in use or the address is not this machine's.
@@ -40,17 +41,22 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as exc:
+        # Only who listens holds the port: another process could still bind it.
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as exc:
         listener.close()
+        reason = getattr(exc, "strerror", None) or exc
         raise Misconfigured(
-            f"cannot listen on {host}:{port} ({exc.strerror}); choose another with --port"
+            f"cannot listen on {host}:{port} ({reason}); choose another with --port"
         ) from exc
     return listener
 
 
 @asynccontextmanager
-async def serve(app: Starlette, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve while the context is open; on leaving, answers under way get 3 s to finish."""
+async def serve(
+    app: Starlette, listener: socket.socket, protocol: type[BoundedProtocol] | None = None
+) -> AsyncIterator[None]:
+    """Serve while the context is open; on leaving, answers under way get 1 s to finish."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -58,7 +64,8 @@ async def serve(app: Starlette, listener: socket.socket) -> AsyncIterator[None]:
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=_GRACE_S,
-        h11_max_incomplete_event_size=64 * 1024,
+        backlog=BACKLOG,
+        http=protocol or bounded(connection_limit()),
     )
     server = _Server(config)
     async with anyio.create_task_group() as tasks:

@@ -3,10 +3,11 @@
 from typing import Any
 
 from cloud.dashboard.needs import PageRequest, Users
-from cloud.dashboard.origin import SESSION_COOKIE, came_by_https, expired_cookie
+from cloud.dashboard.origin import came_by_https, expired_cookie
 from cloud.dashboard.pages import redirect
 from cloud.settings import Settings
 from tidegate.auth.origin import same_origin
+from tidegate.auth.session import COOKIE
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 
@@ -20,7 +21,7 @@ async def handler(
     public_url = settings.http.public_url
     if not same_origin(req.headers, public_url):
         raise HTTPError(403, "the form was not sent from this site")
-    token = req.cookies.get(SESSION_COOKIE)
+    token = req.cookies.get(COOKIE)
     if token:
         await users.logout(token)
     return redirect("/login", expired_cookie(secure=came_by_https(req.headers, public_url)))
