@@ -14,6 +14,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 import structlog
+from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from cloud.fleet.presence import Presence
@@ -119,21 +120,24 @@ class Ingest:
         )
 
     async def _work(self, scope: anyio.CancelScope) -> None:
-        send, receive = anyio.create_memory_object_stream[Batch](1)
-        with scope:
+        """Run the stages within `scope`; the receiver outlives them, to acknowledge the last."""
+        with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as outer:
-                if self._receiver is not None:
-                    known = await self._ask_ledger(partial(self._ledger.fact, _SESSION_FACT))
-                    self._receiver.expects_session = known == self._session_name()
-                    outer.start_soon(self._receiver.run)
-                    outer.start_soon(self._acknowledge_devices)
-                try:
+                with scope:
+                    await self._start_receiving(outer)
+                    send, receive = anyio.create_memory_object_stream[Batch](1)
                     async with anyio.create_task_group() as stages:
                         stages.start_soon(self._fill_batches, send)
                         stages.start_soon(self._store_batches, receive)
-                finally:
-                    self._publish_acks()
-                    outer.cancel_scope.cancel()
+                self._publish_acks()
+                outer.cancel_scope.cancel()
+
+    async def _start_receiving(self, tasks: TaskGroup) -> None:
+        if self._receiver is not None:
+            known = await self._ask_ledger(partial(self._ledger.fact, _SESSION_FACT))
+            self._receiver.expects_session = known == self._session_name()
+            tasks.start_soon(self._receiver.run)
+            tasks.start_soon(self._acknowledge_devices)
 
     async def _fill_batches(self, send: MemoryObjectSendStream[Batch]) -> None:
         batch, backlog = Batch(), Backlog()

@@ -33,6 +33,7 @@ def main() -> int:
     try:
         content = draw(model)
     except ReportsUnavailable as exc:
+        sys.stdout.flush()  # what a library printed must not come after the reason
         sys.stderr.write(f"\n{exc}\n")
         return UNAVAILABLE
     with open(answer, "wb") as stream:  # noqa: PTH123 - a descriptor, not a path

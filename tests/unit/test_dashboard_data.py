@@ -83,13 +83,13 @@ def test_fleet_row_draws_the_first_metric_with_a_past() -> None:
 
 def test_overview_counts_who_is_there_and_narrows_the_rows() -> None:
     """The counts are of all devices, the rows of those whose name holds the query."""
-    press = DeviceKey(TenantId("plant"), DeviceId("PRESS"))
+    winch = DeviceKey(TenantId("plant"), DeviceId("WINCH"))
     known = facts(latest={PUMP: [latest("flow", 2.0)]})
 
-    view = overview([PUMP, press], known, "pres")
+    view = overview([PUMP, winch], known, "winc")
 
     assert (view.online, view.total, view.matching) == (1, 2, 1)
-    assert [row.key for row in view.rows] == [press]
+    assert [row.key for row in view.rows] == [winch]
     assert view.spark_ms == 900_000
 
 
