@@ -29,7 +29,7 @@ def letter_view(found: DeadLetter) -> Letter:
         excerpt=_excerpt(found.payload),
         size_bytes=len(found.payload),
         at_ms=found.received_at_ms,
-        can_replay=found.readings > 0,
+        can_replay=found.readings > 0 and not found.is_shortened,
     )
 
 

@@ -103,6 +103,8 @@ class DeadLetter(Protocol):
     @property
     def readings(self) -> int: ...  # noqa: D102
     @property
+    def is_shortened(self) -> bool: ...  # noqa: D102
+    @property
     def received_at_ms(self) -> int: ...  # noqa: D102
 
 

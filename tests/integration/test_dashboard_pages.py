@@ -41,7 +41,13 @@ EVIL = DeviceKey(TenantId("plant"), DeviceId(HOSTILE))
 LOCAL = DeviceKey(TenantId("local"), DeviceId("workbench"))
 SETTINGS = Settings(site=Site(name="Harbour works", timezone="Europe/Berlin"))
 LETTER = SimpleNamespace(
-    id=17, topic=f"t/{HOSTILE}", reason=HOSTILE, payload=b"{<b>", readings=2, received_at_ms=1
+    id=17,
+    topic=f"t/{HOSTILE}",
+    reason=HOSTILE,
+    payload=b"{<b>",
+    readings=2,
+    is_shortened=False,
+    received_at_ms=1,
 )
 EML = """\
 From: tidegate@localhost

@@ -208,6 +208,11 @@ def test_floor_pct_never_rounds_up_to_everything() -> None:
     assert floor_pct(100.0) == "100 %"
 
 
+def _letter(**changes: object) -> SimpleNamespace:
+    known = {"id": 1, "topic": "t", "reason": "r", "payload": b"{", "readings": 1}
+    return SimpleNamespace(**{**known, "is_shortened": False, "received_at_ms": NOW_MS, **changes})
+
+
 @pytest.mark.parametrize(
     ("payload", "excerpt"),
     [
@@ -218,14 +223,17 @@ def test_floor_pct_never_rounds_up_to_everything() -> None:
 )
 def test_letter_excerpt_is_printable_and_short(payload: bytes, excerpt: str) -> None:
     """A payload is shown without control characters, bytes in hexadecimal, long ones cut."""
-    letter = SimpleNamespace(
-        id=1, topic="t", reason="r", payload=payload, readings=1, received_at_ms=NOW_MS
-    )
-
-    view = letter_view(letter)
+    view = letter_view(_letter(payload=payload))
 
     assert view.excerpt == excerpt
     assert view.size_bytes == len(payload)
+
+
+def test_letter_offers_only_a_replay_that_can_be() -> None:
+    """Of a payload that was not kept whole, or held no reading, nothing can be replayed."""
+    assert letter_view(_letter()).can_replay
+    assert not letter_view(_letter(is_shortened=True)).can_replay
+    assert not letter_view(_letter(readings=0)).can_replay
 
 
 def test_alerts_are_sorted_worst_and_newest_first() -> None:
