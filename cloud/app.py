@@ -39,7 +39,6 @@ from cloud.ingest.pipeline import Ingest
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
 from cloud.settings import Settings, zone_of
-from cloud.stopping import set_on_signal
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import TimeSeries
 from tidegate.auth.middleware import ADMIN, Authenticator, named_middlewares
@@ -53,6 +52,7 @@ from tidegate.errors import Misconfigured
 from tidegate.http.operations import operations
 from tidegate.http.routes import routes
 from tidegate.http.server import bind, make_app, serve
+from tidegate.stopping import set_on_signal
 from tidegate.store.port import Key, Store
 from tidegate.store.sqlite import open_sqlite
 from wire.events import ConditionChanged
@@ -274,8 +274,13 @@ def _routes(
         if not ingest.is_connected:
             raise ConnectionError("not connected")
 
+    async def readings_are_stored() -> None:
+        if ingest.store_is_away:
+            raise ConnectionError("what is received cannot be stored now; it is kept and retried")
+
     pings = {
         "broker": broker_delivers,
+        "ingest": readings_are_stored,
         "state": state_answers,
         "telemetry": stores.telemetry.ping,
     }

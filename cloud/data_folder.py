@@ -1,27 +1,23 @@
-"""The data folder: one instance at a time, secrets made at the first start, paths of its files."""
+"""The data folder of the whole platform: paths of its files, its password, small secret records."""
 
-import fcntl
 import json
-import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, ClassVar
 
-from tidegate.errors import Misconfigured
 from tidegate.files import write_whole
+from tidegate.instance import InstanceFolder
 
 _PASSWORD_BYTES = 12
-_TOKEN_BYTES = 32
 
 
-class DataFolder:
+class DataFolder(InstanceFolder):
     """Where an installation keeps everything; nothing outside of it is written."""
 
+    subfolders: ClassVar[tuple[str, ...]] = ("broker", "reports", "outbox", "agent")
+    started_by: ClassVar[str] = "'tidegate up'"
+
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
-        self.state = self.path / "state.db"
+        super().__init__(path)
         self.ingest = self.path / "ingest.db"
         self.fleet = self.path / "fleet.db"
         self.broker = self.path / "broker"
@@ -30,94 +26,9 @@ class DataFolder:
         self.agent = self.path / "agent"
         self.detectors = self.path / "detectors.npz"
 
-    def prepare(self) -> None:
-        """Make the folders.
-
-        Raises:
-            Misconfigured: the folder cannot be made or written.
-        """
-        # Databases make files of their own: nothing in the folder is for others to read.
-        os.umask(0o077)
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.broker, self.reports, self.outbox, self.agent):
-                folder.mkdir(mode=0o700, exist_ok=True)
-            (self.path / ".writable").write_text("", "utf-8")
-        except OSError as exc:
-            raise Misconfigured(
-                f"data folder {self.path} cannot be written ({exc.strerror}); "
-                "choose another with --data"
-            ) from exc
-
-    def require(self) -> None:
-        """Raise `Misconfigured` when there is no such folder: commands beside `up` make none."""
-        if not self.path.is_dir():
-            raise Misconfigured(
-                f"there is no data folder {self.path}; start 'tidegate up' first, or correct --data"
-            )
-        os.umask(0o077)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder; the lock goes with the process, however it ends.
-
-        Raises:
-            Misconfigured: another instance holds it.
-        """
-        with self._lock_file() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as exc:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise Misconfigured(
-                    f"data folder {self.path} is in use by process {holder}; "
-                    "stop it or choose another with --data"
-                ) from exc
-            with suppress(OSError):  # The number is only for people; a full disk takes none.
-                file.truncate(0)
-                file.write(str(os.getpid()))
-                file.flush()
-            yield
-
-    def _lock_file(self) -> TextIO:
-        try:
-            return (self.path / "lock").open("a+", encoding="utf-8")
-        except OSError as exc:
-            raise Misconfigured(
-                f"data folder {self.path}: its lock cannot be opened ({exc.strerror}); "
-                "it belongs to another user, or the disk is full"
-            ) from exc
-
-    def note_address(self, address: str) -> None:
-        """Say where the running instance answers, for commands on the same folder."""
-        write_whole(self.path / "address", address.encode())
-
-    def address_of_running(self) -> str | None:
-        """Return the address of the instance that holds the folder, None when none runs."""
-        lock, address = self.path / "lock", self.path / "address"
-        if not lock.exists() or not address.exists():
-            return None
-        with lock.open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return address.read_text("utf-8").strip()
-        return None
-
-    def admin_token(self) -> str:
-        """Return the administrator's bearer token, made at the first call."""
-        return self._secret("admin.token", _TOKEN_BYTES)
-
     def admin_password(self) -> str:
         """Return the password made for the first login."""
-        return self._secret("admin.password", _PASSWORD_BYTES)
-
-    def _secret(self, name: str, size_bytes: int) -> str:
-        file = self.path / name
-        if not file.exists():
-            write_whole(file, secrets.token_urlsafe(size_bytes).encode() + b"\n")
-        return file.read_text("utf-8").strip()
+        return self.secret("admin.password", _PASSWORD_BYTES)
 
     def remembered(self, name: str) -> dict[str, Any] | None:
         """Return what `remember` kept under a name."""

@@ -1,5 +1,6 @@
 """Find the step files below some roots and load each; one bad file never hides the others."""
 
+import ast
 import inspect
 import sys
 import traceback
@@ -139,11 +140,21 @@ def _refuse_double(step: Step, known: list[Step]) -> None:
                 raise Misconfigured(f"{route[0]} {route[1]} is taken by {other.file}")
 
 
+def config_line(file: Path) -> int | None:
+    """Return the line at which a step file that can be parsed sets `config`, else None."""
+    for node in ast.parse(file.read_bytes()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == "config" for target in targets):
+            return node.lineno
+    return None
+
+
 def _line_in(exc: BaseException, file: Path) -> int | None:
-    if isinstance(exc, SyntaxError):
+    if isinstance(exc, SyntaxError) and exc.filename == str(file):
         return exc.lineno
     frames = traceback.extract_tb(exc.__traceback__)
-    return next((f.lineno for f in reversed(frames) if f.filename == str(file)), None)
+    raised_at = next((f.lineno for f in reversed(frames) if f.filename == str(file)), None)
+    return config_line(file) if isinstance(exc, Misconfigured) else raised_at
 
 
 def _reason(exc: BaseException) -> str:

@@ -13,6 +13,17 @@ from tidegate.errors import Misconfigured
 
 _KEPT_TYPES = (bytes, bytearray, datetime, date, Decimal)
 _KEYS = StepConfig.__struct_fields__
+_OUTLINED = (
+    "type",
+    "name",
+    "description",
+    "flows",
+    "emits",
+    "method",
+    "path",
+    "subscribes",
+    "cron",
+)
 _NEEDED_BY_TYPE = {
     "api": ("path",),
     "event": ("subscribes",),
@@ -43,6 +54,12 @@ def normalise(config: object) -> StepConfig:
         if not getattr(step, key):
             raise Misconfigured(f"a step of type '{step.type}' needs the key '{key}'")
     return step
+
+
+def outline(step: StepConfig) -> dict[str, Any]:
+    """Return what lists of steps show: the type, the name, and the keys that the step uses."""
+    fields = msgspec.structs.asdict(step)
+    return {key: fields[key] for key in _OUTLINED if fields[key] or key in ("type", "name")}
 
 
 def _snake(key: str) -> str:

@@ -1,32 +1,54 @@
 """Stored points in columns: what ingest hands to every service that watches the data."""
 
+import zlib
 from dataclasses import dataclass, field
 
 from wire.ids import DeviceKey, SeriesKey
 from wire.messages import Value
+
+_BOOT_MASK, _SEQ_MASK = 0x7FFF_FFFF, 0xFFFF_FFFF
+
+
+def order_of(boot: str, seq: int) -> int:
+    """Return the `order` of a reading's points: 63 bits, the same for it each time.
+
+    The boot's checksum (31 bits) stands above the sequence's low 32 bits: readings of one boot
+    are in order of their sequences, and those of different boots stay apart.
+    """
+    return (zlib.crc32(boot.encode()) & _BOOT_MASK) << 32 | (seq & _SEQ_MASK)
 
 
 @dataclass(slots=True)
 class PointBatch:
     """Points in columns of equal length, in order of arrival.
 
-    `series[i]` had `values[i]` at `ts_ms[i]` (Unix time, milliseconds). Receivers must not
-    change a batch: the same object goes to all of them.
+    `series[i]` had `values[i]` at `ts_ms[i]` (Unix time, milliseconds). A point is known by its
+    series, time and `order`: what tells readings of the same millisecond apart, `order_of` those
+    that have a boot and a sequence, else 0. An `order` that is too short is filled with zeros.
+    Receivers must not change a batch: the same object goes to all of them.
     """
 
     series: list[SeriesKey] = field(default_factory=list)
     ts_ms: list[int] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Fill up `order`."""
+        missing = len(self.ts_ms) - len(self.order)
+        if missing > 0:
+            self.order = self.order + [0] * missing
 
     def __len__(self) -> int:
         """Return the number of points."""
         return len(self.ts_ms)
 
-    def append(self, series: SeriesKey, ts_ms: int, value: Value) -> None:
+    def append(self, series: SeriesKey, ts_ms: int, value: Value, *, order: int = 0) -> None:
         """Add one point."""
         self.series.append(series)
         self.ts_ms.append(ts_ms)
         self.values.append(value)
+        self.order.append(order)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,10 @@ class Batch:
         stop = self.ends[last - 1]
         points = self.points
         return PointBatch(
-            points.series[start:stop], points.ts_ms[start:stop], points.values[start:stop]
+            points.series[start:stop],
+            points.ts_ms[start:stop],
+            points.values[start:stop],
+            points.order[start:stop],
         )
 
     def reject(self, rejected: dict[int, str]) -> None:
@@ -176,4 +179,5 @@ class Batch:
                 kept.series += part.series
                 kept.ts_ms += part.ts_ms
                 kept.values += part.values
+                kept.order += part.order
         return kept

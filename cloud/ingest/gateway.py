@@ -32,8 +32,8 @@ class Accepted(msgspec.Struct, frozen=True):
 class Gateway:
     """Takes single payloads through the same pipeline as MQTT, and waits until they are durable.
 
-    It shares the inbox's bound: when that is full, the answer is 503 at once. `letter_of`
-    returns a dead letter by its id.
+    It shares the inbox's bound: when that is full, and while `store_is_away` says so, the answer
+    is 503 at once and nothing is kept. `letter_of` returns a dead letter by its id.
     """
 
     def __init__(
@@ -41,12 +41,14 @@ class Gateway:
         inbox: Inbox,
         *,
         letter_of: Callable[[int], Awaitable[Letter | None]],
+        store_is_away: Callable[[], bool],
         metrics: Metrics,
         now_ms: Callable[[], int],
         timeout_s: float = _TIMEOUT_S,
     ) -> None:
         self._inbox = inbox
         self._letter_of = letter_of
+        self._store_is_away = store_is_away
         self._metrics = metrics
         self._now_ms = now_ms
         self._replaying: set[int] = set()
@@ -127,6 +129,11 @@ class Gateway:
         if not self._inbox.has_room():
             self._metrics.refused_busy.inc()
             raise HTTPError(_UNAVAILABLE, "the queue of messages is full: try again later")
+        if self._store_is_away():
+            self._metrics.refused_busy.inc()
+            raise HTTPError(
+                _UNAVAILABLE, "the store does not answer, nothing was kept: try again later"
+            )
         self._inbox.put(chunk)
 
     async def _settled(self, reply: Reply) -> Accepted:

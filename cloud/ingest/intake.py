@@ -15,6 +15,7 @@ from wire.codecs.json import decode_status, decode_telemetry
 from wire.errors import Malformed
 from wire.ids import DeviceKey
 from wire.messages import Decoded, Reading, Refusal
+from wire.points import order_of
 from wire.topics import parse_topic
 
 _MS_PER_S = 1_000
@@ -115,10 +116,11 @@ class Intake:
         now_ms, replay = chunk.received_ms, chunk.replay
         latest_ms = (replay.now_ms if replay else now_ms) + self._max_future_ms
         points, series_of = batch.points, source.series
-        add_series, add_ts, add_value = (
+        add_series, add_ts, add_value, add_order = (
             points.series.append,
             points.ts_ms.append,
             points.values.append,
+            points.order.append,
         )
         only = None if replay is None else replay.only
         indexes, left_out, refused = _indexes(decoded), set[int](), list[Refusal]()
@@ -126,7 +128,9 @@ class Intake:
             if only is not None and index not in only:
                 left_out.add(index)
                 continue
+            order = 0
             if reading.seq is not None and reading.boot is not None:
+                order = order_of(reading.boot, reading.seq)
                 is_new = source.see(batch, reading.boot, seq=reading.seq, first=decoded.first)
                 if not is_new and replay is None:
                     tally.duplicate += 1
@@ -147,6 +151,7 @@ class Intake:
                 add_series(series_of(metric))
                 add_ts(ts_ms)
                 add_value(value)
+                add_order(order)
             tally.stored += 1
         if left_out:
             indexes = [index for index in indexes if index not in left_out]

@@ -1,7 +1,7 @@
 """Try again until it works: exponential backoff with full jitter, for ever."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
@@ -18,28 +18,45 @@ T = TypeVar("T")
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Patience:
-    """Waits out the absence of peers; `on_retry` counts every failure."""
+    """Waits out the absence of peers; `on_retry` counts every failure. Of one event loop."""
 
     rng: Random
     on_retry: Callable[[], object]
     base_s: float = _BASE_S
+    _waiting: int = field(default=0, init=False)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether a call's last attempt failed, and it is being tried again."""
+        return self._waiting > 0
 
     async def until_done(
         self, call: Callable[[], Awaitable[T]], *, of: type[Exception], what: str
     ) -> T:
         """Repeat `call` while it raises `of`. Logs once when it fails and once when it ends."""
+        try:
+            return await call()
+        except of as exc:
+            _log.warning("peer.lost", peer=what, reason=str(exc))
+        self._waiting += 1
+        try:
+            return await self._retry(call, of=of, what=what)
+        finally:
+            self._waiting -= 1
+
+    async def _retry(
+        self, call: Callable[[], Awaitable[T]], *, of: type[Exception], what: str
+    ) -> T:
+        """Go on after a first failure."""
         backoff = Backoff(self.rng, base_s=self.base_s, cap_s=_CAP_S)
         while True:
+            self.on_retry()
+            await anyio.sleep(backoff.next_s())
             try:
                 result = await call()
-            except of as exc:
-                if not backoff.failures:
-                    _log.warning("peer.lost", peer=what, reason=str(exc))
-                self.on_retry()
-                await anyio.sleep(backoff.next_s())
-            else:
-                if backoff.failures:
-                    _log.info("peer.returned", peer=what, failures=backoff.failures)
-                return result
+            except of:
+                continue
+            _log.info("peer.returned", peer=what, failures=backoff.failures)
+            return result

@@ -83,7 +83,11 @@ class Ingest:
         self._broker = broker
         self._receiver = None if broker is None else self._make_receiver(broker, settings)
         self.gateway = Gateway(
-            self._inbox, letter_of=ledger.letter, metrics=self._metrics, now_ms=now_ms
+            self._inbox,
+            letter_of=ledger.letter,
+            store_is_away=lambda: self.store_is_away,
+            metrics=self._metrics,
+            now_ms=now_ms,
         )
 
     async def run(self) -> None:
@@ -108,6 +112,14 @@ class Ingest:
     def is_connected(self) -> bool:
         """Return whether the broker delivers to us now (always, when there is none)."""
         return self._receiver is None or self._receiver.subscribed
+
+    @property
+    def store_is_away(self) -> bool:
+        """Return whether nothing gets durable now: the store or the ledger failed, and is retried.
+
+        Known only from an attempt: before the first message after a failure it says False.
+        """
+        return self._patience.is_waiting
 
     def _make_receiver(self, broker: BrokerAccess, settings: Settings) -> Receiver:
         return Receiver(

@@ -32,7 +32,10 @@ class Source:
         return key
 
     def arrival_ms(self, now_ms: int) -> int:
-        """Return a time of arrival that this device has not used: equal times overwrite."""
+        """Return a time of arrival that this device has not used.
+
+        Readings without a sequence have nothing else that tells them apart.
+        """
         self.last_arrival_ms = max(now_ms, self.last_arrival_ms + 1)
         return self.last_arrival_ms
 

@@ -18,6 +18,7 @@ class Catalog:
         self._id_of: dict[SeriesKey, int] = {}
         self._ids_of: dict[DeviceKey, list[int]] = {}
         self._newest_ms: npt.NDArray[np.int64] = np.full(1_024, NEVER_MS, np.int64)
+        self._newest_order: npt.NDArray[np.int64] = np.zeros(1_024, np.int64)
         self._newest: list[Value] = []
 
     def ids(self, series: list[SeriesKey]) -> npt.NDArray[np.int32]:
@@ -29,16 +30,30 @@ class Catalog:
             found = [known[key] if key in known else self._add(key) for key in series]
         return np.array(found, np.int32)
 
-    def newest_ms(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-        """Return the time of each series' newest point, `NEVER_MS` where there is none."""
-        return self._newest_ms[ids]
+    def after_newest(
+        self,
+        ids: npt.NDArray[np.int32],
+        times_ms: npt.NDArray[np.int64],
+        orders: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.bool_]:
+        """Return for each point whether it comes after its series' newest: it is not stored."""
+        newest_ms = self._newest_ms[ids]
+        after: npt.NDArray[np.bool_] = times_ms > newest_ms
+        after |= (times_ms == newest_ms) & (orders > self._newest_order[ids])
+        return after
 
     def note(
-        self, ids: npt.NDArray[np.int32], times_ms: npt.NDArray[np.int64], values: list[Value]
+        self,
+        ids: npt.NDArray[np.int32],
+        times_ms: npt.NDArray[np.int64],
+        orders: npt.NDArray[np.int64],
+        values: list[Value],
     ) -> None:
         """Take stored points in, one a series; one as new as the newest replaces it."""
-        newer = times_ms >= self._newest_ms[ids]
+        is_same = (times_ms == self._newest_ms[ids]) & (orders == self._newest_order[ids])
+        newer = is_same | self.after_newest(ids, times_ms, orders)
         self._newest_ms[ids[newer]] = times_ms[newer]
+        self._newest_order[ids[newer]] = orders[newer]
         for series_id, value, is_newer in zip(ids.tolist(), values, newer.tolist(), strict=True):
             if is_newer:
                 self._newest[series_id] = value
@@ -77,9 +92,8 @@ class Catalog:
     def _add(self, key: SeriesKey) -> int:
         series_id = len(self.keys)
         if series_id == len(self._newest_ms):
-            grown = np.full(2 * series_id, NEVER_MS, np.int64)
-            grown[:series_id] = self._newest_ms
-            self._newest_ms = grown
+            self._newest_ms = np.append(self._newest_ms, np.full(series_id, NEVER_MS, np.int64))
+            self._newest_order = np.append(self._newest_order, np.zeros(series_id, np.int64))
         self.keys.append(key)
         self._newest.append(0.0)
         self._id_of[key] = series_id

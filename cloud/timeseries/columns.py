@@ -12,17 +12,19 @@ from wire.points import PointBatch
 
 Ids = npt.NDArray[np.int32]
 Times = npt.NDArray[np.int64]
+Orders = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Points sorted by series and time, each (series, time) once.
+    """Points sorted by series, time and order, each (series, time, order) once.
 
     `numbers[i]` counts where `is_number[i]`; elsewhere `states` holds the i-th value's JSON.
     """
 
     ids: Ids
     times_ms: Times
+    orders: Orders
     is_number: npt.NDArray[np.bool_]
     numbers: npt.NDArray[np.float64]
     states: npt.NDArray[np.object_]
@@ -41,27 +43,29 @@ class Columns:
 
 
 def columns_of(batch: PointBatch, ids: Ids) -> Columns:
-    """Sort a batch; of points of one series and time the last one stays.
+    """Sort a batch; of points of one series, time and order the last one stays.
 
     Raises:
-        PointsRejected: a time does not fit 64 bits, or a number is not finite.
+        PointsRejected: a time or an order does not fit 64 bits, or a number is not finite.
     """
     try:
         times_ms = np.array(batch.ts_ms, np.int64)
+        orders = np.array(batch.order, np.int64)
     except OverflowError as exc:
-        raise PointsRejected("a time does not fit 64 bits of milliseconds") from exc
-    order = np.lexsort((times_ms, ids))
-    order = order[_last_of_equals(ids[order], times_ms[order])]
+        raise PointsRejected("a time (in ms) or an order does not fit 64 bits") from exc
+    rows = np.lexsort((orders, times_ms, ids))
+    rows = rows[_last_of_equals(ids[rows], times_ms[rows], orders[rows])]
     is_number, numbers, states, values = _split(batch.values)
     if not np.isfinite(numbers).all():
         raise PointsRejected("a number is not finite")
     return Columns(
-        ids[order],
-        times_ms[order],
-        is_number[order],
-        numbers[order],
-        states[order] if len(states) else states,
-        values[order] if len(values) else values,
+        ids[rows],
+        times_ms[rows],
+        orders[rows],
+        is_number[rows],
+        numbers[rows],
+        states[rows] if len(states) else states,
+        values[rows] if len(values) else values,
     )
 
 
@@ -70,8 +74,8 @@ def decode_state(state: str) -> Value:
     return msgspec.json.decode(state, type=bool | str)
 
 
-def _last_of_equals(ids: Ids, times_ms: Times) -> npt.NDArray[np.bool_]:
-    differs = (ids[1:] != ids[:-1]) | (times_ms[1:] != times_ms[:-1])
+def _last_of_equals(ids: Ids, times_ms: Times, orders: Orders) -> npt.NDArray[np.bool_]:
+    differs = (ids[1:] != ids[:-1]) | (times_ms[1:] != times_ms[:-1]) | (orders[1:] != orders[:-1])
     return np.append(differs, True)
 
 

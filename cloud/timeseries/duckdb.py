@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,6 +22,8 @@ from cloud.timeseries.catalog import Catalog
 from cloud.timeseries.columns import Columns, columns_of, decode_state
 from cloud.timeseries.port import (
     Latest,
+    Page,
+    Place,
     PointsRejected,
     Series,
     SeriesQuery,
@@ -39,13 +41,22 @@ _AGGREGATES = {
     "mean": "avg(value)",
     "min": "min(value)",
     "max": "max(value)",
-    "last": "arg_max(value, points.ts_ms)",
+    "last": "arg_max(value, ROW(points.ts_ms, points.ord))",
     "sum": "sum(value)",
     "count": "count(value)",
 }
 _NO_LIMIT = 2**62
 
-_Row = tuple[int, int, Value]
+
+class _Start(NamedTuple):
+    """Of the first wanted series (`place` 0) points come from here on; -1: all of them."""
+
+    place: int = -1
+    ts_ms: int = 0
+    order: int = 0
+
+
+_Row = tuple[int, int, int, Value]  # place among the wanted series, ts_ms, order, value
 T = TypeVar("T")
 
 
@@ -84,6 +95,12 @@ class DuckDB:
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
         """Return the series that have points in the range (see the port)."""
         return await anyio.to_thread.run_sync(self._read, query, limit, limiter=self._readers)
+
+    async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
+        """Return points from `start` on, and where the next page begins (see the port)."""
+        return await anyio.to_thread.run_sync(
+            self._page, query, limit, start, limiter=self._readers
+        )
 
     async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
         """Return the newest point of each series, from memory."""
@@ -129,7 +146,7 @@ class DuckDB:
         if self._broken:
             self._reopen()
         columns = columns_of(batch, self._catalog.ids(batch.series))
-        late = columns.times_ms <= self._catalog.newest_ms(columns.ids)
+        late = ~self._catalog.after_newest(columns.ids, columns.times_ms, columns.orders)
         new_series = self._catalog.keys[self._saved_series :]
         connection = self._connection
         if connection is None:
@@ -144,6 +161,7 @@ class DuckDB:
         self._catalog.note(
             columns.ids[lasts],
             columns.times_ms[lasts],
+            columns.orders[lasts],
             [columns.value_at(index) for index in lasts.tolist()],
         )
 
@@ -181,8 +199,26 @@ class DuckDB:
             if query.step_ms is not None:
                 rows = _stepped_rows(cursor, query, query.step_ms, most=most)
             else:
-                rows = _raw_rows(cursor, query, most=most)
+                rows = _raw_rows(cursor, query, most=most, start=_Start())
         return _series_of([key for key, _ in wanted], rows)
+
+    def _page(self, query: SeriesQuery, limit: int, start: Place | None) -> Page:
+        wanted = self._catalog.matching(query.tenant, query.device, query.metric)
+        if start is not None:
+            wanted = [one for one in wanted if one[0] >= start.key]
+        if not wanted or query.from_ms >= query.to_ms:
+            return Page([], None)
+        keys = [key for key, _ in wanted]
+        with _translated():
+            cursor = self._cursor()
+            _register(cursor, wanted)
+            begin = (
+                _Start(0, *start[1:]) if start is not None and keys[0] == start.key else _Start()
+            )
+            rows = list(_raw_rows(cursor, query, most=limit + 1, start=begin))
+        rest = rows[limit:]
+        following = Place(keys[rest[0][0]], *rest[0][1:3]) if rest else None
+        return Page(_series_of(keys, iter(rows[:limit])), following)
 
 
 def _sql(name: str) -> str:
@@ -216,9 +252,10 @@ def _catalog_of(connection: duckdb.DuckDBPyConnection) -> Catalog:
     catalog.ids([_key(*row) for row in rows])
     newest = connection.execute(_sql("latest")).fetchall()
     if newest:
-        ids, times_ms, numbers, states = zip(*newest, strict=True)
+        ids, times_ms, orders, numbers, states = zip(*newest, strict=True)
         values = [n if s is None else decode_state(s) for n, s in zip(numbers, states, strict=True)]
-        catalog.note(np.array(ids, np.int32), np.array(times_ms, np.int64), values)
+        times, order = np.array(times_ms, np.int64), np.array(orders, np.int64)
+        catalog.note(np.array(ids, np.int32), times, order, values)
     return catalog
 
 
@@ -241,9 +278,10 @@ def _insert_series(
 def _forget(
     connection: duckdb.DuckDBPyConnection, columns: Columns, late: npt.NDArray[np.bool_]
 ) -> None:
-    """Delete what is stored at the late points' series and times: they replace it."""
+    """Delete what is stored at the late points' series, times and orders: they replace it."""
     times_ms = columns.times_ms[late]
-    connection.register("late", {"series_id": columns.ids[late], "ts_ms": times_ms})
+    points = {"series_id": columns.ids[late], "ts_ms": times_ms, "ord": columns.orders[late]}
+    connection.register("late", points)
     bounds = {"first_ms": int(times_ms.min()), "last_ms": int(times_ms.max())}
     for table in ("points", "states"):
         connection.execute(_FORGET.format(table=table), bounds)
@@ -256,17 +294,19 @@ def _insert(connection: duckdb.DuckDBPyConnection, columns: Columns) -> None:
             "series_id": columns.ids[numbers],
             "ts_ms": columns.times_ms[numbers],
             "value": columns.numbers[numbers],
+            "ord": columns.orders[numbers],
         }
         connection.register("batch", points)
-        connection.execute("INSERT INTO points SELECT series_id, ts_ms, value FROM batch")
+        connection.execute("INSERT INTO points BY NAME SELECT * FROM batch")
     if not numbers.all():
         states = {
             "series_id": columns.ids[~numbers],
             "ts_ms": columns.times_ms[~numbers],
             "state": columns.states[~numbers],
+            "ord": columns.orders[~numbers],
         }
         connection.register("batch", states)
-        connection.execute("INSERT INTO states SELECT series_id, ts_ms, state FROM batch")
+        connection.execute("INSERT INTO states BY NAME SELECT * FROM batch")
 
 
 def _register(cursor: duckdb.DuckDBPyConnection, wanted: list[tuple[SeriesKey, int]]) -> None:
@@ -284,31 +324,31 @@ def _stepped_rows(
 
 
 def _raw_rows(
-    cursor: duckdb.DuckDBPyConnection, query: SeriesQuery, *, most: int
+    cursor: duckdb.DuckDBPyConnection, query: SeriesQuery, *, most: int, start: _Start
 ) -> Iterator[_Row]:
     bounds = {"from_ms": query.from_ms, "to_ms": query.to_ms, "most": most}
+    bounds |= {"at_place": start.place, "at_ms": start.ts_ms, "at_ord": start.order}
     cursor.begin()
     numbers = list(_fetched(cursor.execute(_RAW.format(table="points", value="value"), bounds)))
     states = [
-        (place, ts_ms, decode_state(str(state)))
-        for place, ts_ms, state in _fetched(
+        (place, ts_ms, order, decode_state(str(state)))
+        for place, ts_ms, order, state in _fetched(
             cursor.execute(_RAW.format(table="states", value="state"), bounds)
         )
     ]
     cursor.commit()
-    rows = sorted(numbers + states, key=lambda row: row[:2]) if states else numbers
+    rows = sorted(numbers + states, key=lambda row: row[:3]) if states else numbers
     return iter(rows[:most])
 
 
 def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[_Row]:
     columns = result.fetchnumpy()
-    return zip(
-        columns["place"].tolist(), columns["ts_ms"].tolist(), columns["value"].tolist(), strict=True
-    )
+    names = ("place", "ts_ms", "ord", "value")
+    return zip(*(columns[name].tolist() for name in names), strict=True)
 
 
 def _series_of(keys: list[SeriesKey], rows: Iterator[_Row]) -> list[Series]:
     found: dict[int, list[tuple[int, Value]]] = {}
-    for place, ts_ms, value in rows:
+    for place, ts_ms, _, value in rows:
         found.setdefault(place, []).append((ts_ms, value))
     return [Series(keys[place], points) for place, points in found.items()]

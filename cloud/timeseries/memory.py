@@ -3,33 +3,45 @@
 import bisect
 import math
 
-from cloud.timeseries.port import Aggregate, Latest, PointsRejected, Series, SeriesQuery
+from cloud.timeseries.port import (
+    Aggregate,
+    Latest,
+    Page,
+    Place,
+    PointsRejected,
+    Series,
+    SeriesQuery,
+)
 from wire.ids import SeriesKey
 from wire.messages import Value
 from wire.points import PointBatch
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _Points = list[tuple[int, Value]]
+_Spot = tuple[int, int]
 
 
 class _Stored:
-    """One series: times in order, and the value at each."""
+    """One series: (time, order) of its points, sorted, and the value of each."""
 
-    __slots__ = ("times_ms", "values")
+    __slots__ = ("spots", "values")
 
     def __init__(self) -> None:
-        self.times_ms: list[int] = []
-        self.values: dict[int, Value] = {}
+        self.spots: list[_Spot] = []
+        self.values: dict[_Spot, Value] = {}
 
-    def put(self, ts_ms: int, value: Value) -> None:
-        if ts_ms not in self.values:
-            bisect.insort(self.times_ms, ts_ms)
-        self.values[ts_ms] = value
+    def put(self, spot: _Spot, value: Value) -> None:
+        if spot not in self.values:
+            bisect.insort(self.spots, spot)
+        self.values[spot] = value
 
-    def between(self, from_ms: int, to_ms: int) -> _Points:
-        first = bisect.bisect_left(self.times_ms, from_ms)
-        end = bisect.bisect_left(self.times_ms, to_ms)
-        return [(ts_ms, self.values[ts_ms]) for ts_ms in self.times_ms[first:end]]
+    def between(self, first: tuple[int, ...], end: tuple[int, ...]) -> list[_Spot]:
+        """Return the spots from `first` on and before `end`, each a time or a time and order."""
+        spots = self.spots
+        return spots[bisect.bisect_left(spots, first) : bisect.bisect_left(spots, end)]
+
+    def points(self, spots: list[_Spot]) -> _Points:
+        return [(spot[0], self.values[spot]) for spot in spots]
 
 
 class Memory:
@@ -40,20 +52,22 @@ class Memory:
 
     async def write(self, batch: PointBatch) -> None:
         """Store a batch (see the port); all or nothing."""
-        for ts_ms, value in zip(batch.ts_ms, batch.values, strict=True):
-            if not _INT64_MIN <= ts_ms <= _INT64_MAX:
-                raise PointsRejected("a time does not fit 64 bits of milliseconds")
+        spots = list(zip(batch.ts_ms, batch.order, strict=True))
+        for spot, value in zip(spots, batch.values, strict=True):
+            if not _INT64_MIN <= min(spot) <= max(spot) <= _INT64_MAX:
+                raise PointsRejected("a time (in ms) or an order does not fit 64 bits")
             if isinstance(value, float) and not math.isfinite(value):
                 raise PointsRejected("a number is not finite")
-        for key, ts_ms, value in zip(batch.series, batch.ts_ms, batch.values, strict=True):
-            self._series.setdefault(key, _Stored()).put(ts_ms, value)
+        for key, spot, value in zip(batch.series, spots, batch.values, strict=True):
+            self._series.setdefault(key, _Stored()).put(spot, value)
 
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
         """Return the series that have points in the range (see the port)."""
         found: list[Series] = []
         left = limit
         for key in self._matching(query.tenant, query.device, query.metric):
-            points = self._series[key].between(query.from_ms, query.to_ms)
+            stored = self._series[key]
+            points = stored.points(stored.between((query.from_ms,), (query.to_ms,)))
             if query.step_ms is not None:
                 points = _stepped(points, query.step_ms, query.aggregate)
             if left is not None:
@@ -63,13 +77,32 @@ class Memory:
                 found.append(Series(key, points))
         return found
 
+    async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
+        """Return points from `start` on, and where the next page begins (see the port)."""
+        found: list[Series] = []
+        left = limit
+        for key in self._matching(query.tenant, query.device, query.metric):
+            first: tuple[int, ...] = (query.from_ms,)
+            if start is not None and key <= start.key:
+                if key < start.key:
+                    continue
+                first = max(first, start[1:])
+            stored = self._series[key]
+            spots = stored.between(first, (query.to_ms,))
+            if spots[:left]:
+                found.append(Series(key, stored.points(spots[:left])))
+            if len(spots) > left:
+                return Page(found, Place(key, *spots[left]))
+            left -= len(spots)
+        return Page(found, None)
+
     async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
         """Return the newest point of each series."""
         newest = []
         for key in self._matching(tenant, device, None):
             stored = self._series[key]
-            ts_ms = stored.times_ms[-1]
-            newest.append(Latest(key, ts_ms, stored.values[ts_ms]))
+            spot = stored.spots[-1]
+            newest.append(Latest(key, spot[0], stored.values[spot]))
         return newest
 
     async def ping(self) -> None:

@@ -15,7 +15,8 @@ Aggregate = Literal["mean", "min", "max", "last", "sum", "count"]
 class SeriesQuery(msgspec.Struct, frozen=True):
     """Which points to read: `from_ms` inclusive, `to_ms` exclusive (Unix ms).
 
-    Without `step_ms` all raw points come, in order of time. With it, one point for each step
+    Without `step_ms` all raw points come, in order of time, and those of the same time by their
+    `order` (`wire.points.PointBatch`). With it, one point for each step
     that has data: `aggregate` over [step start, step start + step), at the step's start; steps
     are aligned to multiples of `step_ms`; texts and booleans are left out.
     `tenant`, `device` or `metric` None means all.
@@ -38,11 +39,26 @@ class Series(NamedTuple):
 
 
 class Latest(NamedTuple):
-    """The newest point of a series by its own time."""
+    """The newest point of a series by its own time; of several the one of the highest order."""
 
     key: SeriesKey
     ts_ms: int
     value: Value
+
+
+class Place(NamedTuple):
+    """Where a page begins: at a point, which need not be there (any more)."""
+
+    key: SeriesKey
+    ts_ms: int
+    order: int
+
+
+class Page(NamedTuple):
+    """Some series' points, and where the next page begins; None after the last."""
+
+    series: list[Series]
+    next: Place | None
 
 
 class TimeSeriesError(Exception):
@@ -68,8 +84,9 @@ class TimeSeries(Protocol):
     async def write(self, batch: PointBatch) -> None:
         """Store a batch; durable on return.
 
-        Idempotent: a point with the same series and time as a stored one replaces it. Callers
-        may write concurrently; the order between concurrent batches is not defined.
+        Idempotent: a point with the same series, time and `order` as a stored one replaces it;
+        points of the same series and time, but of different orders, all stay. Callers may write
+        concurrently; the order between concurrent batches is not defined.
 
         Raises:
             PointsRejected: none of the batch was stored, and none of it ever will be as it is.
@@ -80,6 +97,14 @@ class TimeSeries(Protocol):
         """Return the series that have points in the range, ordered by key.
 
         `limit` bounds the points in all; what is beyond it is left out at the end.
+        """
+        ...
+
+    async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
+        """Return at most `limit` raw points from `start` on, ordered by key, time and order.
+
+        Following `next` gives every point of the range once, whatever is stored meanwhile.
+        `step_ms` is not looked at. Costs about the same for one series as for thousands.
         """
         ...
 

@@ -43,6 +43,26 @@ async def test_pipeline_returns_once_durable(tmp_path: Path) -> None:
         assert [len(batch.points) for batch in run.tapped] == [1]
 
 
+async def test_pipeline_stores_every_reading_of_one_millisecond(tmp_path: Path) -> None:
+    """What is acknowledged is there: equal times, also those cut to a millisecond, do not meet."""
+    times = [1_000, 1_000, 1_000, "1970-01-01T00:00:02.0001Z", "1970-01-01T00:00:02.0004Z"]
+    payloads = [
+        msgspec.json.encode({"boot": "k", "seq": seq, "ts": ts, "values": {"t": seq * 10}})
+        for seq, ts in enumerate(times, 1)
+    ]
+    expected = [("t", 1_000, value) for value in (10.0, 20.0, 30.0)]
+    expected += [("t", 2_000, value) for value in (40.0, 50.0)]
+    async with DuckDB(tmp_path / "t.duckdb") as store:
+        for ledger in ("one", "lost"):  # without its ledger the same messages are the same points
+            (tmp_path / ledger).mkdir()
+            async with running(tmp_path / ledger, store) as run:
+                for payload in payloads:
+                    await run.service.gateway.accept(_PUMP, payload)
+
+                assert await run.points() == expected
+                assert (await run.ledger.view(_PUMP)).stored == len(payloads)
+
+
 async def test_pipeline_remembers_over_a_restart(tmp_path: Path) -> None:
     """The same message after a restart is a duplicate, and is not written again."""
     store = Flaky()
@@ -137,6 +157,28 @@ async def test_pipeline_answers_503_when_it_takes_too_long(tmp_path: Path) -> No
         assert refused.value.status == 503
         assert (view.in_flight, view.received) == (1, 1)
         await until(lambda: bool(run.tapped))
+
+
+async def test_pipeline_refuses_at_once_while_the_store_is_away(tmp_path: Path) -> None:
+    """Nobody waits for what is known not to work, and nothing is kept of it."""
+    store = Flaky()
+    store.away = True
+    async with running(tmp_path, store) as run:
+        gateway = run.service.gateway
+        gateway.timeout_s = 0.05
+        known_before = run.service.store_is_away
+        with pytest.raises(HTTPError, match="later"):
+            await gateway.accept(_PUMP, _payload(1))
+        gateway.timeout_s = 15.0
+        with anyio.fail_after(1), pytest.raises(HTTPError, match="nothing was kept") as refused:
+            await gateway.accept(_PUMP, _payload(2))
+
+        assert (known_before, run.service.store_is_away) == (False, True)
+        assert (refused.value.status, gateway.held) == (503, 1)
+        store.away = False
+        await until(lambda: not run.service.store_is_away)
+        assert (await gateway.accept(_PUMP, _payload(3))).accepted == 1
+        assert [ts_ms for _, ts_ms, _ in await run.points()] == [1, 3]
 
 
 async def test_pipeline_answers_503_when_full(tmp_path: Path) -> None:

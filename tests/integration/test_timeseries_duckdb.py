@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from cloud.timeseries.duckdb import DuckDB
@@ -52,6 +53,47 @@ async def test_duckdb_reopened_has_everything(tmp_path: Path) -> None:
 
     assert latest == [Latest(state, 10, "auto"), Latest(_KEY, 20, 2.0)]
     assert found == [Series(state, [(10, False)]), Series(_KEY, [(10, 1.0), (20, 3.0)])]
+
+
+async def test_duckdb_reopened_knows_the_newest_by_time_and_order(tmp_path: Path) -> None:
+    """The newest of several kinds and of several points of one time is found again."""
+    path = tmp_path / "t.duckdb"
+    other = _KEY._replace(metric=MetricName("u"))
+    async with DuckDB(path) as store:
+        await store.write(PointBatch([_KEY] * 3, [20, 20, 10], [2.0, 3.0, "old"], [2, 1, 9]))
+        await store.write(PointBatch([other] * 2, [10, 10], [1.0, "new"], [1, 2]))
+        before = await store.latest()
+
+    async with DuckDB(path) as store:
+        after = await store.latest()
+
+    assert before == after == [Latest(_KEY, 20, 2.0), Latest(other, 10, "new")]
+
+
+_EARLIER = """
+CREATE TABLE series (id INTEGER NOT NULL, tenant VARCHAR NOT NULL, device VARCHAR NOT NULL,
+    metric VARCHAR NOT NULL);
+CREATE TABLE points (series_id INTEGER NOT NULL, ts_ms BIGINT NOT NULL, value DOUBLE NOT NULL);
+CREATE TABLE states (series_id INTEGER NOT NULL, ts_ms BIGINT NOT NULL, state VARCHAR NOT NULL);
+INSERT INTO series VALUES (0, 'acme', 'pump', 't');
+INSERT INTO points VALUES (0, 10, 1.0), (0, 20, 2.0);
+INSERT INTO states VALUES (0, 15, '"auto"');
+"""
+
+
+async def test_duckdb_takes_files_of_earlier_versions(tmp_path: Path) -> None:
+    """Points that were stored without an order have 0: they are found, and can be replaced."""
+    path = tmp_path / "t.duckdb"
+    with duckdb.connect(str(path)) as earlier:
+        earlier.execute(_EARLIER)
+
+    for _ in range(2):
+        async with DuckDB(path) as store:
+            await store.write(PointBatch([_KEY] * 3, [10, 15, 15], [9.0, False, 3.0], [0, 0, 4]))
+            latest, found = await store.latest(), await store.read(_ALWAYS)
+
+    assert latest == [Latest(_KEY, 20, 2.0)]
+    assert found == [Series(_KEY, [(10, 9.0), (15, False), (15, 3.0), (20, 2.0)])]
 
 
 async def test_duckdb_killed_keeps_what_it_acknowledged(tmp_path: Path) -> None:

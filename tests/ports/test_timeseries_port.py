@@ -8,7 +8,16 @@ import anyio
 import pytest
 
 from cloud.timeseries.open import open_timeseries
-from cloud.timeseries.port import Aggregate, Latest, PointsRejected, Series, SeriesQuery, TimeSeries
+from cloud.timeseries.port import (
+    Aggregate,
+    Latest,
+    Page,
+    Place,
+    PointsRejected,
+    Series,
+    SeriesQuery,
+    TimeSeries,
+)
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
 from wire.points import PointBatch
@@ -82,6 +91,98 @@ async def test_store_type_may_change(store: TimeSeries, flip: tuple[Value, Value
     found = await store.read(_ALWAYS)
     assert found == [Series(_key("t"), [(10, before), (20, after), (30, after)])]
     assert await store.latest() == [Latest(_key("t"), 30, after)]
+
+
+async def test_store_keeps_points_of_the_same_time_apart(store: TimeSeries) -> None:
+    """Points of one series and time but different orders all stay, in the order of these."""
+    batch = _batch((_key("t"), 9, 0.0), (_key("t"), 10, 1.0))
+    for order, value in ((7, 30.0), (2**63 - 1, "last"), (3, 10.0), (5, True)):
+        batch.append(_key("t"), 10, value, order=order)
+
+    await store.write(batch)
+    await store.write(batch)
+
+    points: list[tuple[int, Value]] = [(9, 0.0)]
+    points += [(10, value) for value in (1.0, 10.0, True, 30.0, "last")]
+    assert await store.read(_ALWAYS) == [Series(_key("t"), points)]
+    assert await store.latest() == [Latest(_key("t"), 10, "last")]
+
+
+async def test_store_same_order_again_replaces_only_that_point(store: TimeSeries) -> None:
+    """Of points of the same time the one of the same order is replaced, whatever its kind."""
+    for order, value in ((1, 10.0), (2, 20.0), (3, 30.0), (2, "two"), (3, 33.0)):
+        await store.write(PointBatch([_key("t")], [10], [value], [order]))
+
+    assert await store.read(_ALWAYS) == [Series(_key("t"), [(10, 10.0), (10, "two"), (10, 33.0)])]
+    assert await store.latest() == [Latest(_key("t"), 10, 33.0)]
+
+
+async def test_store_sorts_points_of_the_same_time_by_order(store: TimeSeries) -> None:
+    """However they came: read whole, cut, and in pages."""
+    for order in (3, 1, 2):
+        await store.write(PointBatch([_key("t")], [10], [float(order)], [order]))
+
+    whole = await store.read(_ALWAYS)
+    cut = await store.read(_ALWAYS, limit=2)
+    page = await store.page(_ALWAYS, limit=2)
+
+    assert whole == [Series(_key("t"), [(10, 1.0), (10, 2.0), (10, 3.0)])]
+    assert cut == page.series == [Series(_key("t"), [(10, 1.0), (10, 2.0)])]
+    assert page.next == Place(_key("t"), 10, 3)
+
+
+async def test_store_last_of_a_step_goes_by_order_too(store: TimeSeries) -> None:
+    """Of the newest points of a step the one of the highest order is its last; all count."""
+    await store.write(PointBatch([_key("t")] * 4, [5, 5, 5, 1], [3.0, 9.0, 4.0, 8.0], [2, 3, 1, 9]))
+
+    last = await store.read(SeriesQuery(0, 10, step_ms=10, aggregate="last"))
+    count = await store.read(SeriesQuery(0, 10, step_ms=10, aggregate="count"))
+
+    assert [last[0].points, count[0].points] == [[(0, 9.0)], [(0, 4.0)]]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 8, 9])
+async def test_store_pages_join_to_the_whole(store: TimeSeries, limit: int) -> None:
+    """Each point of the range comes once, also those of one time, whatever is stored meanwhile."""
+    kinds: list[Value] = [1.0, "x", 2.0, True]
+    batch = _batch((_key("a"), -1, 0.0), (_key("c"), 99, 0.0), (_key("c"), 7, "c"))
+    for order, value in enumerate(kinds):
+        batch.append(_key("a"), 10, value, order=order)
+        batch.append(_key("b"), 10, value, order=order)
+    await store.write(batch)
+    found: list[tuple[SeriesKey, int, Value]] = []
+    start: Place | None = None
+
+    for _ in range(9):
+        page = await store.page(SeriesQuery(0, 99), limit=limit, start=start)
+        points = [(key, ts_ms, value) for key, points in page.series for ts_ms, value in points]
+        assert len(points) <= limit
+        found += points
+        await store.write(_batch((_key("a", "aa"), 10, 5.0), (_key("a"), 1, 5.0)))
+        if page.next is None:
+            break
+        start = page.next
+
+    same_time = [(_key(metric), 10, value) for metric in "ab" for value in kinds]
+    assert found == [*same_time, (_key("c"), 7, "c")]
+
+
+async def test_store_page_may_begin_at_what_is_not_there(store: TimeSeries) -> None:
+    """A place is between points as well as at one, and in a series that nobody has."""
+    keys = [_key("a"), _key("c")]
+    await store.write(PointBatch(keys * 2, [10, 10, 20, 20], [1.0] * 4))
+
+    places = [
+        Place(_key("a"), 10, 1),
+        Place(_key("b"), 50, 0),
+        Place(_key("c"), 21, 0),
+        Place(_key("d"), 0, 0),
+    ]
+    pages = [await store.page(SeriesQuery(0, 99), limit=9, start=place) for place in places]
+
+    assert [[len(one.points) for one in page.series] for page in pages] == [[1, 2], [2], [], []]
+    assert [page.next for page in pages] == [None] * 4
+    assert await store.page(SeriesQuery(5, 5), limit=9) == Page([], None)
 
 
 async def test_store_points_may_come_out_of_order(store: TimeSeries) -> None:

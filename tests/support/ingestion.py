@@ -20,6 +20,8 @@ from cloud.settings import Ingest as Settings
 from cloud.timeseries.memory import Memory
 from cloud.timeseries.port import (
     Latest,
+    Page,
+    Place,
     PointsRejected,
     Series,
     SeriesQuery,
@@ -57,6 +59,10 @@ class Flaky:
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
         """Read from memory."""
         return await self.memory.read(query, limit=limit)
+
+    async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
+        """Read from memory."""
+        return await self.memory.page(query, limit=limit, start=start)
 
     async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
         """Read from memory."""

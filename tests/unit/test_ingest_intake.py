@@ -20,6 +20,7 @@ from cloud.settings import Ingest as Settings
 from wire.codecs.json import MAX_PAYLOAD_BYTES
 from wire.ids import DeviceKey, device_id, tenant_id
 from wire.messages import Refusal, Status
+from wire.points import order_of
 
 _PUMP = DeviceKey(tenant_id("acme"), device_id("pump"))
 _TOPIC = b"t/acme/pump/telemetry"
@@ -73,6 +74,20 @@ def test_intake_recognises_a_reading_by_boot_and_seq() -> None:
 
     assert _fates(batch) == (3, 1, 0, 0)
     assert [(reach.boot, reach.seq) for reach in batch.reached] == [("k", 2), ("k2", 1)]
+
+
+def test_intake_orders_points_by_their_readings_identity() -> None:
+    """All values of a reading have its order; without boot and sequence it is 0."""
+    nameless = b'{"ts":5,"values":{"t":1}}'
+    two = b'{"boot":"k","seq":3,"ts":5,"values":{"t":1,"u":2}}'
+
+    batch = _filled(_chunk(nameless, two, _reading(4)))
+
+    expected = [0, order_of("k", 3), order_of("k", 3), order_of("k", 4)]
+    assert batch.points.order == expected
+    assert batch.part(1, 2).order == expected[1:3]
+    batch.reject({1: "no"})
+    assert batch.points.order == [0, order_of("k", 4)]
 
 
 def test_intake_remembers_sequences_of_earlier_runs() -> None:

@@ -33,6 +33,36 @@ async def test_patience_repeats_until_it_works_and_logs_twice() -> None:
     assert [line["event"] for line in lines] == ["peer.lost", "peer.returned"]
 
 
+async def test_patience_says_that_it_waits() -> None:
+    """From a first failure until it works; and never before one."""
+    patience = _patience([])
+    seen: list[bool] = []
+
+    async def call() -> None:
+        seen.append(patience.is_waiting)
+        if len(seen) < 3:
+            raise OSError
+
+    await patience.until_done(call, of=OSError, what="store")
+
+    assert seen == [False, True, True]
+    assert not patience.is_waiting
+
+
+async def test_patience_given_up_waits_no_longer() -> None:
+    """Cancelled in the middle, or ended by a bug, it does not wait for ever after."""
+    patience = _patience([])
+    answers: list[Exception] = [OSError(), KeyError("bug")]
+
+    async def call() -> None:
+        raise answers.pop(0)
+
+    with pytest.raises(KeyError):
+        await patience.until_done(call, of=OSError, what="store")
+
+    assert not patience.is_waiting
+
+
 async def test_patience_leaves_other_errors_alone() -> None:
     """What is not the peer's absence is raised at once."""
 

@@ -47,7 +47,8 @@ def test_catalog_latest_of_one_device_does_not_grow_with_the_fleet() -> None:
     """The event loop asks for it: 20,000 other series must not show."""
     catalog = Catalog()
     ids = catalog.ids([_key("a", f"d{number}", "t") for number in range(20_000)])
-    catalog.note(ids, np.ones(len(ids), np.int64), [1.0] * len(ids))
+    ones = np.ones(len(ids), np.int64)
+    catalog.note(ids, ones, ones, [1.0] * len(ids))
 
     took_s = []
     for _ in range(10):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cloud.timeseries.memory import Memory
-from cloud.timeseries.port import Series, SeriesQuery, StoreAway
+from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
 from cloud.timeseries.steps import get_series_step
 from tests.support.fake_context import FakeContext
 from tidegate import errors
@@ -70,6 +70,38 @@ async def test_series_pages_join_to_the_whole(store: Memory, limit: int) -> None
     assert points == [("t", ts_ms) for ts_ms in range(7)] + [("u", ts_ms) for ts_ms in range(3)]
 
 
+class _Counting(Memory):
+    """Counts what it is asked."""
+
+    calls = 0
+
+    async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
+        self.calls += 1
+        return await super().page(query, limit=limit, start=start)
+
+    async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
+        self.calls += 1
+        return await super().read(query, limit=limit)
+
+    async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
+        self.calls += 1
+        return await super().latest(tenant, device)
+
+
+async def test_series_page_asks_the_store_once() -> None:
+    """However many metrics a device has."""
+    store, metrics = _Counting(), [MetricName(f"m{number:03}") for number in range(500)]
+    keys = [SeriesKey(TenantId("acme"), DeviceId("pump"), metric) for metric in metrics]
+    await store.write(PointBatch(keys, [5] * len(keys), [1.0] * len(keys)))
+
+    first = await _get(store, limit=300)
+    second = await _get(store, limit=300, cursor=first["next_cursor"])
+
+    assert [len(body["series"]) for body in (first, second)] == [300, 200]
+    assert second["next_cursor"] is None
+    assert store.calls == 2
+
+
 async def test_series_aggregates(store: Memory) -> None:
     """With a step there is one point for each."""
     body = await _get(store, metric="t", step=5, agg="max")
@@ -78,7 +110,14 @@ async def test_series_aggregates(store: Memory) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"cursor": "nonsense"}, {"cursor": "é"}, {"step": 1, "from": 0, "to": 10**9}]
+    "query",
+    [
+        {"cursor": "nonsense"},
+        {"cursor": "é"},
+        {"cursor": "WyJ0IiwxXQ"},  # a metric and a time, of earlier versions
+        {"cursor": "WyJ0IiwxLDFlOTld"},  # an order of 1e99
+        {"step": 1, "from": 0, "to": 10**9},
+    ],
 )
 async def test_series_refuses(store: Memory, query: dict[str, object]) -> None:
     """A cursor that is not ours, and more steps than anybody can draw."""

@@ -19,6 +19,7 @@ from tidegate.http.request import Request
 
 ADMIN = "admin"
 DEVICE = "device"
+MIDDLEWARE_NAMES = ("authMiddleware", "adminMiddleware", "deviceMiddleware", "pageMiddleware")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 DeviceOfToken = Callable[[str], Mapping[str, str] | None]

@@ -99,25 +99,26 @@ class Cron:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         steps = [step for step in engine.steps.values() if step.config.type == "cron"]
-        self._schedules = [(step, schedule_of(step.config)) for step in steps]
+        self.schedules = [(step, schedule_of(step.config)) for step in steps]
 
     async def run(self) -> None:
         """Run every cron step at its times until cancelled."""
         async with anyio.create_task_group() as tasks:
-            for step, schedule in self._schedules:
+            for step, schedule in self.schedules:
                 tasks.start_soon(self._run_step, step, schedule)
 
     async def _run_step(self, step: Step, schedule: Schedule) -> None:
         while True:
             await self._sleep_until(schedule.next_after(self._now()))
-            await self._run_once(step)
+            await self.run_once(step)
 
     async def _sleep_until(self, due: datetime) -> None:
         """Wait in short pieces, so that a step of the clock delays a run by a minute at most."""
         while (left_s := (due - self._now()).total_seconds()) > 0:  # noqa: ASYNC110
             await anyio.sleep(min(left_s, _LONGEST_WAIT_S))
 
-    async def _run_once(self, step: Step) -> None:
+    async def run_once(self, step: Step) -> None:
+        """Run a cron step now; a failure is counted and logged, the next run is due anyway."""
         name = step.config.name
         trace_id = new_trace_id()
         invocation = Invocation(step.config, trace_id, 1, f"{name}-{trace_id}", {}, _keep_nothing)

@@ -14,6 +14,7 @@ import anyio
 from anyio import to_thread
 
 from tidegate.contract import Context, Step, StepConfig
+from tidegate.engine import values
 from tidegate.engine.context import Invocation, InvocationContext
 from tidegate.engine.logs import step_logger
 from tidegate.engine.transaction import Emission
@@ -27,6 +28,7 @@ _MAX_KNOWN_TOPICS = 4096
 
 T = TypeVar("T")
 NowMs = Callable[[], int]
+Observer = Callable[[str, Any], None]
 
 
 class Engine:
@@ -47,6 +49,7 @@ class Engine:
         self._resources: dict[str, object] = {}
         self._subscribers: dict[str, list[str]] = {}
         self._wakers: dict[str, Callable[[], None]] = {}
+        self._observers: list[Observer] = []
         self._threads = anyio.CapacityLimiter(32)
 
     def provide(self, resources: Mapping[str, object]) -> None:
@@ -130,6 +133,13 @@ class Engine:
         """Call `wake` when this process commits an event for the step."""
         self._wakers[step] = wake
 
+    def on_emitted(self, observe: Observer) -> None:
+        """Call `observe(topic, data)` for every event that this process commits.
+
+        Also for one that no step subscribes to, or whose `id` was emitted before.
+        """
+        self._observers.append(observe)
+
     async def _in_transaction(
         self,
         invocation: Invocation,
@@ -168,6 +178,9 @@ class Engine:
         for step in {delivery.step for delivery in commit.deliveries}:
             if wake := self._wakers.get(step):
                 wake()
+        for observe in self._observers:
+            for emission in transaction.emissions:
+                observe(emission.topic, values.decode(emission.payload))
 
     def _route(self, emission: Emission, trace_id: str) -> list[NewDelivery]:
         due_at = self.now_ms() + round(emission.delay_s * 1000)

@@ -17,6 +17,7 @@ from tidegate.http.connections import BACKLOG, BoundedProtocol, bounded, connect
 from tidegate.http.problem import problem
 
 _GRACE_S = 1
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def make_app(routes: Sequence[BaseRoute]) -> Starlette:
@@ -50,6 +51,12 @@ def bind(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port} ({reason}); choose another with --port"
         ) from exc
     return listener
+
+
+def address_of(host: str, port: int) -> str:
+    """Return the URL at which this machine reaches a listener bound to `host`."""
+    name = _ANY.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 @asynccontextmanager

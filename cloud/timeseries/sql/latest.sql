@@ -1,11 +1,12 @@
-SELECT
-    series_id,
-    max(ts_ms) AS ts_ms,
-    arg_max(value, ts_ms) AS value,
-    arg_max(state, ts_ms) AS state
-FROM (
-    SELECT series_id, ts_ms, value, NULL AS state FROM points
+-- Two passes over the tables, but never all of their rows in memory.
+WITH stored AS NOT MATERIALIZED (
+    SELECT series_id, ts_ms, ord, value, NULL AS state FROM points
     UNION ALL
-    SELECT series_id, ts_ms, NULL AS value, state FROM states
+    SELECT series_id, ts_ms, ord, NULL AS value, state FROM states
+),
+newest AS (
+    SELECT series_id, max(ts_ms) AS ts_ms FROM stored GROUP BY series_id
 )
-GROUP BY series_id
+SELECT series_id, ts_ms, ord, value, state
+FROM stored JOIN newest USING (series_id, ts_ms)
+QUALIFY row_number() OVER (PARTITION BY series_id ORDER BY ord DESC) = 1

@@ -2,9 +2,10 @@
 SELECT
     wanted.place,
     ts_ms - ((ts_ms % $step_ms) + $step_ms) % $step_ms AS ts_ms,
+    0 AS ord,
     CAST({aggregate} AS DOUBLE) AS value
 FROM points JOIN wanted USING (series_id)
 WHERE points.ts_ms >= $from_ms AND points.ts_ms < $to_ms
-GROUP BY ALL
+GROUP BY 1, 2
 ORDER BY wanted.place, ts_ms
 LIMIT $most

@@ -4,12 +4,13 @@ from typing import Any
 
 import msgspec
 
-from cloud.timeseries.paging import Page, Place, decode_cursor, encode_cursor, read_page
-from cloud.timeseries.port import Series, SeriesQuery, TimeSeries
+from cloud.timeseries.paging import decode_cursor, encode_cursor
+from cloud.timeseries.port import Page, Place, Series, SeriesQuery, TimeSeries
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
 from wire.errors import Malformed
+from wire.ids import DeviceKey
 
 _DEFAULT_LIMIT = 10_000
 _MAX_LIMIT = 100_000
@@ -65,7 +66,7 @@ async def handler(req: Request, _ctx: Context, *, telemetry: TimeSeries) -> dict
 async def _page(telemetry: TimeSeries, query: SeriesQuery, asked: dict[str, Any]) -> Page:
     if query.step_ms is None:
         limit = asked.get("limit", _DEFAULT_LIMIT)
-        return await read_page(telemetry, query, limit=limit, start=_start(asked))
+        return await telemetry.page(query, limit=limit, start=_start(asked))
     if (query.to_ms - query.from_ms) // query.step_ms > _MAX_STEPS:
         raise HTTPError(422, f"more than {_MAX_STEPS} steps: choose a longer step")
     return Page(await telemetry.read(query), None)
@@ -75,7 +76,7 @@ def _start(asked: dict[str, Any]) -> Place | None:
     if "cursor" not in asked:
         return None
     try:
-        return decode_cursor(asked["cursor"])
+        return decode_cursor(asked["cursor"], DeviceKey(asked["tenant"], asked["device"]))
     except Malformed as exc:
         raise HTTPError(422, str(exc)) from exc
 

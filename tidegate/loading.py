@@ -1,0 +1,75 @@
+"""Load the steps of some roots and check all that can be checked before anything starts."""
+
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from tidegate.contract import Step
+from tidegate.discovery import Fault, config_line, discover
+from tidegate.engine.cron import schedule_of
+from tidegate.engine.schemas import Checker
+from tidegate.errors import Misconfigured
+from tidegate.http.query import QueryConverter
+
+
+def load_steps(
+    roots: Iterable[Path],
+    *,
+    resources: Collection[str] | None = None,
+    middleware: Collection[str] | None = None,
+) -> list[Step]:
+    """Return every step below the roots, in order of their paths.
+
+    Args:
+        roots: folders of step files.
+        resources: names that handlers may ask for; None leaves it unchecked.
+        middleware: names that api steps may use; None leaves it unchecked.
+
+    Raises:
+        Misconfigured: a step is wrong; the message has a line `file:line: reason` for each.
+    """
+    found = discover(roots)
+    faults = list(found.faults)
+    for step in found.steps:
+        try:
+            _check(step)
+            _check_names(step, resources, middleware)
+        except Misconfigured as exc:
+            faults.append(Fault(step.file, config_line(step.file), str(exc)))
+    if faults:
+        raise Misconfigured("\n".join(str(fault) for fault in faults))
+    return found.steps
+
+
+def _check(step: Step) -> None:
+    config = step.config
+    Checker(config.input)
+    Checker(config.body_schema)
+    QueryConverter(config.query_params)
+    if config.type == "cron":
+        schedule_of(config)
+    if config.type == "api":
+        _check_path(config.path)
+
+
+def _check_path(path: str) -> None:
+    if not path.startswith("/"):
+        raise Misconfigured(f"path '{path}' must begin with '/'")
+    names = re.findall(r":(\w+)", path)
+    if len(names) != len(set(names)):
+        raise Misconfigured(f"path '{path}' has a parameter twice")
+
+
+def _check_names(
+    step: Step, resources: Collection[str] | None, middleware: Collection[str] | None
+) -> None:
+    for name in step.resources:
+        if resources is not None and name not in resources:
+            raise Misconfigured(f"nobody provides the resource '{name}'; {_known(resources)}")
+    for item in step.config.middleware:
+        if middleware is not None and not callable(item) and item not in middleware:
+            raise Misconfigured(f"unknown middleware '{item}'; {_known(middleware)}")
+
+
+def _known(names: Collection[str]) -> str:
+    return f"known are: {', '.join(sorted(names)) or 'none'}"
