@@ -2,8 +2,8 @@
 
 A commit is one statement, a call of `tidegate.commit`: it waits for the locks of what it read
 and writes (`locks.py`), checks what was read, then applies. So conflicting commits of any two
-connections run one after the other, and the later one sees the change. Connections are bounded
-and made anew when lost; while the database is away every method raises `StoreAway`.
+connections run one after the other, and the later one sees the change. Reads of single values
+are gathered. Connections are bounded and made anew when lost; while the database is away every method raises `StoreAway`.
 """
 
 import math
@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import Counter
 
 from tidegate.errors import Conflict, LeaseLost, Misconfigured, NonRetriable, StoreAway
+from tidegate.store.gathering import GatheredReads
 from tidegate.store.glob import glob_to_regex
 from tidegate.store.locks import lock_id, locks_of
 from tidegate.store.port import (
@@ -39,6 +40,7 @@ _SQL = load_statements(_HERE / "postgres_queries.sql")
 _SCHEMA = (_HERE / "postgres_schema.sql").read_text("utf-8")
 _SCHEMA_MARK = f"tidegate {lock_id(_SCHEMA):x}"
 _MAX_CONNECTIONS = 8
+_READERS = 2
 # An api call without its database must be answered within 20 s: these two add up to less.
 _ACQUIRE_TIMEOUT_S = 9.0
 _COMMAND_TIMEOUT_S = 8.0
@@ -71,7 +73,12 @@ async def open_postgres(
     pool = _pool(url)
     try:
         await _wait_until_ready(pool, patience_s)
-        yield PostgresStore(pool)
+        store = PostgresStore(pool)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(_READERS):
+                tasks.start_soon(store.read_forever)
+            yield store
+            tasks.cancel_scope.cancel()
     finally:
         with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True) as closing:
             await pool.close()
@@ -84,11 +91,16 @@ class PostgresStore:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
+        self._reads = GatheredReads(self._read_many)
+
+    async def read_forever(self) -> None:
+        """Serve `read` until cancelled; run by `open_postgres`."""
+        await self._reads.run()
 
     async def read(self, key: Key, now_ms: int) -> Stored:
         """Read one value."""
-        rows = await self._fetch("read", key.group, key.key)
-        return _stored(rows[0], now_ms) if rows else Stored(None, ABSENT)
+        row = await self._reads.read(key)
+        return Stored(None, ABSENT) if row is None else _stored(row, now_ms)
 
     async def read_group(
         self, group: str, pattern: str | None, now_ms: int
@@ -157,6 +169,10 @@ class PostgresStore:
         """Delete values whose time to live is over."""
         await self._execute("forget_emitted", now_ms - _REMEMBER_EMITTED_MS)
         return await self._execute("purge_lapsed", now_ms)
+
+    async def _read_many(self, keys: list[Key]) -> dict[Key, tuple[Any, ...]]:
+        rows = await self._fetch("read", *_columns(keys, 2))
+        return {Key(group, key): tuple(row) for group, key, *row in rows}
 
     async def _fetch(self, name: str, *arguments: object) -> list[tuple[Any, ...]]:
         with _translating():

@@ -1,5 +1,7 @@
 -- name: read
-SELECT data, version, expires_at FROM tidegate.state WHERE group_name = $1 AND key = $2;
+SELECT s.group_name, s.key, s.data, s.version, s.expires_at
+FROM unnest($1::text[], $2::text[]) AS wanted (group_name, key)
+JOIN tidegate.state AS s ON s.group_name = wanted.group_name AND s.key = wanted.key;
 
 -- name: read_group
 SELECT key, data, version, expires_at FROM tidegate.state WHERE group_name = $1 ORDER BY key;
