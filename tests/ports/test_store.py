@@ -130,6 +130,15 @@ async def test_store_lapses_exactly(store: Store) -> None:
     assert await store.purge_lapsed(1_000) == 1
 
 
+async def test_store_purges_any_number(store: Store) -> None:
+    """All lapsed values go at once, however many; what is kept for good stays."""
+    lapsed = {Key("g", f"{n}"): Write(b"1", expires_at_ms=5) for n in range(10_001)}
+    await store.commit(Commit(writes={**lapsed, KEY: Write(b"1")}))
+
+    assert await store.purge_lapsed(5) == 10_001
+    assert (await store.read(KEY, 5)).data == b"1"
+
+
 async def test_store_leases_a_delivery_once(store: Store) -> None:
     """A claimed delivery is not claimed again before its lease is over; then its attempt rises."""
     await store.commit(Commit(deliveries=[_delivery()]))

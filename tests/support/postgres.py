@@ -46,7 +46,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and return when it takes connections."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self._folder}"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k ''"
         log = str(self._folder / "log")
         self._run("pg_ctl", "-w", "-t", f"{_TIMEOUT_S:.0f}", "-l", log, "-o", options, "start")
 

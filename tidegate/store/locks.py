@@ -52,5 +52,4 @@ def locks_of(commit: Commit) -> list[Lock]:
         return []
     if len(alone) >= MAX_LOCKS:
         return [Lock(STORE, alone=True)]
-    want(STORE, exclusive=False)
-    return [Lock(*each) for each in sorted(alone.items())]
+    return [Lock(STORE, alone=False), *(Lock(*each) for each in sorted(alone.items()))]

@@ -2,8 +2,8 @@
 
 A commit is one statement, a call of `tidegate.commit`: it waits for the locks of what it read
 and writes (`locks.py`), checks what was read, then applies. So conflicting commits of any two
-connections run one after the other, and the later one sees the change. Reads of single values
-are gathered. Connections are bounded and made anew when lost; while the database is away every method raises `StoreAway`.
+connections run one after the other, and the later one sees the change. Connections are bounded
+and made anew when lost; while the database is away every method raises `StoreAway`.
 """
 
 import math
@@ -15,10 +15,9 @@ from typing import Any
 import anyio
 import asyncpg
 import structlog
-from prometheus_client import Counter
 
 from tidegate.errors import Conflict, LeaseLost, Misconfigured, NonRetriable, StoreAway
-from tidegate.store.gathering import GatheredReads
+from tidegate.store.bounds import MAX_DEAD, dead_dropped
 from tidegate.store.glob import glob_to_regex
 from tidegate.store.locks import lock_id, locks_of
 from tidegate.store.port import (
@@ -40,23 +39,19 @@ _SQL = load_statements(_HERE / "postgres_queries.sql")
 _SCHEMA = (_HERE / "postgres_schema.sql").read_text("utf-8")
 _SCHEMA_MARK = f"tidegate {lock_id(_SCHEMA):x}"
 _MAX_CONNECTIONS = 8
-_READERS = 2
 # An api call without its database must be answered within 20 s: these two add up to less.
 _ACQUIRE_TIMEOUT_S = 9.0
 _COMMAND_TIMEOUT_S = 8.0
 _CONNECT_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 3.0
 _LONGEST_START_WAIT_S = 3.0
-_MAX_DEAD = 10_000
+_PORTION = 5_000
 _REMEMBER_EMITTED_MS = 7 * 24 * 3600 * 1000
 # Classes of SQLSTATE: what was to be stored is at fault, and trying again cannot help.
 _IMPOSSIBLE = ("22", "23", "54")
 # The same for a start: password, database, right.
 _OPERATORS = ("28", "3D", "42")
 
-_dead_dropped = Counter(
-    "tidegate_postgres_dead_events_dropped_total", "Oldest dead events, dropped"
-)
 log = structlog.get_logger()
 
 
@@ -73,12 +68,7 @@ async def open_postgres(
     pool = _pool(url)
     try:
         await _wait_until_ready(pool, patience_s)
-        store = PostgresStore(pool)
-        async with anyio.create_task_group() as tasks:
-            for _ in range(_READERS):
-                tasks.start_soon(store.read_forever)
-            yield store
-            tasks.cancel_scope.cancel()
+        yield PostgresStore(pool)
     finally:
         with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True) as closing:
             await pool.close()
@@ -91,16 +81,11 @@ class PostgresStore:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._reads = GatheredReads(self._read_many)
-
-    async def read_forever(self) -> None:
-        """Serve `read` until cancelled; run by `open_postgres`."""
-        await self._reads.run()
 
     async def read(self, key: Key, now_ms: int) -> Stored:
         """Read one value."""
-        row = await self._reads.read(key)
-        return Stored(None, ABSENT) if row is None else _stored(row, now_ms)
+        rows = await self._fetch("read", key.group, key.key)
+        return _stored(rows[0], now_ms) if rows else Stored(None, ABSENT)
 
     async def read_group(
         self, group: str, pattern: str | None, now_ms: int
@@ -155,7 +140,7 @@ class PostgresStore:
         claim = Claim(delivery.id, delivery.attempt)
         if not await self._execute("bury", *claim, _clean(error), _clean(stack), now_ms):
             raise _lease_lost(claim)
-        _dead_dropped.inc(await self._execute("trim_dead", _MAX_DEAD))
+        dead_dropped.inc(await self._execute("trim_dead", MAX_DEAD))
 
     async def dead(self, *, limit: int, after_id: int = 0) -> list[DeadLetter]:
         """Return dead letters in order of their ids."""
@@ -167,12 +152,16 @@ class PostgresStore:
 
     async def purge_lapsed(self, now_ms: int) -> int:
         """Delete values whose time to live is over."""
-        await self._execute("forget_emitted", now_ms - _REMEMBER_EMITTED_MS)
-        return await self._execute("purge_lapsed", now_ms)
+        await self._delete_all("forget_emitted", now_ms - _REMEMBER_EMITTED_MS)
+        return await self._delete_all("purge_lapsed", now_ms)
 
-    async def _read_many(self, keys: list[Key]) -> dict[Key, tuple[Any, ...]]:
-        rows = await self._fetch("read", *_columns(keys, 2))
-        return {Key(group, key): tuple(row) for group, key, *row in rows}
+    async def _delete_all(self, name: str, until_ms: int) -> int:
+        """Delete in portions, each of which fits into a command's time; returns how many rows."""
+        total = deleted = await self._execute(name, until_ms, _PORTION)
+        while deleted == _PORTION:
+            deleted = await self._execute(name, until_ms, _PORTION)
+            total += deleted
+        return total
 
     async def _fetch(self, name: str, *arguments: object) -> list[tuple[Any, ...]]:
         with _translating():

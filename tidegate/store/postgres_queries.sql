@@ -1,7 +1,5 @@
 -- name: read
-SELECT s.group_name, s.key, s.data, s.version, s.expires_at
-FROM unnest($1::text[], $2::text[]) AS wanted (group_name, key)
-JOIN tidegate.state AS s ON s.group_name = wanted.group_name AND s.key = wanted.key;
+SELECT data, version, expires_at FROM tidegate.state WHERE group_name = $1 AND key = $2;
 
 -- name: read_group
 SELECT key, data, version, expires_at FROM tidegate.state WHERE group_name = $1 ORDER BY key;
@@ -65,8 +63,12 @@ SELECT step, topic, payload, $1, trace_id FROM raised;
 -- name: purge_lapsed
 DELETE FROM tidegate.state WHERE (group_name, key) IN (
     -- A commit that writes one of them goes first: waiting for it could be a deadlock.
-    SELECT group_name, key FROM tidegate.state WHERE expires_at <= $1 FOR UPDATE SKIP LOCKED
+    SELECT group_name, key FROM tidegate.state WHERE expires_at <= $1
+    LIMIT $2 FOR UPDATE SKIP LOCKED
 );
 
 -- name: forget_emitted
-DELETE FROM tidegate.emitted WHERE at <= $1;
+DELETE FROM tidegate.emitted WHERE (topic, id, step) IN (
+    SELECT topic, id, step FROM tidegate.emitted WHERE at <= $1
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+);

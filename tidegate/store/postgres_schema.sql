@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS tidegate.emitted (
     at bigint NOT NULL,
     PRIMARY KEY (topic, id, step)
 );
+CREATE INDEX IF NOT EXISTS emitted_age ON tidegate.emitted (at);
 
 CREATE TABLE IF NOT EXISTS tidegate.dead (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -14,9 +14,9 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio import to_thread
-from prometheus_client import Counter
 
 from tidegate.errors import Conflict, LeaseLost, Misconfigured, NonRetriable, StoreAway
+from tidegate.store.bounds import MAX_DEAD, dead_dropped
 from tidegate.store.port import (
     ABSENT,
     Claim,
@@ -35,12 +35,9 @@ _SQL = load_statements(_HERE / "sqlite_queries.sql")
 _SCHEMA = (_HERE / "sqlite_schema.sql").read_text("utf-8")
 _BUSY_TIMEOUT_S = 15.0
 _MAX_GROUP = 256
-_MAX_DEAD = 10_000
 _REMEMBER_EMITTED_MS = 7 * 24 * 3600 * 1000
 
 T = TypeVar("T")
-
-_dead_dropped = Counter("tidegate_dead_events_dropped_total", "Oldest dead events, dropped")
 
 
 class _Operation(Generic[T]):
@@ -326,7 +323,7 @@ def _bury(db: sqlite3.Connection, delivery: Delivery, error: str, stack: str, no
         delivery.attempt, now_ms, delivery.trace_id,
     )  # fmt: skip
     db.execute(_SQL["bury"], row)
-    _dead_dropped.inc(db.execute(_SQL["trim_dead"], (_MAX_DEAD,)).rowcount)
+    dead_dropped.inc(db.execute(_SQL["trim_dead"], (MAX_DEAD,)).rowcount)
 
 
 def _redrive(db: sqlite3.Connection, dead_id: int, now_ms: int) -> bool:
