@@ -26,7 +26,7 @@ from tidegate.instance import InstanceFolder
 from tidegate.loading import load_steps
 from tidegate.stopping import set_on_signal
 from tidegate.store.port import Key, Store
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.open import open_store
 
 WORKBENCH = Path(__file__).parent / "workbench" / "steps"
 """The steps that look into a running engine; they run beside the user's."""
@@ -37,12 +37,16 @@ log = structlog.get_logger()
 
 
 class Process(msgspec.Struct, frozen=True):
-    """What to run: folders of steps, the data folder, where to listen."""
+    """What to run: folders of steps, the data folder, where to listen.
+
+    `store` is a URL as `tidegate.store.open` takes it; None is SQLite in the data folder.
+    """
 
     roots: Sequence[Path]
     data: Path
     host: str = "127.0.0.1"
     port: int = 8080
+    store: str | None = None
 
 
 async def run(process: Process) -> None:
@@ -61,7 +65,8 @@ async def run(process: Process) -> None:
         async with anyio.create_task_group() as signals:
             signals.start_soon(set_on_signal, stop)
             async with AsyncExitStack() as stack:
-                await _start(stack, steps, folder, listener)
+                store = open_store(process.store or f"sqlite:///{folder.state}")
+                await _start(stack, steps, folder, await stack.enter_async_context(store), listener)
                 address = address_of(process.host, process.port)
                 folder.note_address(address)
                 log.info("steps.started", address=address, steps=len(steps), data=str(folder.path))
@@ -71,10 +76,13 @@ async def run(process: Process) -> None:
 
 
 async def _start(
-    stack: AsyncExitStack, steps: list[Step], folder: InstanceFolder, listener: socket.socket
+    stack: AsyncExitStack,
+    steps: list[Step],
+    folder: InstanceFolder,
+    store: Store,
+    listener: socket.socket,
 ) -> None:
     """Enter every part; left in reverse: HTTP first, then worker and cron, the store last."""
-    store = await stack.enter_async_context(open_sqlite(folder.state))
     engine = Engine(steps, store, now_ms=_now_ms, rng=Random())  # noqa: S311 - jitter
     engine.provide({"data_dir": folder.path, "engine": engine})
     working = await _background(stack)

@@ -191,3 +191,17 @@ def test_start_lists_steps_without_running_them(tmp_path: Path) -> None:
         ("Count", "event"),
         ("Order", "api"),
     ]
+
+
+def test_start_keeps_state_and_events_in_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    """With `--store` the same steps run on a database, and go on there after a kill."""
+    steps = write_steps(tmp_path / "steps", STEPS)
+    data = tmp_path / "data"
+
+    for count in (1, 2):
+        port = unused_port()
+        with started(tmp_path, steps, port, "--store", postgres_url):
+            assert _order(port, f"order-{count}").status_code == 201
+            eventually(lambda expected=count: _packed(data) == expected, timeout_s=20)
+
+    assert not (data / "state.db").exists()

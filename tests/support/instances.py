@@ -38,10 +38,12 @@ def tidegate_json(*arguments: object) -> Any:
 
 
 @contextmanager
-def started(folder: Path, steps: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    folder: Path, steps: Path, port: int, *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run `tidegate start` on `folder`/data until the context is left; ready on entering."""
     command = [*_TIDEGATE, "start", "--steps", str(steps)]
-    command += ["--data", str(folder / "data"), "--port", str(port)]
+    command += ["--data", str(folder / "data"), "--port", str(port), *options]
     with (folder / "start.log").open("ab") as log:
         process = subprocess.Popen(command, env=_environment(), stdout=log, stderr=log)
         try:

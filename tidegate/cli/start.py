@@ -25,8 +25,14 @@ def start(
     data: Annotated[Path, typer.Option(help="The data folder.")] = Path("data"),
     host: Annotated[str, typer.Option(help="Address of the API.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the API.", min=1, max=65535)] = 8080,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="sqlite:///FILE or postgresql://…; by default SQLite in the data folder."
+        ),
+    ] = None,
     log_level: Annotated[Level, typer.Option(help="What is logged.")] = Level.INFO,
 ) -> None:
     """Run steps alone until Ctrl-C: their API, their events, their schedules."""
     set_up_logging(log_level.value)
-    anyio.run(run, Process(steps, data, host, port))
+    anyio.run(run, Process(steps, data, host, port, store))
