@@ -59,6 +59,10 @@ def _packed(data: Path) -> int:
     return int(done.stdout) if done.returncode == 0 else 0
 
 
+def _wait_packed(data: Path, count: int) -> None:
+    eventually(lambda: _packed(data) == count, timeout_s=20)
+
+
 def test_start_answers_and_handles_events(shop: tuple[int, Path]) -> None:
     """An api step answers, its event runs through two steps, a cron step beats."""
     port, data = shop
@@ -198,10 +202,11 @@ def test_start_keeps_state_and_events_in_postgresql(tmp_path: Path, postgres_url
     steps = write_steps(tmp_path / "steps", STEPS)
     data = tmp_path / "data"
 
-    for count in (1, 2):
+    for runs in range(2):
         port = unused_port()
         with started(tmp_path, steps, port, "--store", postgres_url):
-            assert _order(port, f"order-{count}").status_code == 201
-            eventually(lambda expected=count: _packed(data) == expected, timeout_s=20)
+            assert _packed(data) == runs
+            assert _order(port, f"order-{runs}").status_code == 201
+            _wait_packed(data, runs + 1)
 
     assert not (data / "state.db").exists()
