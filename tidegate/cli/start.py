@@ -20,7 +20,7 @@ class Level(StrEnum):
     ERROR = "ERROR"
 
 
-def start(
+def start(  # noqa: PLR0917 - typer calls it by names
     steps: Annotated[list[Path], typer.Option(help="A folder of steps; may be given again.")],
     data: Annotated[Path, typer.Option(help="The data folder.")] = Path("data"),
     host: Annotated[str, typer.Option(help="Address of the API.")] = "127.0.0.1",
