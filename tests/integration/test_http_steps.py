@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.support.steps import running_engine
 from tidegate.auth.middleware import Authenticator, named_middlewares
@@ -241,3 +242,15 @@ async def test_http_page_asks_to_come_back_to_the_whole_address(tmp_path: Path) 
         answer = await client.get("/page?q=a%20b%26c")
 
     assert answer.headers["location"] == "/login?next=/page%3Fq%3Da%2520b%2526c"
+
+
+async def test_http_counts_what_it_refuses(tmp_path: Path) -> None:
+    """A wrong token is refused, and seen in the counts by its status."""
+    labels = {"step": "Private", "status": "401"}
+
+    async with client_of(tmp_path) as (client, _):
+        before = REGISTRY.get_sample_value("tidegate_http_answers_total", labels) or 0
+        await client.post("/private", headers={"authorization": "Bearer wrong"})
+        after = REGISTRY.get_sample_value("tidegate_http_answers_total", labels)
+
+    assert after == before + 1

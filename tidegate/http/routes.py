@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import structlog
+from prometheus_client import Counter
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
@@ -25,6 +26,7 @@ from tidegate.http.request import Body, Request, read_head
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
+_answers = Counter("tidegate_http_answers_total", "Answers of api steps", ["step", "status"])
 log = structlog.get_logger()
 
 
@@ -72,7 +74,13 @@ class _Endpoint:
         self._middleware = [_resolve(step, item, known) for item in step.config.middleware]
 
     async def answer(self, source: StarletteRequest) -> Response:
-        """Answer a request. The one supervisor of foreign handlers' errors over HTTP."""
+        """Answer a request and count the answer: refusals are seen by their status."""
+        response = await self._answer(source)
+        _answers.labels(self._step.config.name, response.status_code).inc()
+        return response
+
+    async def _answer(self, source: StarletteRequest) -> Response:
+        """Run the step. The one supervisor of foreign handlers' errors over HTTP."""
         try:
             with anyio.fail_after(self._step.config.timeout):
                 return to_response(await self._invoke(read_head(source), Body(source)))
