@@ -5,14 +5,14 @@ handler may ask for *resources* by keyword-only parameters; the application that
 steps provides them by name (`docs/adr/0002`).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
 
-StepType = Literal["api", "event", "cron", "noop"]
+StepType = Literal["api", "event", "cron", "mqtt", "noop"]
 Handler = Callable[..., Any]
 
 
@@ -45,8 +45,13 @@ class State(Protocol):
         key: str,
         value: Any,
         ttl: float | None = None,
+        *,
+        on_expire: str | None = None,
     ) -> None:
-        """Set the value; with `ttl` (seconds) it lapses, without it stays for good."""
+        """Set the value; with `ttl` (seconds) it lapses, without it stays for good.
+
+        When it lapses `{group, key, value}` is emitted on the topic `on_expire`, once.
+        """
         ...
 
     async def delete(self, group: str, key: str) -> None:
@@ -74,12 +79,65 @@ class State(Protocol):
         ...
 
 
+class Stream(Protocol):
+    """One stream: values in groups that clients see change; its writes commit with the rest."""
+
+    async def get(self, group: str, key: str) -> Any:
+        """Return a copy of the value, or None."""
+        ...
+
+    async def set(self, group: str, key: str, value: Any) -> None:
+        """Set the value; clients of the group get a `set` frame."""
+        ...
+
+    async def delete(self, group: str, key: str) -> None:
+        """Delete the value; clients of the group get a `delete` frame."""
+        ...
+
+    async def get_group(self, group: str) -> list[Any]:
+        """Return the group's values in order of their keys."""
+        ...
+
+    async def send(self, group: str, event: Any, id: str | None = None) -> None:  # noqa: A002
+        """Send the clients of the group an `event` frame; it is no value and is not kept."""
+        ...
+
+    def subscribe(
+        self, fn: Callable[[dict[str, Any]], Awaitable[None]] | None = None
+    ) -> Callable[[], None] | AsyncIterator[dict[str, Any]]:
+        """Follow every group of the stream from now on.
+
+        A change is `{"group", "seq", "type": "set" | "delete" | "event", "id", "data"}`. With a
+        function it is called for each, one after the other, and the answer is a plain callable
+        that ends it; without one the answer is an async iterator of the changes.
+        """
+        ...
+
+
+class Streams(Protocol):
+    """`ctx.streams`: streams by name; a name may be made up at run time (`game:42`)."""
+
+    def __getitem__(self, name: str) -> Stream:
+        """Return the stream of that name; it need not exist."""
+        ...
+
+
 class Context(Protocol):
     """What a handler is given beside its input."""
 
     @property
     def state(self) -> State:
         """Values in groups, inside this invocation's transaction."""
+        ...
+
+    @property
+    def streams(self) -> Streams:
+        """Streams by name, inside this invocation's transaction."""
+        ...
+
+    @property
+    def sync(self) -> Any:
+        """The same calls, blocking: for plain `def` handlers (`ctx.sync.state.get(...)`)."""
         ...
 
     @property
@@ -108,13 +166,41 @@ class Context(Protocol):
         data: Any = None,
         *,
         delay: float | None = None,
+        at: datetime | None = None,
+        key: str | None = None,
         id: str | None = None,  # noqa: A002 - the seed's word
     ) -> None:
-        """Emit an event when this invocation commits; `delay` in seconds, `id` deduplicates."""
+        """Emit an event when this invocation commits.
+
+        It is due after `delay` seconds or `at` a time (aware). Events of one `key` are handled
+        in their order. An `id` that was emitted on the topic before changes nothing.
+        """
         ...
 
     async def run(self, name: str, fn: Callable[[], Awaitable[Any] | Any]) -> Any:
         """Run a side effect once: a retry gets the recorded result (JSON-like)."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait durably: the handler ends here and runs again from its top when the time is over.
+
+        What `run`, `sleep` and `wait_for` answered before is answered from the journal then. In
+        api steps it is a plain wait, within the step's timeout.
+        """
+        ...
+
+    async def wait_for(
+        self,
+        topic: str,
+        match: Mapping[str, Any] | None = None,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Any:
+        """Wait durably for an event of a topic whose fields have these values; returns its data.
+
+        Raises:
+            TimeoutError: none came within `timeout` seconds.
+        """
         ...
 
     def now(self) -> datetime:
@@ -132,8 +218,31 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jitter: bool = True
 
 
+class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most `limit` events in any `per` seconds, over all processes; what is above waits."""
+
+    limit: int
+    per: float = 1.0
+
+
+class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Events handed over as a list: up to `size`, or what came within `wait` seconds.
+
+    With `key`, a JSON pointer, a list holds events of one key only.
+    """
+
+    size: int
+    wait: float = 1.0
+    key: str = ""
+
+
 class StepConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The normalised `config` of a step; keys that its type does not use are absent."""
+    """The normalised `config` of a step; keys that its type does not use are absent.
+
+    Times are seconds. `concurrency` bounds one process; with `concurrency_key`, a JSON pointer,
+    `key_concurrency` bounds the events of one key in it. `lease` is how long a claim of an event
+    or a run of a cron step holds unless renewed. `fifo` makes one lane of events without a key.
+    """
 
     type: StepType
     name: str
@@ -145,20 +254,39 @@ class StepConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     middleware: Sequence[Any] = ()
     body_schema: Any = None
     query_params: Any = None
+    response_schema: Any = None
+    websocket: bool = False
     subscribes: Sequence[str] = ()
     input: Any = None
+    key: str = ""
+    batch: Batch | None = None
+    rate_limit: RateLimit | None = None
+    delay: float = 0.0
+    fifo: bool = False
+    topic: str = ""
+    qos: int = 1
     cron: str = ""
     timezone: str = "UTC"
+    overlap: Literal["skip", "queue"] = "skip"
+    catch_up: Literal["none", "last", "all"] = "none"
     retry: Retry = Retry()
     timeout: float = 30.0
+    lease: float = 30.0
     concurrency: int = 16
+    concurrency_key: str = ""
+    key_concurrency: int = 0
+    execution: Literal["inline", "process"] = "inline"
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A discovered step: its config, its handler, where it came from, what it asks for."""
+    """A discovered step: its config, its handler, where it came from, what it asks for.
+
+    `given` are the public names of the sibling `step_globals.py`.
+    """
 
     config: StepConfig
     handler: Handler
     file: Path
     takes: int
     resources: tuple[str, ...] = ()
+    given: Mapping[str, object] = {}
