@@ -31,6 +31,7 @@ class MemoryLog:
         self.keep = keep
         self.reads = 0
         self.meanwhile: Callable[[], None] = lambda: None
+        self.withholds = False
         self.error: Exception | None = None
         self._changes: dict[tuple[str, str], list[Frame]] = {}
         self._heads: dict[tuple[str, str], int] = {}
@@ -67,7 +68,7 @@ class MemoryLog:
         first = kept[0].seq if kept else self.head(name, group) + 1
         taken = [frame for frame in kept if frame.seq > after][:limit]
         self.meanwhile()
-        return None if after < first - 1 else taken
+        return None if after < first - 1 and not self.withholds else taken
 
     async def heads(self, streams: Sequence[tuple[str, str]]) -> list[int]:
         """See `StreamLog`."""

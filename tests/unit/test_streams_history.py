@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.stream_log import MemoryLog, change
+from tests.support.stream_log import Kind, MemoryLog, change
 from tidegate.store.model import Frame, StreamSnapshot
 from tidegate.streams.follower import Follower, Told
 from tidegate.streams.hub import Hub
@@ -44,7 +45,7 @@ class _Client:
 class _World:
     """A log, the hub of this process, frames of other processes on their way, clients."""
 
-    def __init__(self, meanwhile: Sequence[Op], *, keep: int, queue: int, patience_s: float):
+    def __init__(self, meanwhile: Sequence[Op], *, keep: int, queue: int, patience_s: float) -> None:
         self.log = MemoryLog(keep)
         self.hub = Hub(self.log, queue=queue, patience_s=patience_s)
         self.under_way: list[Frame] = []
@@ -87,7 +88,7 @@ class _World:
             self.now(kind, n)
 
     def _commit(self, n: int) -> list[Frame]:
-        kinds = ("set", "delete", "event")
+        kinds: tuple[Kind, ...] = ("set", "delete", "event")
         return self.log.commit(
             *(change(f"k{(n + i) % 3}", b"%d" % i, kind=kinds[(n + i) % 3]) for i in range(n))
         )
@@ -122,7 +123,7 @@ def _replayed(history: Sequence[Told]) -> dict[str, bytes]:
 def _holes(history: Sequence[Told]) -> list[tuple[int, int]]:
     return [
         (before.seq, after.seq)
-        for before, after in zip(history, history[1:], strict=False)
+        for before, after in pairwise(history)
         if not isinstance(after, StreamSnapshot) and after.seq != before.seq + 1
     ]
 
