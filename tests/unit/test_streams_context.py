@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.fake_context import FakeState
+from tests.support.fake_context import FakeClock, FakeState
 from tests.support.stream_log import MemoryLog
 from tidegate.engine import values
 from tidegate.engine.streams import TransactionStreams
@@ -23,7 +23,7 @@ class _Run:
     def __init__(self, hub: Hub | None = None) -> None:
         self.log = MemoryLog()
         self.hub = hub or Hub(self.log)
-        self.state = FakeState()
+        self.state = FakeState(FakeClock())
         self.noted: list[StreamChange] = []
         self.streams = TransactionStreams(
             self.state,

@@ -45,7 +45,9 @@ class _Client:
 class _World:
     """A log, the hub of this process, frames of other processes on their way, clients."""
 
-    def __init__(self, meanwhile: Sequence[Op], *, keep: int, queue: int, patience_s: float) -> None:
+    def __init__(
+        self, meanwhile: Sequence[Op], *, keep: int, queue: int, patience_s: float
+    ) -> None:
         self.log = MemoryLog(keep)
         self.hub = Hub(self.log, queue=queue, patience_s=patience_s)
         self.under_way: list[Frame] = []

@@ -4,10 +4,12 @@ Values are ordinary state in a group of their own; each write also notes a chang
 numbers and the hub tells to clients.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from tidegate.contract import State
+from tidegate.engine import values
+from tidegate.engine.transaction import Transaction
 from tidegate.errors import NonRetriable
 from tidegate.store.model import Frame, StreamChange, stream_group
 from tidegate.streams.hub import Hub
@@ -17,6 +19,22 @@ MAX_NAME_BYTES = 1024
 
 NoteChange = Callable[[StreamChange], None]
 Listener = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class HubPublisher:
+    """Streams for an engine: see `tidegate.engine.engine.Publisher`."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def publish(self, frames: Sequence[Frame]) -> None:
+        """Tell the clients of this process, and through the relay those of others."""
+        self._hub.publish(frames)
+
+    def streams_of(self, state: State, transaction: Transaction) -> "TransactionStreams":
+        """Return the streams as one transaction sees and changes them."""
+        note, encode, decode = transaction.changes.append, values.encode, values.decode
+        return TransactionStreams(state, note, self._hub, encode=encode, decode=decode)
 
 
 class TransactionStreams:

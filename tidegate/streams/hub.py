@@ -54,6 +54,11 @@ class Hub:
         self._tasks: anyio.abc.TaskGroup | None = None
         self._is_log_away = False
 
+    @property
+    def followed(self) -> int:
+        """How many groups have clients."""
+        return len(self._joined)
+
     def publish(self, frames: Sequence[Frame]) -> None:
         """Take the frames of a commit of this process, right after it; never waits."""
         self.receive(frames)
