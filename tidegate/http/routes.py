@@ -98,7 +98,8 @@ class _Endpoint:
 
         async def run(ctx: Context) -> Any:
             # A copy: a run that is repeated must not see what the one before it changed.
-            return await self._through(Request(head), body, ctx, self._middleware)
+            request = Request(head, step=self._step.config)
+            return await self._through(request, body, ctx, self._middleware)
 
         return await self._engine.invoke(self._step, invocation, call=run)
 
