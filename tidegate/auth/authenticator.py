@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from tidegate.auth import key_format
 from tidegate.auth.access import Access
+from tidegate.auth.bearer import bearer_of
 from tidegate.auth.caller import ADMIN, DEVICE, Record, make_caller
 from tidegate.auth.origin import same_origin
 from tidegate.auth.refusals import Refused, count_refusal
@@ -48,7 +49,7 @@ class Authenticator:
         Raises:
             HTTPError: 403 a cookie, used by a page that is not ours.
         """
-        token = _bearer(request.headers.get("authorization", ""))
+        token = bearer_of(request.headers)
         cookie = request.cookies.get(COOKIE)
         try:
             if token:
@@ -80,9 +81,3 @@ class Authenticator:
         known = make_caller(f"{device['tenant']}/{device['device']}", [DEVICE], kind="device")
         known.update(device)
         return known
-
-
-def _bearer(header: str) -> str:
-    """Return the token of `Bearer x`, or of `Token x` as InfluxDB's clients write it."""
-    scheme, _, token = header.partition(" ")
-    return token.strip() if scheme.lower() in ("bearer", "token") else ""

@@ -12,13 +12,20 @@ from tidegate.http.middleware import Middleware, Next, OnHead
 from tidegate.http.request import Request
 
 
-class Scope(OnHead):
+class Guard(OnHead):
+    """A middleware that lets some callers through; its name stands in lists of steps."""
+
+    def __init__(self, middleware: Middleware, name: str) -> None:
+        super().__init__(middleware)
+        self.__name__ = name
+
+
+class Scope(Guard):
     """Lets callers through that hold a scope."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(self._check)
+        super().__init__(self._check, f"scope({name})")
         self.name = name
-        self.__name__ = f'scope("{name}")'
 
     async def _check(self, request: Request, _ctx: Context, proceed: Next) -> Any:
         if not may(known_caller(request), self.name):
@@ -26,13 +33,12 @@ class Scope(OnHead):
         return await proceed()
 
 
-class Role(OnHead):
+class Role(Guard):
     """Lets callers through that have one of some roles, everywhere or in the request's tenant."""
 
     def __init__(self, *names: str) -> None:
-        super().__init__(self._check)
+        super().__init__(self._check, f"role({', '.join(names)})")
         self.names = names
-        self.__name__ = f"role({', '.join(names)})"
 
     async def _check(self, request: Request, _ctx: Context, proceed: Next) -> Any:
         if not set(self.names) & _roles_of(known_caller(request)):
@@ -67,6 +73,24 @@ def role(*names: str) -> Middleware:
     if not names or not all(names):
         raise Misconfigured("role() must name at least one role")
     return Role(*names)
+
+
+async def _people_only(request: Request, _ctx: Context, proceed: Next) -> Any:
+    if known_caller(request)["kind"] not in ("session", "jwt", "token"):
+        raise HTTPError(403, "a person must log in for this: API keys and devices may not")
+    return await proceed()
+
+
+async def _account_only(request: Request, _ctx: Context, proceed: Next) -> Any:
+    if known_caller(request)["kind"] not in ("session", "jwt"):
+        raise HTTPError(403, "only a user that has logged in may do this")
+    return await proceed()
+
+
+people_only = Guard(_people_only, "people_only")
+"""Lets through people, and the administrator's token: with a stolen key nobody makes more."""
+account_only = Guard(_account_only, "account_only")
+"""Lets through who has logged in: what is done concerns the caller's own account."""
 
 
 def known_caller(request: Request) -> Record:

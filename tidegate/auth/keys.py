@@ -107,7 +107,7 @@ class ApiKeys:
                 records = [await ctx.state.get(_KEYS, prefix) for prefix in pattern]
             keys = [msgspec.convert(record, ApiKey) for record in records if record is not None]
             keys.sort(key=lambda key: (key.created_at, key.prefix))
-            return [_shown(key, await ctx.state.get(_USED, key.prefix)) for key in keys]
+            return [shown_key(key, await ctx.state.get(_USED, key.prefix)) for key in keys]
 
         return await self._engine.transact(read)
 
@@ -221,7 +221,8 @@ def _caller(key: ApiKey, owner: Account) -> Record:
     return caller
 
 
-def _shown(key: ApiKey, used_at: datetime | None) -> dict[str, Any]:
+def shown_key(key: ApiKey, used_at: datetime | None = None) -> dict[str, Any]:
+    """Return what lists show of a key."""
     fields: dict[str, Any] = msgspec.to_builtins(key)
     del fields["hash"]
     last = used_at.isoformat() if used_at else None

@@ -6,6 +6,7 @@ it signed is over.
 
 import re
 import secrets
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +49,7 @@ class SigningKeys:
     ) -> None:
         """Take the keys, newest first; without any make one, which ends with the process."""
         self._save = save
+        self._rotating = threading.Lock()
         self._keys = list(keys)
         if not self._keys:
             self._keep([_new_key()])
@@ -81,11 +83,12 @@ class SigningKeys:
 
     def rotate(self, now_s: int) -> str:
         """Sign with a new key from now on; returns its id. Blocks: it writes a file."""
-        first, *others = self._keys
-        replaced = msgspec.structs.replace(first, until_s=now_s + LIFETIME_S + _SPARE_S)
-        living = [key for key in others if key.until_s is not None and key.until_s > now_s]
-        self._keep([_new_key(), replaced, *living])
-        return self.current
+        with self._rotating:
+            first, *others = self._keys
+            replaced = msgspec.structs.replace(first, until_s=now_s + LIFETIME_S + _SPARE_S)
+            living = [key for key in others if key.until_s is not None and key.until_s > now_s]
+            self._keep([_new_key(), replaced, *living])
+            return self.current
 
     def sign(self, claims: dict[str, Any]) -> str:
         """Return claims as a signed token."""

@@ -1,6 +1,7 @@
 """Access tokens and the refresh families behind them: log in, refresh, log out, who is it."""
 
 import secrets
+from contextlib import suppress
 from typing import NamedTuple
 
 from tidegate.auth.accounts import Account, caller_of
@@ -59,6 +60,11 @@ class TokenIssuer:
         caller = caller_of(account, "jwt")
         caller["sid"] = claims.sid
         return caller
+
+    async def end_of_token(self, token: str) -> None:
+        """End the family of an access token; nothing happens when the token does not hold."""
+        with suppress(Refused):
+            await self.families.end((await self.caller(token))["sid"])
 
     def _with_access(self, issued: Issued) -> Tokens:
         claims = claims_for(
