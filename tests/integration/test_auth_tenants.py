@@ -34,7 +34,7 @@ STEPS = {
     "scoped_step": """
     from tidegate.auth import scope
     config = {"type": "api", "name": "Scoped", "method": "GET", "path": "/scoped/:tenant",
-              "middleware": ["authMiddleware", "tenantMiddleware", scope("data:read")]}
+              "middleware": ["tenantMiddleware", scope("data:read")]}
     async def handler(req, ctx):
         return {"ok": True}
     """,

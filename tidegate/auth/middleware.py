@@ -4,6 +4,7 @@ A caller is known by a bearer token or by a session cookie. A cookie alone is no
 something: the request must also come from our own pages.
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -11,9 +12,9 @@ from tidegate.auth.authenticator import Authenticator, DeviceOfToken
 from tidegate.auth.caller import ADMIN, DEVICE, Record, is_administrator, is_restricted_key
 from tidegate.auth.guards import Scope
 from tidegate.auth.tenant import Require, tenant_middleware
-from tidegate.contract import Context
+from tidegate.contract import Context, Step
 from tidegate.errors import HTTPError
-from tidegate.http.middleware import Middleware, Next, OnHead
+from tidegate.http.middleware import Middleware, Next, OnHead, PerStep
 from tidegate.http.request import Request
 
 MIDDLEWARE_NAMES = (
@@ -38,10 +39,6 @@ def named_middlewares(authenticator: Authenticator) -> dict[str, Middleware]:
     """Return the middlewares that steps may name."""
     require = _requiring(authenticator)
 
-    async def any_caller(request: Request, _ctx: Context, proceed: Next) -> Any:
-        await require(request)
-        return await proceed()
-
     async def device(request: Request, _ctx: Context, proceed: Next) -> Any:
         user = await require(request)
         if not is_administrator(user) and user["kind"] != "device":
@@ -63,15 +60,36 @@ def named_middlewares(authenticator: Authenticator) -> dict[str, Middleware]:
         return await proceed()
 
     return {
-        "authMiddleware": OnHead(any_caller),
+        "authMiddleware": _open_to_keys(authenticator, _any_caller),
         "adminMiddleware": OnHead(admin),
         "deviceMiddleware": OnHead(device),
         "pageMiddleware": OnHead(page),
-        "tenantMiddleware": tenant_middleware(require),
+        "tenantMiddleware": _open_to_keys(authenticator, tenant_middleware),
     }
 
 
-def _requiring(authenticator: Authenticator) -> Require:
+def _any_caller(require: Require) -> OnHead:
+    async def any_caller(request: Request, _ctx: Context, proceed: Next) -> Any:
+        await require(request)
+        return await proceed()
+
+    return OnHead(any_caller)
+
+
+def _open_to_keys(authenticator: Authenticator, make: Callable[[Require], OnHead]) -> PerStep:
+    """Return a middleware that lets a key for certain scopes into steps that ask for a scope.
+
+    The scope itself is checked after this, by what the step lists.
+    """
+
+    def for_step(step: Step) -> OnHead:
+        scoped = any(isinstance(item, Scope) for item in step.config.middleware)
+        return make(_requiring(authenticator, scoped=scoped))
+
+    return PerStep(make(_requiring(authenticator)), for_step)
+
+
+def _requiring(authenticator: Authenticator, *, scoped: bool = False) -> Require:
     """Return what finds the caller, and refuses a request that has none."""
 
     async def require(request: Request) -> Record:
@@ -79,14 +97,8 @@ def _requiring(authenticator: Authenticator) -> Require:
         if request.user is None:
             raise HTTPError(401, "needs a bearer token or a session")
         user: Record = request.user
-        if is_restricted_key(user) and not _asks_for_scope(request):
+        if is_restricted_key(user) and not scoped:
             raise HTTPError(403, "the key is for certain scopes, and this asks for none")
         return user
 
     return require
-
-
-def _asks_for_scope(request: Request) -> bool:
-    """Tell whether the step lists a scope, which is then checked after this."""
-    step = request.get("step")
-    return step is not None and any(isinstance(item, Scope) for item in step.middleware)

@@ -31,7 +31,7 @@ Tenants = Annotated[
 
 
 @app.command()
-def add(
+def add(  # noqa: PLR0917 - typer calls it by names
     user: Name,
     data: Data,
     role: Roles = None,
