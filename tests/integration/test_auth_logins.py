@@ -304,3 +304,18 @@ async def test_auth_sessions_of_before_are_known(tmp_path: Path) -> None:
 
     assert (before.status_code, before.json()["roles"]) == (200, ["admin"])
     assert after.status_code == 401
+
+
+async def test_auth_websocket_by_cookie_needs_our_own_page(tmp_path: Path) -> None:
+    """A page of another port of this machine opens no connection in a person's name."""
+    upgrade = {"upgrade": "websocket", "connection": "Upgrade"}
+    async with instance(tmp_path) as here:
+        await here.add_user("ada")
+        async with here.client(**upgrade) as client:
+            client.cookies.set(
+                "tidegate_session", await here.access.users.login("ada", PASSWORD) or ""
+            )
+            foreign = await client.get("/api/v1/auth/me", headers={"origin": "http://here:9"})
+            own = await client.get("/api/v1/auth/me", headers={"origin": "http://here"})
+
+    assert (foreign.status_code, own.status_code) == (403, 200)

@@ -60,9 +60,9 @@ class Authenticator:
             return None
 
     async def _of_session(self, request: Request, cookie: str) -> Record:
-        if request.method not in _SAFE_METHODS and not same_origin(
-            request.headers, self._public_url
-        ):
+        # A WebSocket begins with a GET, and then does what it likes.
+        is_safe = request.method in _SAFE_METHODS and "upgrade" not in request.headers
+        if not is_safe and not same_origin(request.headers, self._public_url):
             count_refusal("origin")
             raise HTTPError(403, "the request does not come from this site")
         return await self._users.sessions.caller(cookie)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.auth.accounts import Account
+from tidegate.auth.accounts import Account, caller_of
 from tidegate.auth.refusals import Refused
 
 ISSUER = "tidegate"
@@ -42,7 +42,7 @@ def claims_for(account: Account, *, sid: str, jti: str, now_s: int) -> dict[str,
         iat=now_s,
         exp=now_s + LIFETIME_S,
         roles=account.roles,
-        tenant=account.tenant,
+        tenant=caller_of(account, "jwt")["tenant"],
     )
     plain: dict[str, Any] = msgspec.to_builtins(claims)
     return plain

@@ -8,6 +8,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -139,5 +140,6 @@ def _new_key() -> SigningKey:
     return SigningKey(secrets.token_hex(8), secrets.token_hex(_SECRET_BYTES))
 
 
+@lru_cache(maxsize=16)
 def _octets(key: SigningKey) -> OctKey:
     return OctKey.import_key(bytes.fromhex(key.secret))
