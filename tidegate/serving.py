@@ -13,7 +13,9 @@ import msgspec
 import prometheus_client
 import structlog
 
+from tidegate.auth.access import Access
 from tidegate.auth.middleware import MIDDLEWARE_NAMES, Authenticator, named_middlewares
+from tidegate.auth.signing import SigningKeys
 from tidegate.auth.users import Users
 from tidegate.contract import Step
 from tidegate.engine.cron import Cron
@@ -31,8 +33,10 @@ from tidegate.store.port import Store
 
 WORKBENCH = Path(__file__).parent / "workbench" / "steps"
 """The steps that look into a running engine; they run beside the user's."""
-RESOURCES = ("data_dir", "engine")
-"""What handlers may ask for: the data folder as a Path, the running `Engine`."""
+LOGINS = Path(__file__).parent / "auth" / "steps"
+"""The steps of users, logins and API keys; they run beside the user's, too."""
+RESOURCES = ("access", "data_dir", "engine")
+"""What handlers may ask for: `Access`, the data folder as a Path, the running `Engine`."""
 
 log = structlog.get_logger()
 
@@ -57,7 +61,7 @@ async def run(process: Process) -> None:
         Misconfigured: something that the operator must correct, such as a fault in any step
             file; nothing is left half started.
     """
-    roots = [WORKBENCH, *process.roots]
+    roots = [WORKBENCH, LOGINS, *process.roots]
     steps = load_steps(roots, resources=RESOURCES, middleware=MIDDLEWARE_NAMES)
     folder = InstanceFolder(process.data)
     folder.prepare()
@@ -85,12 +89,16 @@ async def _start(
 ) -> None:
     """Enter every part; left in reverse: HTTP first, then worker and cron, the store last."""
     engine = Engine(steps, store, now_ms=_now_ms, rng=Random())  # noqa: S311 - jitter
-    engine.provide({"data_dir": folder.path, "engine": engine})
+    access = Access(Users(engine), signing=SigningKeys.kept_in(folder))
+    engine.provide({"access": access, "data_dir": folder.path, "engine": engine})
     working = await _background(stack)
     for part in (Worker(engine), Cron(engine)):
         working.start_soon(part.run)
     authenticator = Authenticator(
-        Users(engine), admin_token=folder.admin_token(), device_of_token=_no_device
+        access.users,
+        admin_token=folder.admin_token(),
+        device_of_token=_no_device,
+        access=access,
     )
     state_answers = _ping(store)
     app = make_app(
