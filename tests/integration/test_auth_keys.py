@@ -9,6 +9,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from tests.support.access import NOW, TOKEN, Instance, instance
+from tidegate.auth.key_format import parsed
+from tidegate.auth.keys import ApiKeys
 
 pytestmark = pytest.mark.anyio
 
@@ -298,3 +300,17 @@ async def test_auth_owner_has_a_hundred_keys_at_most(tmp_path: Path) -> None:
                 tasks.start_soon(make)
 
     assert sorted(statuses) == [201] * 100 + [409] * 3
+
+
+async def test_auth_last_use_is_written_once_a_minute_by_all_processes(tmp_path: Path) -> None:
+    """A second process that knows nothing of the first's note writes none within the minute."""
+    async with instance(tmp_path, STEPS) as here:
+        await here.add_user("ada")
+        text = parsed((await _made(here, "ada", "*"))["key"])
+        assert text is not None
+        await here.access.keys.caller(text)
+        here.tick(30)
+        await ApiKeys(here.access.users).caller(text)
+        [shown] = await here.access.keys.shown("ada")
+
+    assert shown["last_used_at"] == "2026-03-01T12:00:00+00:00"

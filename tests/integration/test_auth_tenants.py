@@ -131,7 +131,7 @@ async def test_auth_role_in_a_tenant_counts_there_alone(tmp_path: Path) -> None:
 
 
 async def test_auth_key_is_of_one_tenant(tmp_path: Path) -> None:
-    """A key opens its own tenant and no other of its owner's; nor its owner's power over all."""
+    """A key opens its own tenant, no other of its owner's; all only an administrator's `*`."""
     async with instance(tmp_path, STEPS) as here:
         await _furnish(here)
         await here.add_user("root", roles=("admin",))
@@ -145,11 +145,13 @@ async def test_auth_key_is_of_one_tenant(tmp_path: Path) -> None:
             default = await key("ada", None, "data:read")
             bound = await key("root", "beta", "*")
             free = await key("root", None, "*")
+            narrow = await key("root", None, "data:read")
         paths = ("/scoped/acme", "/scoped/beta")
-        statuses = [[await here.status(k, p) for p in paths] for k in (beta, default, bound, free)]
+        keys = (beta, default, bound, free, narrow)
+        statuses = [[await here.status(key, path) for path in paths] for key in keys]
         powers = [await here.status(k, "/api/v1/auth/users") for k in (bound, free)]
 
-    assert statuses == [[404, 200], [200, 404], [404, 200], [200, 200]]
+    assert statuses == [[404, 200], [200, 404], [404, 200], [200, 200], [404, 404]]
     assert powers == [403, 200]
 
 

@@ -46,6 +46,26 @@ def test_auth_common_scopes_allow_what_both_allow(
     assert may(caller, wanted) is both
 
 
+@pytest.mark.parametrize(
+    ("held", "wanted", "covered"),
+    [
+        ("*", "a:b", True),
+        ("a:b", "a:b", True),
+        ("a:b", "a:b:c", False),
+        ("a:b", "a:bc", False),
+        ("a:*", "a:b", True),
+        ("a:*", "a:b:c", True),
+        ("a:*", "ab:c", False),
+        ("a:*", "a", False),
+        ("a:*", "*", False),
+        ("a", "a:b", False),
+    ],
+)
+def test_auth_scope_covers(held: str, wanted: str, covered: bool) -> None:  # noqa: FBT001
+    """By whole parts, never by the beginning of a word."""
+    assert covers(held, wanted) is covered
+
+
 @pytest.mark.parametrize("name", ["", "*", "a:*", "a*"])
 def test_auth_scope_names_one_scope(name: str) -> None:
     """A step that asks for a pattern is a fault at its load."""
