@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 from tests.support.access import PASSWORD, Instance, instance
 from tidegate.auth.claims import LIFETIME_S
 from tidegate.auth.signing import FILE, SigningKey, SigningKeys
+from tidegate.errors import Misconfigured
 from tidegate.instance import InstanceFolder
 
 pytestmark = pytest.mark.anyio
@@ -425,3 +426,20 @@ async def test_auth_restart_keeps_every_login(tmp_path: Path) -> None:
         refreshed, _ = await _refresh(here, tokens["refresh_token"])
 
     assert (access, refreshed) == (200, 200)
+
+
+async def test_auth_processes_on_one_folder_share_signing_keys(tmp_path: Path) -> None:
+    """What one process replaces the other signs with at once; a damaged file stops the start."""
+    folder = InstanceFolder(tmp_path)
+    one, other = SigningKeys.kept_in(folder), SigningKeys.kept_in(folder)
+    old = other.sign({"sub": "ada"})
+    new = one.rotate(1000)
+
+    assert (one.current, other.current) == (new, new)
+    assert one.verify(other.sign({"sub": "bob"}), 1000) == {"sub": "bob"}
+    assert other.verify(old, 1000) == {"sub": "ada"}
+
+    (tmp_path / FILE).write_bytes(b"{")
+    assert other.verify(old, 1000) == {"sub": "ada"}
+    with pytest.raises(Misconfigured, match="is damaged"):
+        SigningKeys.kept_in(folder)

@@ -7,11 +7,13 @@ it signed is over.
 import re
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 from joserfc import jwt
 from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import OctKey
@@ -30,6 +32,8 @@ _SPARE_S = 60
 _MAX_CHARS = 8 * 1024
 _FORM = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 
+log = structlog.get_logger()
+
 
 class SigningKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One secret, as hex; `until_s` (Unix seconds) is when a replaced one ends."""
@@ -40,18 +44,20 @@ class SigningKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SigningKeys:
-    """Signs with the newest key and verifies with every one that is not over."""
+    """Signs with the newest key and verifies with every one that is not over.
 
-    def __init__(
-        self,
-        keys: Sequence[SigningKey] = (),
-        *,
-        save: Callable[[Sequence[SigningKey]], None] = lambda _keys: None,
-    ) -> None:
-        """Take the keys, newest first; without any make one, which ends with the process."""
-        self._save = save
+    Processes that share a data folder share the keys: what one of them replaces the others
+    notice before they sign or verify again.
+    """
+
+    def __init__(self, keys: Sequence[SigningKey] = (), *, file: Path | None = None) -> None:
+        """Take the keys, newest first; without any make one. Without a file they end with us."""
+        self._file = file
+        self._seen: tuple[int, int] | None = None
         self._rotating = threading.Lock()
         self._keys = list(keys)
+        if not self._keys:
+            self._look_again()
         if not self._keys:
             self._keep([_new_key()])
 
@@ -62,29 +68,18 @@ class SigningKeys:
         Raises:
             Misconfigured: the file is damaged.
         """
-        file = folder.path / FILE
-
-        def save(keys: Sequence[SigningKey]) -> None:
-            write_whole(file, msgspec.json.encode(keys))
-
-        if not file.exists():
-            return cls(save=save)
-        try:
-            keys = msgspec.json.decode(file.read_bytes(), type=list[SigningKey])
-        except msgspec.DecodeError as exc:
-            raise Misconfigured(
-                f"{file} is damaged; delete it, and a new one is made: clients refresh their tokens"
-            ) from exc
-        return cls(keys, save=save)
+        return cls(file=folder.path / FILE)
 
     @property
     def current(self) -> str:
         """The id of the key that signs."""
+        self._look_again()
         return self._keys[0].kid
 
     def rotate(self, now_s: int) -> str:
         """Sign with a new key from now on; returns its id. Blocks: it writes a file."""
         with self._rotating:
+            self._look_again()
             first, *others = self._keys
             replaced = msgspec.structs.replace(first, until_s=now_s + LIFETIME_S + _SPARE_S)
             living = [key for key in others if key.until_s is not None and key.until_s > now_s]
@@ -93,6 +88,7 @@ class SigningKeys:
 
     def sign(self, claims: dict[str, Any]) -> str:
         """Return claims as a signed token."""
+        self._look_again()
         key = self._keys[0]
         header = {"alg": _ALGORITHM, "kid": key.kid}
         return jwt.encode(header, claims, _octets(key), [_ALGORITHM], default_type=_TYPE)
@@ -113,6 +109,7 @@ class SigningKeys:
                     return _octets(key)
             raise Refused("jwt_key")
 
+        self._look_again()
         if len(token) > _MAX_CHARS:
             raise Refused("jwt_signature")
         try:
@@ -127,8 +124,38 @@ class SigningKeys:
         return dict(verified.claims)
 
     def _keep(self, keys: list[SigningKey]) -> None:
-        self._save(keys)
-        self._keys = keys
+        if self._file is not None:
+            write_whole(self._file, msgspec.json.encode(keys))
+            # Another process may have written at the same time: the file decides.
+            self._look_again()
+        else:
+            self._keys = keys
+
+    def _look_again(self) -> None:
+        """Read the file when it is another one than was read; costs one `stat` else.
+
+        Raises:
+            Misconfigured: it is damaged, at the start; later the keys in memory go on.
+        """
+        if self._file is None:
+            return
+        try:
+            found = self._file.stat()
+            seen = (found.st_ino, found.st_mtime_ns)
+            if seen == self._seen:
+                return
+            keys = msgspec.json.decode(self._file.read_bytes(), type=list[SigningKey])
+        except FileNotFoundError:
+            return
+        except msgspec.DecodeError as exc:
+            if self._keys:
+                log.error("signing_keys.damaged", file=str(self._file))
+                self._seen = seen
+                return
+            raise Misconfigured(
+                f"{self._file} is damaged; delete it and start again: a new one is made"
+            ) from exc
+        self._keys, self._seen = keys or self._keys, seen
 
 
 def looks_like_jwt(token: str) -> bool:
