@@ -149,7 +149,7 @@ class SigningKeys:
             return
         except msgspec.DecodeError as exc:
             if self._keys:
-                log.error("signing_keys.damaged", file=str(self._file))
+                log.warning("signing_keys.damaged", file=str(self._file))
                 self._seen = seen
                 return
             raise Misconfigured(
