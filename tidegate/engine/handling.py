@@ -57,14 +57,15 @@ class Handling:
             # Of asyncio: a cancel scope of anyio costs four times as much, for every event.
             async with asyncio.timeout(self.step.config.timeout):
                 await self._run(delivery)
-            self._done.inc()
-            return True
         except LeaseLost:
             self.count("lease_lost")
         except Suspended:
             self.count("suspended")
         except Exception as exc:  # noqa: BLE001 - a handler is foreign code
             await self.failed(delivery, exc)
+        else:
+            self._done.inc()
+            return True
         return False
 
     async def _run(self, delivery: Delivery) -> None:
