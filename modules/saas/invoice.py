@@ -59,6 +59,7 @@ class Invoice(msgspec.Struct, frozen=True):
     issued_on: date
     due_on: date
     currency: str
+    tax_name: str
     seller: Seller
     buyer: Buyer
     calls: int
@@ -154,6 +155,7 @@ def make_invoice(
         issued_on=issued_on,
         due_on=issued_on + timedelta(days=terms.payment_days),
         currency=customer.currency or terms.currency,
+        tax_name=terms.tax_name,
         seller=seller,
         buyer=Buyer(customer.name or order.tenant_id, customer.address_lines, customer.vat_id),
         calls=order.calls,

@@ -37,6 +37,7 @@ class Terms(msgspec.Struct, frozen=True):
     """
 
     currency: str = "EUR"
+    tax_name: str = "VAT"
     tax_rate: str = "19"
     payment_days: _Days = 14
     usage_days: _Days = 400
