@@ -28,6 +28,7 @@ class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A plan's price in one currency: a month, and the tiers; without tiers more is free."""
 
+    currency: str
     month_minor: _Minor
     tiers: Sequence[Tier] = ()
 
@@ -37,16 +38,17 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     title: Annotated[str, Meta(min_length=1, max_length=100)]
-    prices: Mapping[str, Price]
+    prices: tuple[Price, ...]
     included_calls: _Calls = 0
     daily_api_calls: _Calls | None = None
 
     def price_in(self, currency: str) -> Price:
         """Return the price; raise `Rejected` when the plan is not sold in that currency."""
-        if currency not in self.prices:
-            sold = ", ".join(sorted(self.prices))
-            raise Rejected(f"plan '{self.name}' has no price in {currency[:8]!r}, only in {sold}")
-        return self.prices[currency]
+        for price in self.prices:
+            if price.currency == currency:
+                return price
+        sold = ", ".join(price.currency for price in self.prices) or "none"
+        raise Rejected(f"plan '{self.name}' has no price in {currency[:8]!r}, only in {sold}")
 
 
 Catalogue = Mapping[str, Plan]
@@ -62,8 +64,10 @@ def catalogue_of(plans: Iterable[Plan]) -> Catalogue:
     for plan in plans:
         if plan.name in known:
             raise Misconfigured(f"plan '{plan.name}' is there twice: give each a name of its own")
-        for currency, price in plan.prices.items():
-            _check(plan.name, currency, price)
+        if len({price.currency for price in plan.prices}) < len(plan.prices):
+            raise Misconfigured(f"plan '{plan.name}' has two prices in one currency: drop one")
+        for price in plan.prices:
+            _check(plan.name, price)
         known[plan.name] = plan
     return known
 
@@ -77,14 +81,14 @@ def plan_of(catalogue: Catalogue, name: str) -> Plan:
     return plan
 
 
-def _check(name: str, currency: str, price: Price) -> None:
+def _check(name: str, price: Price) -> None:
     try:
-        digits_of(currency)
+        digits_of(price.currency)
     except Rejected as exc:
         raise Misconfigured(f"plan '{name}': {exc}") from exc
     ends = [tier.up_to for tier in price.tiers]
     if ends and ends[-1] is not None:
-        raise Misconfigured(f"plan '{name}' in {currency}: the last tier must not have up_to")
+        raise Misconfigured(f"plan '{name}' in {price.currency}: the last tier must not have up_to")
     closed = [end for end in ends[:-1] if end is not None]
     if len(closed) != len(ends[:-1]) or closed != sorted(set(closed)):
-        raise Misconfigured(f"plan '{name}' in {currency}: up_to of the tiers must rise")
+        raise Misconfigured(f"plan '{name}' in {price.currency}: up_to of the tiers must rise")

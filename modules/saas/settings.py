@@ -16,10 +16,9 @@ ENVIRONMENT = "TIDEGATE_SAAS_CONFIG"
 """The environment variable that names the TOML file."""
 
 
-def _per_currency(month_minor: int, *tiers: Tier) -> Mapping[str, Price]:
-    """Return one price for EUR, USD and GBP, and the same in yen (about 100 times the number)."""
-    price = Price(month_minor, tiers)
-    return {"EUR": price, "USD": price, "GBP": price, "JPY": price}
+def _per_currency(month_minor: int, *tiers: Tier) -> tuple[Price, ...]:
+    """Return the same number of cents, pence and yen."""
+    return tuple(Price(currency, month_minor, tiers) for currency in ("EUR", "USD", "GBP", "JPY"))
 
 
 SAMPLE_PLANS = (

@@ -37,7 +37,7 @@ async def test_invoice_bills_the_plan_and_what_was_used_beyond_it() -> None:
         await s.bill("2026-01")
 
         sums = (await s.invoice("acme-00001"))["sums"]
-        # 23,333 calls beyond 100,000 at EUR 0.50 per 1,000 are EUR 11.6665; 19 % of 30.67 are 5.8273
+        # 23,333 calls at EUR 0.50 per 1,000 are EUR 11.6665; 19 % of EUR 30.67 are 5.8273
         assert (sums["net_minor"], sums["tax_minor"], sums["total_minor"]) == (30_67, 5_83, 36_50)
         assert s.h.capture("invoice.created") == [
             {

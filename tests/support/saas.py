@@ -1,4 +1,4 @@
-"""The SaaS steps in a harness: files in memory, a printer that prints nothing, a tenancy to steer."""
+"""The SaaS steps in a harness: files in memory, a printer without paper, a tenancy to steer."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
