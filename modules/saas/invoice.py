@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from modules.saas.charges import Line
+from modules.saas.glyphs import printable
 from modules.saas.money import bounded, percent, percent_of
 from modules.saas.periods import Period, day_of
 from modules.saas.tenants import Customer
@@ -157,10 +158,15 @@ def make_invoice(
         currency=customer.currency or terms.currency,
         tax_name=terms.tax_name,
         seller=seller,
-        buyer=Buyer(customer.name or order.tenant_id, customer.address_lines, customer.vat_id),
+        buyer=_buyer(order.tenant_id, customer),
         calls=order.calls,
         included_calls=order.included_calls,
         lines=lines,
         sums=add_up(lines, credit_minor=credit_minor),
         notes=(REVERSE_CHARGE,) if customer.reverse_charge else (),
     )
+
+
+def _buyer(tenant_id: str, customer: Customer) -> Buyer:
+    lines = tuple(filter(None, map(printable, customer.address_lines)))
+    return Buyer(printable(customer.name) or tenant_id, lines, printable(customer.vat_id))

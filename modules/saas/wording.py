@@ -3,6 +3,7 @@
 from datetime import date
 
 from modules.saas.charges import Line
+from modules.saas.events import Attachment, Mail
 from modules.saas.invoice import Issued
 from modules.saas.money import money_text
 
@@ -27,21 +28,21 @@ def price_text(line: Line, currency: str) -> str:
     return price if line.per == 1 else f"{price} per {line.per:,}"
 
 
-def mail_of(issued: Issued) -> dict[str, object]:
-    """Return the e-mail that brings an invoice, as data of `email.send`."""
+def mail_of(issued: Issued) -> Mail:
+    """Return the e-mail that brings an invoice."""
     invoice = issued.invoice
     month = f"{_MONTHS[invoice.first_day.month - 1]} {invoice.first_day.year}"
     due = money_text(invoice.sums.due_minor, invoice.currency)
     pay = f"{due} is due by {date_text(invoice.due_on)}." if invoice.sums.due_minor else ""
-    return {
-        "to": issued.mail_to,
-        "subject": f"Invoice {invoice.number} for {month}",
-        "text": (
+    return Mail(
+        to=issued.mail_to,
+        subject=f"Invoice {invoice.number} for {month}",
+        text=(
             f"Dear {invoice.buyer.name},\n\n"
             f"your invoice {invoice.number} for {month} is ready: {issued.url}\n"
             f"{pay or 'There is nothing to pay.'}\n\n{invoice.seller.name}\n"
         ),
-        "attachments": [{"filename": f"{invoice.number}.pdf", "url": issued.url}],
-        "tenantId": invoice.tenant_id,
-        "invoiceNumber": invoice.number,
-    }
+        attachments=[Attachment(f"{invoice.number}.pdf", issued.url)],
+        tenant_id=invoice.tenant_id,
+        invoice_number=invoice.number,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -90,22 +91,23 @@ async def test_pdf_shows_all_that_the_law_wants() -> None:
 
 def test_pdf_is_tagged_a4_with_its_fonts_inside() -> None:
     """It reads and prints the same everywhere, also aloud, without anything from outside."""
-    reader = PdfReader(BytesIO(draw(invoice_of())))
+    pdf = draw(invoice_of())
 
-    page = reader.pages[0]
-    assert (round(page.mediabox.width), round(page.mediabox.height)) == (595, 842)
-    assert reader.root_object["/MarkInfo"]["/Marked"]
-    assert (reader.root_object["/Lang"], reader.metadata and reader.metadata.title) == (
-        "en",
-        "Invoice acme-00007",
-    )
-    fonts = page["/Resources"]["/Font"].values()
-    assert fonts
-    assert all(
-        "/FontFile2" in descendant.get_object()["/FontDescriptor"]
+    reader = PdfReader(BytesIO(pdf))
+    root: Any = reader.root_object
+    page: Any = reader.pages[0]
+    fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]
+    inside = [
+        "/FontFile2" in part.get_object()["/FontDescriptor"]
         for font in fonts
-        for descendant in font.get_object()["/DescendantFonts"]
-    )
+        for part in font["/DescendantFonts"]
+    ]
+    assert (round(page.mediabox.width), round(page.mediabox.height)) == (595, 842)
+    assert (bool(root["/MarkInfo"]["/Marked"]), str(root["/Lang"])) == (True, "en")
+    assert reader.metadata is not None
+    assert reader.metadata.title == "Invoice acme-00007"
+    assert inside
+    assert all(inside)
 
 
 async def test_pdf_is_the_same_bytes_whenever_it_is_printed() -> None:

@@ -50,7 +50,7 @@ async def test_tenant_api_gives_a_path_called_invoices() -> None:
 
 
 async def test_tenant_api_gives_a_tenants_data_to_nobody_else() -> None:
-    """Another tenant's caller gets 403, a stranger 401."""
+    """Another tenant's caller gets 404, a stranger 401."""
     async with saas(tenants={"acme": ACME, "globex": ACME}) as s:
         await s.put(DATA, "secret", "acme's")
         other = await s.h.client.get("/api/acme/secret", headers={"x-of-tenant": "globex"})
@@ -58,7 +58,7 @@ async def test_tenant_api_gives_a_tenants_data_to_nobody_else() -> None:
             "/api/acme/secret", headers={"authorization": "", "x-of-tenant": "acme"}
         )
 
-        assert (other.status_code, stranger.status_code) == (403, 401)
+        assert (other.status_code, stranger.status_code) == (404, 401)
         assert "acme's" not in other.text + stranger.text
 
 

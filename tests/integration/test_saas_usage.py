@@ -7,9 +7,9 @@ import anyio
 import msgspec
 import pytest
 
+from modules.saas.events import RequestCompleted
 from modules.saas.settings import SaasSettings
 from modules.saas.steps import track_usage_step
-from modules.saas.steps.track_usage_step import RequestCompleted
 from modules.saas.terms import Terms
 from modules.saas.usage import MAX_ENDPOINTS
 from tests.support.fake_context import FakeClock, FakeContext
@@ -152,7 +152,7 @@ async def test_usage_of_an_unknown_tenant_is_counted_after_a_redrive() -> None:
         await s.use(tenantId="late")
         [dead] = await s.h.dead()
         await s.put("tenants", "late", ACME)
-        await s.h.engine.redrive(dead.id)
+        await s.h.engine.redrive([dead.id])
         await s.h.drain()
 
         assert "'late' is unknown: create it, then redrive" in dead.error

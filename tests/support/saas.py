@@ -1,6 +1,6 @@
 """The SaaS steps in a harness: files in memory, a printer without paper, a tenancy to steer."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from modules.saas.errors import PrintFailed
 from modules.saas.invoice import Invoice
 from modules.saas.invoice_files.memory import MemoryInvoiceFiles
 from modules.saas.settings import SaasSettings
+from tidegate.auth.middleware import MIDDLEWARE_NAMES, named_middlewares
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.middleware import Next
 from tidegate.http.request import Request
-from tidegate.testing import Harness, harness
+from tidegate.testing import Harness
 
 STEPS = Path(modules.saas.__file__).parent / "steps"
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -87,17 +88,18 @@ async def _only_own(request: Request, ctx: Context, proceed: Next) -> Any:
     """Stand for `tenantMiddleware`: the header `x-of-tenant` says whom the caller belongs to."""
     tenant_id = request.path_params["tenantId"]
     if request.headers.get("x-of-tenant") != tenant_id:
-        raise HTTPError(403, "the caller belongs to another tenant")
+        raise HTTPError(404, "no such tenant")
     request.tenant = await ctx.state.get("tenants", tenant_id)
     return await proceed()
 
 
 def _steer_tenancy(patch: pytest.MonkeyPatch) -> None:
-    known: Callable[..., Mapping[str, Any]] = harness.named_middlewares
-    patch.setattr(harness, "MIDDLEWARE_NAMES", (*harness.MIDDLEWARE_NAMES, "tenantMiddleware"))
-    patch.setattr(
-        harness, "named_middlewares", lambda who: {**known(who), "tenantMiddleware": _only_own}
-    )
+    def known(*who: Any, **more: Any) -> Mapping[str, Any]:
+        return {**named_middlewares(*who, **more), "tenantMiddleware": _only_own}
+
+    names = {*MIDDLEWARE_NAMES, "tenantMiddleware"}
+    patch.setattr("tidegate.testing.harness.MIDDLEWARE_NAMES", tuple(names))
+    patch.setattr("tidegate.testing.harness.named_middlewares", known)
 
 
 @asynccontextmanager

@@ -92,7 +92,7 @@ def test_settings_without_a_file_are_the_samples() -> None:
         ("[terms]\npayment_days = -1", "payment_days"),
         ("[seler]\nname = 'x'", "did you mean 'seller'"),
         (
-            "[[plans]]\nname = 'a'\ntitle = 'A'\nprices = [{ currency = 'EUR', month_minor = 1.5 }]",
+            "[[plans]]\nname = 'a'\ntitle='A'\nprices = [{ currency = 'EUR', month_minor = 1.5 }]",
             "month_minor",
         ),
     ],

@@ -8,11 +8,11 @@ number, closes the month's usage and keeps all that will be printed; it orders t
 from datetime import timedelta
 
 import msgspec
-from msgspec import Struct
 
 from modules.saas import billing, usage
 from modules.saas.charges import calculate_charges
 from modules.saas.errors import Rejected
+from modules.saas.events import InvoiceCreated, InvoiceOrder
 from modules.saas.invoice import Issued, Order, make_invoice, tax_rate_of
 from modules.saas.invoice_files.port import InvoiceFiles
 from modules.saas.periods import Period, end_of, parse_period, start_of
@@ -20,19 +20,12 @@ from modules.saas.plans import plan_of
 from modules.saas.printing import Printer
 from modules.saas.settings import SaasSettings
 from modules.saas.tenants import GROUP as TENANTS
-from modules.saas.tenants import Customer, TenantId, tenant_as
+from modules.saas.tenants import Customer, tenant_as
 from modules.saas.wording import mail_of
 from tidegate.contract import Context
 
 # No two zones of the world are further apart: so early may a scheduler elsewhere see a new month.
 _ZONES_APART = timedelta(hours=26)
-
-
-class InvoiceOrder(Struct, frozen=True, rename="camel"):
-    """Whose invoice, of which month (`2026-01`)."""
-
-    tenant_id: TenantId
-    billing_period: str
 
 
 config = {
@@ -111,7 +104,7 @@ async def _issue(order: InvoiceOrder, period: Period, ctx: Context, settings: Sa
     )
     url = f"{settings.terms.public_url}/billing/{tenant_id}/invoices/{invoice.number}.pdf"
     await billing.put_invoice(ctx.state, Issued(invoice, mail_to=customer.mail_to, url=url))
-    await ctx.emit("invoice.issued", _order_of(order))
+    await ctx.emit("invoice.issued", order)
 
 
 async def _is_put_off(
@@ -128,7 +121,7 @@ async def _is_put_off(
     if now >= end or end - now > _ZONES_APART:
         return False
     wait_s = (end - now).total_seconds()
-    await ctx.emit("billing.invoice.create", _order_of(order), delay=wait_s)
+    await ctx.emit("billing.invoice.create", order, delay=wait_s)
     ctx.logger.info("invoice.put_off", tenant_id=order.tenant_id, period=str(period))
     return True
 
@@ -152,20 +145,15 @@ async def _deliver(issued: Issued, ctx: Context, files: InvoiceFiles, printer: P
     ctx.logger.info("invoice.created", number=invoice.number, size_bytes=size_bytes)
 
 
-def _order_of(order: InvoiceOrder) -> dict[str, str]:
-    return {"tenantId": order.tenant_id, "billingPeriod": order.billing_period}
-
-
-def _created(issued: Issued) -> dict[str, object]:
-    """Return what `invoice.created` says; amounts are minor units of the currency."""
+def _created(issued: Issued) -> InvoiceCreated:
     invoice = issued.invoice
-    return {
-        "tenantId": invoice.tenant_id,
-        "invoiceUrl": issued.url,
-        "amount": invoice.sums.total_minor,
-        "amountDue": invoice.sums.due_minor,
-        "currency": invoice.currency,
-        "number": invoice.number,
-        "billingPeriod": invoice.billing_period,
-        "dueOn": invoice.due_on.isoformat(),
-    }
+    return InvoiceCreated(
+        tenant_id=invoice.tenant_id,
+        invoice_url=issued.url,
+        amount=invoice.sums.total_minor,
+        amount_due=invoice.sums.due_minor,
+        currency=invoice.currency,
+        number=invoice.number,
+        billing_period=invoice.billing_period,
+        due_on=invoice.due_on.isoformat(),
+    )

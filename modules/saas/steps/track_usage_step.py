@@ -1,34 +1,20 @@
 """Counts a tenant's calls per day, and tells once a day when the plan's limit is exceeded."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
-
-from msgspec import Meta, Struct
+from typing import Any
 
 from modules.saas import usage
 from modules.saas.billing import open_period
+from modules.saas.events import RequestCompleted, ThresholdExceeded, UsageReportDue
 from modules.saas.periods import Period, day_of, period_of, start_of
 from modules.saas.settings import SaasSettings
 from modules.saas.tenants import GROUP as TENANTS
-from modules.saas.tenants import Metered, TenantId, tenant_as
+from modules.saas.tenants import Metered, tenant_as
 from tidegate.contract import Context
 
 _SEEN = "usage_seen"
 _SEEN_LONGER_BY = timedelta(days=1)
 _DAY = timedelta(days=1)
-
-
-class RequestCompleted(Struct, frozen=True, rename="camel"):
-    """One call. `at` is when it happened: ISO 8601 with an offset, or Unix milliseconds."""
-
-    tenant_id: TenantId
-    endpoint: Annotated[str, Meta(max_length=8192)]
-    request_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
-    at: (
-        Annotated[datetime, Meta(tz=True)]
-        | Annotated[int, Meta(ge=0, le=32_503_680_000_000)]
-        | None
-    ) = None
 
 
 config = {
@@ -105,7 +91,7 @@ async def _count(call: RequestCompleted, ctx: Context, day: date, tenant: Metere
     await ctx.state.set(usage.GROUP, key, now_counted)
     if value is None:
         over = start_of(day + _DAY, tenant.zone) - ctx.now()
-        report = {"tenantId": call.tenant_id, "day": day.isoformat()}
+        report = UsageReportDue(call.tenant_id, day.isoformat())
         delay_s = max(0.0, over.total_seconds())
         await ctx.emit("usage.report.generate", report, delay=delay_s)
     return now_counted[usage.TOTAL]
@@ -132,5 +118,5 @@ async def _watch_limit(
         return
     kept_s = timedelta(days=settings.terms.late_days + 2).total_seconds()
     await ctx.state.set(usage.GROUP, key, limit, ttl=kept_s)
-    facts = {"tenantId": call.tenant_id, "usage": total, "limit": limit}
-    await ctx.emit("usage.threshold.exceeded", {**facts, "day": day.isoformat(), "plan": plan})
+    exceeded = ThresholdExceeded(call.tenant_id, total, limit, day.isoformat(), plan)
+    await ctx.emit("usage.threshold.exceeded", exceeded)
