@@ -43,7 +43,7 @@ def _overage(price: Price, beyond: int, included: int, tax_rate: str) -> Iterato
         net = bounded(rounded(Fraction(quantity * tier.price_minor, tier.per)))
         words = f"API calls beyond the {included:,} included"
         if len(price.tiers) > 1:
-            words += f": {start + 1:,} to {start + quantity:,}"
+            words += f": {start + 1:,}\u2013{start + quantity:,}"
         yield Line(words, quantity, tier.price_minor, tier.per, net, tax_rate)
 
 

@@ -162,8 +162,10 @@ def test_pdf_of_many_lines_and_rates_goes_over_pages() -> None:
 
     pdf = draw(invoice)
 
-    text, pages = text_of(pdf), len(PdfReader(BytesIO(pdf)).pages)
+    each = [page.extract_text() for page in PdfReader(BytesIO(pdf)).pages]
+    text, pages = text_of(pdf), len(each)
     assert pages > 1
+    assert all("VAT ID DE123456789" in page for page in each)
     taxes = [f"{t.rate} % EUR {t.net_minor / 100:.2f}" for t in invoice.sums.taxes]
     assert missing([f"Line no. {n};" for n in range(1, 101)], text) == []
     assert missing([*taxes, "Reverse charge", f"Page {pages} of {pages}"], text) == []
