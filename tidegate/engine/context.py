@@ -10,7 +10,7 @@ import anyio
 
 from tidegate.contract import Logger, StepConfig, Streams
 from tidegate.engine.blocking import Blocking
-from tidegate.engine.journal import Journal, Suspended
+from tidegate.engine.journal import Journal, MemoryJournal, Suspended
 from tidegate.engine.logs import step_logger
 from tidegate.engine.state import TransactionState
 from tidegate.engine.transaction import Transaction, due_at_ms, emission
@@ -89,7 +89,7 @@ class InvocationContext:
 
     async def run(self, name: str, fn: Callable[[], Awaitable[Any] | Any]) -> Any:
         """Run a side effect once: a retry gets the recorded result."""
-        recorded = self._invocation.journal.recorded(f"run:{name}")
+        recorded = self.recorded(name)
         if recorded is not None:
             return recorded[0]
         result = fn()
@@ -97,9 +97,13 @@ class InvocationContext:
             result = await result
         return await self._invocation.journal.record(f"run:{name}", result)
 
+    def recorded(self, name: str) -> tuple[Any] | None:
+        """Return the recorded result of an effect, in a tuple; None when there is none yet."""
+        return self._invocation.journal.recorded(f"run:{name}")
+
     async def sleep(self, seconds: float) -> None:
         """Wait durably; in api steps a plain wait."""
-        if self._invocation.journal.claim is None:
+        if isinstance(self._invocation.journal, MemoryJournal):
             await anyio.sleep(seconds)
             return
         until_ms = self._wait_until(f"sleep:{self._next_wait()}", seconds)
@@ -115,7 +119,7 @@ class InvocationContext:
     ) -> Any:
         """Wait durably for an event of a topic; `TimeoutError` when none comes."""
         journal = self._invocation.journal
-        if journal.claim is None:
+        if isinstance(journal, MemoryJournal):
             raise NonRetriable("ctx.wait_for needs an event or cron step: it outlives the request")
         name = f"wait:{self._next_wait()}"
         awaited: dict[str, Any] = {"name": name, "topic": topic, "match": dict(match or {})}
