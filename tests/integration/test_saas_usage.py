@@ -15,6 +15,7 @@ from modules.saas.usage import MAX_ENDPOINTS
 from tests.support.fake_context import FakeClock, FakeContext
 from tests.support.saas import ACME, NOW, Saas, saas
 from tidegate.contract import Context
+from tidegate.engine.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,23 @@ async def test_usage_of_64_calls_at_once_is_64() -> None:
             **{f"/e{number}": 16 for number in range(4)},
             "total": 64,
         }
+
+
+async def test_usage_of_64_events_goes_through_the_worker_without_pause() -> None:
+    """A tenant's calls are handled one after the other, and each lets the next begin at once."""
+    async with saas() as s, anyio.create_task_group() as tasks:
+        tasks.start_soon(Worker(s.h.engine).run)
+        async with anyio.create_task_group() as emitters:
+            for number in range(64):
+                call = {"tenantId": "acme", "endpoint": "/users", "requestId": f"r{number}"}
+                emitters.start_soon(s.h.emit, "api.request.completed", call)
+
+        with anyio.fail_after(30):
+            while (await s.h.state("analytics", TODAY) or {}).get("total") != 64:
+                await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
+
+    assert s.h.capture("usage.threshold.exceeded") == []
 
 
 async def test_usage_emitted_twice_with_one_request_id_is_counted_once() -> None:

@@ -138,6 +138,8 @@ class Consumer:
                 await self._handling.handle(delivery)
                 self._keys.free(delivery)
                 del self._held[delivery.id]
+                if delivery.lane:  # its end lets the next of its lane begin
+                    self._behind = True
                 if self._behind and len(self._queue) < self._places // 2:
                     self._wake.set()
         finally:
