@@ -1,6 +1,6 @@
 """Plans: what a tenant may use in a day, what is included in a month, what more costs. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import msgspec
@@ -30,7 +30,7 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     currency: str
     month_minor: _Minor
-    tiers: Sequence[Tier] = ()
+    tiers: tuple[Tier, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

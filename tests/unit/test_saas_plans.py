@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import modules.saas
 from modules.saas.errors import Rejected
 from modules.saas.plans import Plan, Price, Tier, catalogue_of, plan_of
 from modules.saas.settings import ENVIRONMENT, SAMPLE_PLANS, SaasSettings, load_settings
@@ -73,6 +74,20 @@ def test_settings_come_from_the_file_that_the_environment_names(tmp_path: Path) 
     assert (settings.seller.name, settings.terms.tax_rate) == ("Tidal Metering GmbH", "8.1")
     assert settings.catalogue["one"].price_in("CHF").tiers[1] == Tier(3)
     assert not settings.seller.is_example
+
+
+def test_settings_sample_has_the_defaults(tmp_path: Path) -> None:
+    """The sample file is what holds without one, and its commented plan is the sample's."""
+    sample = Path(modules.saas.__file__).with_name("sample.toml")
+    file = tmp_path / "saas.toml"
+    head, plan = sample.read_text().split("# [[plans]]", maxsplit=1)
+    file.write_text(head + "[[plans]]" + plan.replace("\n# ", "\n").replace("\n#\n", "\n"))
+
+    settings, sampled = (load_settings({ENVIRONMENT: str(one)}) for one in (file, sample))
+
+    assert sampled == SaasSettings()
+    [pro] = settings.plans
+    assert pro.price_in("EUR") == SaasSettings().catalogue["pro"].price_in("EUR")
 
 
 def test_settings_without_a_file_are_the_samples() -> None:
