@@ -1,4 +1,4 @@
-"""Money: whole minor units (cents, yen, fils) and a currency. No floating point anywhere. Pure.
+"""Money: whole minor units (cents, yen) and a currency. No floating point anywhere. Pure.
 
 Rounding is commercial (half away from zero) and happens in exactly two places: once per priced
 line (`charges`) and once per tax rate on the sum of its lines (`invoice`).

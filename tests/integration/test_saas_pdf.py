@@ -181,8 +181,9 @@ def test_pdf_of_an_invoice_of_nothing_asks_for_nothing() -> None:
 
 async def test_printing_that_takes_too_long_is_ended() -> None:
     """The process is killed and the step told, so that it can try again."""
+    # Long enough to start a process, too short to load what it needs.
     with pytest.raises(PrintFailed, match="longer than"):
-        await ProcessPrinter(timeout_s=0.01)(invoice_of())
+        await ProcessPrinter(timeout_s=0.3)(invoice_of())
 
 
 async def test_resources_of_the_folder_print_into_the_data_folder(tmp_path: Path) -> None:
