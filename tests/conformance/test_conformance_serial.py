@@ -15,7 +15,12 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.support.steps import running_engine, until
 from tidegate.engine.engine import Engine
@@ -54,7 +59,8 @@ _STEPS = {
                 await state.delete("s", args[0])
             elif name == "emit_if_above":
                 if (await state.get("s", args[0]) or 0) > args[1]:
-                    await ctx.emit("child", {"of": data["id"], "at": await state.get("s", args[0])})
+                    at = await state.get("s", args[0]) or 0
+                    await ctx.emit("child", {"of": data["id"], "at": at})
             elif name == "pause":
                 await anyio.sleep(0)
         place = (await state.get("order", "n") or 0) + 1
@@ -176,12 +182,14 @@ def test_conformance_programs_run_as_if_serial(
         url: str = request.getfixturevalue("postgres").new_database()
         return url
 
-    machine = type("Machine", (Programs,), {"url_of": staticmethod(url_of)})
+    class OnThisStore(Programs):
+        pass
+
+    OnThisStore.url_of = staticmethod(url_of)
     run = settings(
         max_examples=15,
         stateful_step_count=6,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    machine.TestCase.settings = run
-    machine.TestCase("runTest").runTest()
+    run_state_machine_as_test(OnThisStore, settings=run)
