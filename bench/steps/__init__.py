@@ -1,0 +1,1 @@
+"""Steps against their peers, in one run: chains of durable steps, HTTP, growth, one hot key."""
