@@ -19,8 +19,8 @@ from sqlalchemy import text
 
 from bench.steps.contract import First, Handled, Where, counted_up, key_of
 
-_WORKERS = 16
-_POLL_S = 0.05
+_WORKERS = 8
+_POLL_S = 0.02
 _QUEUE = "bench"
 _TABLE = "create table state (step text, name text, value text, primary key (step, name))"
 _READ = text("select value from state where step = :step and name = :name")
@@ -78,6 +78,9 @@ async def contender(where: Where, handled: Handled) -> AsyncIterator[OnDBOS]:
     """Launch DBOS with its tables and the state's in one database."""
     url = f"sqlite:///{where.folder / 'dbos.db'}" if where.url == "sqlite" else where.url
     url = url.replace("postgresql://", "postgresql+psycopg://")
+    if where.url == "sqlite":
+        import sqlite3
+        for n in ("dbos.db", "own.db"): sqlite3.connect(where.folder / n).execute("pragma journal_mode=wal")
     DBOS(config={"name": "bench", "system_database_url": url, "log_level": "ERROR"})
     source = SQLAlchemyDatasource.create(url)
     with source.engine.begin() as connection:
