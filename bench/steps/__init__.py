@@ -1,7 +1,7 @@
 """Steps against their peers, in one run: chains of durable steps, HTTP, growth, one hot key."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from bench.servers import folder_on_disk, postgres, program, stop_on_sigterm
 from bench.steps import chains, growth, http
 from bench.steps.runs import Run, Series, carry_out, minutes
 
+Figures = Mapping[str, object]
 PARTS = ("chains", "http", "hot", "growth")
 
 
@@ -58,13 +59,13 @@ def _report(parts: Collection[str], series: Series, scale: float) -> Report:
     for part, (part_rows, part_figures) in _TOLD.items():
         if part in parts:
             rows += part_rows(series)
-            figures |= part_figures(series)
+            figures.update(part_figures(series))
     if scale != 1.0:
         figures["scale"] = scale
     return Report("steps: pinned to two cores, medians of three runs", rows, figures)
 
 
-_TOLD = {
+_TOLD: dict[str, tuple[Callable[[Series], list[Row]], Callable[[Series], Figures]]] = {
     "chains": (chains.rows, chains.figures),
     "http": (http.rows, http.figures),
     "hot": (http.hot_rows, http.hot_figures),

@@ -38,7 +38,14 @@ ENTRIES = (
     Entry("ours_postgres", "ours, PostgreSQL", "ours", "postgres", 40_000, 7_000, 1_000, 0.005),
     Entry("taskiq", "Taskiq, Redis", "peers.taskiq_redis", "redis", 10_000, 800, 500, 0.005),
     Entry(
-        "faststream", "FastStream, Redis", "peers.faststream_redis", "redis", 10_000, 900, 500, 0.005
+        "faststream",
+        "FastStream, Redis",
+        "peers.faststream_redis",
+        "redis",
+        10_000,
+        900,
+        500,
+        0.005,
     ),
     Entry(
         "procrastinate",

@@ -17,6 +17,7 @@ from bench.steps.load import Load, resident_bytes
 from bench.steps.loop import BACKEND_OPTIONS
 
 _WARM_UP = 100
+_WARM_UP_PART = 5
 _FIRST_PART = 100
 _PAUSE_S = 0.002
 _STEPS_A_CHAIN = 2
@@ -44,7 +45,7 @@ async def _measure(name: str, what: str, where: Where, count: int) -> Found:
     load = Load()
     opened: Open = importlib.import_module(f"bench.steps.{name}").contender
     async with opened(where, load.handled) as contender:
-        await load.chains(contender, min(_WARM_UP, count))
+        await load.chains(contender, min(_WARM_UP, count // _WARM_UP_PART))
         found = await _MEASURES[what](load, contender, count)
         await load.check(contender)
     return found

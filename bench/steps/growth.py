@@ -53,11 +53,10 @@ def figures(series: Series) -> dict[str, float]:
 
 def _measure_calls(count: int, folder: Path) -> Callable[[], Mapping[str, float]]:
     def measure() -> Mapping[str, float]:
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            with http_server("ours", Path(own)) as port:
-                arguments = ("sequence", str(port), str(count))
-                module = "bench.steps.http_calls"
-                return found_by(module, *arguments, core=OTHER, timeout_s=_TIMEOUT_S)
+        with http_server("ours", folder) as port:
+            arguments = ("sequence", str(port), str(count))
+            module = "bench.steps.http_calls"
+            return found_by(module, *arguments, core=OTHER, timeout_s=_TIMEOUT_S)
 
     return measure
 
@@ -65,7 +64,16 @@ def _measure_calls(count: int, folder: Path) -> Callable[[], Mapping[str, float]
 def _measure_memory(count: int, folder: Path) -> Callable[[], Mapping[str, float]]:
     def measure() -> Mapping[str, float]:
         with tempfile.TemporaryDirectory(dir=folder) as own:
-            arguments = ("ours", "memory", "--count", str(count), "--folder", own, "--url", "sqlite")
+            arguments = (
+                "ours",
+                "memory",
+                "--count",
+                str(count),
+                "--folder",
+                own,
+                "--url",
+                "sqlite",
+            )
             module = "bench.steps.contender"
             return found_by(module, *arguments, core=MEASURED, timeout_s=_TIMEOUT_S)
 

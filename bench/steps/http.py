@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -125,12 +124,11 @@ def read_load(output: str) -> Answered:
 
 def _measure(target: Target, seconds: int, folder: Path) -> Callable[[], Mapping[str, float]]:
     def measure() -> Mapping[str, float]:
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            with http_server(target.server, Path(own)) as port:
-                warm = _load(port, target.path, connections=_CONNECTIONS, seconds=_WARM_UP_S)
-                found = _load(port, target.path, connections=_CONNECTIONS, seconds=seconds)
-                if target.path == "/write":
-                    _check(int(_ask(port, "GET", "/calls")["calls"]), warm, found)
+        with http_server(target.server, folder) as port:
+            warm = _load(port, target.path, connections=_CONNECTIONS, seconds=_WARM_UP_S)
+            found = _load(port, target.path, connections=_CONNECTIONS, seconds=seconds)
+            if target.path == "/write":
+                _check(_ask(port, "GET", "/calls")["calls"], warm, found)
         return {f"{target.name}.per_s": found.calls / found.seconds}
 
     return measure
@@ -145,11 +143,10 @@ def _check(stored: int, warm: Answered, found: Answered) -> None:
 
 def _measure_hot(seconds: int, folder: Path) -> Callable[[], Mapping[str, float]]:
     def measure() -> Mapping[str, float]:
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            with http_server("ours", Path(own)) as port:
-                found = _load(port, "/hot", connections=_HOT_CLIENTS, seconds=seconds)
-                # Alone: this call meets nobody, so its run is the last of all.
-                last = _ask(port, "POST", "/hot")
+        with http_server("ours", folder) as port:
+            found = _load(port, "/hot", connections=_HOT_CLIENTS, seconds=seconds)
+            # Alone: this call meets nobody, so its run is the last of all.
+            last = _ask(port, "POST", "/hot")
         value, handler_runs = last["value"], last["runs"]
         if not found.calls < value <= found.calls + _HOT_CLIENTS + 1:
             raise WrongSum(f"the key counts {value} calls, {found.calls} were answered")

@@ -52,7 +52,9 @@ class Load:
                 tasks.start_soon(in_turn)
         return time.perf_counter() - began_s
 
-    async def latencies_ms(self, contender: Contender, count: int, *, pause_s: float) -> list[float]:
+    async def latencies_ms(
+        self, contender: Contender, count: int, *, pause_s: float
+    ) -> list[float]:
         """Send one event after the other, with pauses; returns from before emit to handled."""
         found = []
         for index in range(self._sent, self._sent + count):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,29 +53,40 @@ def output_of(command: list[str], *, core: int, timeout_s: float) -> str:
 
 @contextmanager
 def http_server(name: str, folder: Path) -> Iterator[int]:
-    """Run an HTTP contender on the measured core, its data in the folder; gives its port.
+    """Run an HTTP contender on the measured core, its data in a new folder; gives its port.
 
     Raises:
         Failed: it does not start.
     """
     port = free_port()
-    log = folder / "log"
-    command = [sys.executable, "-m", "bench.steps.http_server", name]
-    command += ["--port", str(port), "--folder", str(folder / "data")]
-    with log.open("w") as output, on_core(MEASURED):
-        server = subprocess.Popen(command, stdout=output, stderr=output)
-    with server:
+    command = [sys.executable, "-m", "bench.steps.http_server", name, "--port", str(port)]
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        log = Path(own) / "log"
+        with log.open("w") as output, on_core(MEASURED):
+            server = subprocess.Popen(
+                [*command, "--folder", f"{own}/data"], stdout=output, stderr=output
+            )
         try:
-            await_port(port, timeout_s=_START_S)
+            _await(name, port, log)
             yield port
-        except OSError as exc:
-            raise Failed(f"{name} does not serve:\n{_end_of(log.read_text())}") from exc
         finally:
-            server.terminate()
-            try:
-                server.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
+            _stop(server)
+
+
+def _await(name: str, port: int, log: Path) -> None:
+    try:
+        await_port(port, timeout_s=_START_S)
+    except OSError as exc:
+        raise Failed(f"{name} does not serve:\n{_end_of(log.read_text())}") from exc
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _end_of(text: str) -> str:
