@@ -51,10 +51,7 @@ def call(connection: socket.socket, request: bytes) -> bytes:
     connection.sendall(request)
     answer = b""
     while not is_whole(answer):
-        part = connection.recv(_READ_BYTES)
-        if not part:
-            raise Refused("the connection ended within an answer")
-        answer += part
+        answer += _received(connection)
     return answer
 
 
@@ -86,20 +83,28 @@ def flood(port: int, path: str, connections: int, seconds: float) -> tuple[int, 
     answered = 0
     waiting = select.epoll()
     open_ones = {one.fileno(): one for one in (connect(port) for _ in range(connections))}
+    parts = dict.fromkeys(open_ones, b"")
     for number, connection in open_ones.items():
         waiting.register(number, select.EPOLLIN)
         connection.sendall(requests[number % KEYS])
     began_s = time.perf_counter()
     while (took_s := time.perf_counter() - began_s) < seconds:
         for number, _ in waiting.poll(_TIMEOUT_S):
-            # An answer of these servers comes in one piece: it is smaller than a packet.
-            if not is_whole(open_ones[number].recv(_READ_BYTES)):
-                raise Refused("an answer came in pieces, or a connection ended")
-            answered += 1
-            open_ones[number].sendall(requests[answered % KEYS])
+            parts[number] += _received(open_ones[number])
+            if is_whole(parts[number]):
+                answered += 1
+                parts[number] = b""
+                open_ones[number].sendall(requests[answered % KEYS])
     for connection in open_ones.values():
         connection.close()
     return answered, took_s
+
+
+def _received(connection: socket.socket) -> bytes:
+    part = connection.recv(_READ_BYTES)
+    if not part:
+        raise Refused("the connection ended within an answer")
+    return part
 
 
 def main() -> None:
