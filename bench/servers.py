@@ -1,5 +1,6 @@
 """Redis and PostgreSQL of the bench's own: free ports, temporary folders, gone at the end."""
 
+import importlib.util
 import os
 import pwd
 import secrets
@@ -34,6 +35,17 @@ def program(name: str, *, package: str) -> str:
     if found is None:
         raise Unprepared(f"{name} is not installed: apt-get install {package}")
     return found
+
+
+def packages(*names: str) -> None:
+    """See that Python packages are there, which are installed for the measurement alone.
+
+    Raises:
+        Unprepared: one is not.
+    """
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Unprepared(f"not installed: {', '.join(missing)}; 'make bench NAME=steps' does it")
 
 
 @contextmanager

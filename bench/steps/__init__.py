@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.report import Report, Row
-from bench.servers import folder_on_disk, postgres, program, stop_on_sigterm
+from bench.servers import folder_on_disk, packages, postgres, program, stop_on_sigterm
 from bench.steps import chains, growth, http
 from bench.steps.runs import Run, Series, carry_out, minutes
 
@@ -42,9 +42,11 @@ def _runs(
     """Return the runs of each part; what they need is started, or found missing, here."""
     found = {}
     if "chains" in parts:
+        packages("dbos", "faststream", "hiredis", "procrastinate", "taskiq", "taskiq_redis")
         program("redis-server", package="redis-server")
         found["chains"] = chains.runs(folder, stack.enter_context(postgres(folder)), scale=scale)
     if "http" in parts:
+        packages("fastapi")
         found["http"] = http.runs(folder, scale=scale)
     if "hot" in parts:
         found["hot"] = http.hot_runs(folder, scale=scale)

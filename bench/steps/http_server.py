@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
-from fastapi import FastAPI
-from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -24,15 +22,6 @@ from tidegate.stopping import set_on_signal
 
 _HOST = "127.0.0.1"
 _STEPS = Path(__file__).parent / "api"
-
-
-class Reading(BaseModel):
-    """The body of every call, as FastAPI wants it described."""
-
-    key: str
-    amount: int
-    unit: str
-    note: str
 
 
 def main() -> None:
@@ -60,11 +49,9 @@ async def _starlette(_folder: Path, port: int) -> None:
 
 
 async def _fastapi(_folder: Path, port: int) -> None:
-    async def echo(reading: Reading) -> Reading:
-        return reading
+    # Installed for `bench steps` alone, and not needed for our own server.
+    from bench.steps.peers.fastapi_echo import app  # noqa: PLC0415
 
-    app = FastAPI()
-    app.post("/echo")(echo)
     await _serve(app, port)
 
 

@@ -3,7 +3,6 @@
 The only module here that knows how an engine is put together.
 """
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,9 +14,11 @@ import anyio
 from bench.steps.contract import First, Handled, Where, key_of
 from tidegate.contract import Context
 from tidegate.engine.engine import Engine
-from tidegate.engine.worker import Worker
+from tidegate.engine.worker import Worker, working
+from tidegate.generation import now_ms
 from tidegate.loading import load_steps
 from tidegate.store.open import open_store
+from tidegate.streams.hub import Hub
 
 _STEPS = Path(__file__).parent / "chain"
 _TOPICS = {First.CHAIN: "bench.chain.began", First.SECOND: "bench.single.began"}
@@ -54,14 +55,13 @@ async def contender(where: Where, handled: Handled) -> AsyncIterator[Ours]:
 
     url = f"sqlite:///{where.folder / 'state.db'}" if where.url == "sqlite" else where.url
     steps = load_steps([_STEPS], resources=("handled",))
-    async with open_store(url) as store, anyio.create_task_group() as working:
-        engine = Engine(steps, store, now_ms=_now_ms, rng=Random())
+    async with open_store(url) as store, anyio.create_task_group() as streams:
+        hub = Hub(store)
+        streams.start_soon(hub.run)
+        engine = Engine(steps, store, now_ms=now_ms, rng=Random(), hub=hub)
         engine.provide({"handled": handled})
         engine.on_emitted(observe)
-        working.start_soon(Worker(engine).run)
-        yield Ours(engine)
-        working.cancel_scope.cancel()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+        async with working(Worker(engine)):
+            yield Ours(engine)
+        await engine.aclose()
+        streams.cancel_scope.cancel()

@@ -58,7 +58,7 @@ def carry_out(runs: list[Run]) -> Series:
 
 def ratio(series: Series, above: str, below: str) -> float:
     """Return the quotient of two medians, to three digits behind the point."""
-    return round(min(series[above]) / median(series[below]), 3)
+    return round(median(series[above]) / median(series[below]), 3)
 
 
 def minutes(seconds: float) -> str:

@@ -27,6 +27,6 @@ async def handler(input: Any, ctx: Context) -> dict[str, Any]:
     """Add to the key's account and answer what it is now."""
     body = input.body
     account = await ctx.state.get("bench.accounts", body["key"]) or {"total": 0, "calls": 0}
-    account = {"total": account["total"] + body["amount"], "calls": account["calls"]}
+    account = {"total": account["total"] + body["amount"], "calls": account["calls"] + 1}
     await ctx.state.set("bench.accounts", body["key"], account)
     return {"status": 200, "body": account}
