@@ -1,7 +1,7 @@
 """FastStream on Redis streams, state in Redis, subscribers in the producer's process.
 
-Tried: `max_workers` 1, 32 and 64, batches of 100 (slower here: it handles a batch in one go),
-hiredis or not; what is best stands here.
+hiredis is installed, which redis-py advises for speed. Tried, on a busy machine: `max_workers` 1
+(half as fast), 8, 32 and 64 (no difference beyond the noise).
 """
 
 from collections.abc import AsyncIterator

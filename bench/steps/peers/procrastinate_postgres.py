@@ -1,7 +1,7 @@
 """procrastinate on PostgreSQL, state in a table beside its own, worker in the producer's process.
 
-It has no transaction over a job and what the job writes. Tried: concurrency 8, 16 and 64, pools
-of 4 to 32 connections, done jobs kept or deleted; what is best stands here.
+It has no transaction over a job and what the job writes. Tried, on a busy machine: concurrency 8,
+16 and 64, pools of 6 and 20 connections, done jobs kept or deleted: no difference beyond the noise.
 """
 
 import json

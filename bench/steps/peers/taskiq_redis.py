@@ -1,7 +1,8 @@
 """Taskiq: RedisStreamBroker, state in Redis, worker in the producer's process.
 
-Tried: 16, 64 and 100 (its default) tasks at a time, xread_count 100 (its default) and 1,000,
-hiredis or not, a stream for each step or one for both; what is best stands here.
+hiredis is installed, which redis-py advises for speed. Tried, on a busy machine: 16, 64 and 100
+tasks at a time, xread_count 10, 100 and 1,000, 64 to 512 chains under way, a pool of 300
+connections: no difference beyond the noise, so its defaults (100, 100) stand here.
 """
 
 from collections.abc import AsyncIterator
