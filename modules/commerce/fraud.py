@@ -15,6 +15,10 @@ DAY_MS = 24 * HOUR_MS
 Verdict = Literal["accept", "review", "reject"]
 
 
+def _limits() -> dict[str, int]:
+    return {"EUR": 100_000, "GBP": 100_000, "USD": 100_000}
+
+
 class FraudRules(msgspec.Struct, frozen=True):
     """From where on an order is looked at by a human, or refused.
 
@@ -23,7 +27,7 @@ class FraudRules(msgspec.Struct, frozen=True):
     and declined payments of the last 24 hours.
     """
 
-    review_from: Mapping[str, int] = {"EUR": 100_000, "GBP": 100_000, "USD": 100_000}
+    review_from: Mapping[str, int] = msgspec.field(default_factory=_limits)
     orders_review: int = 5
     orders_reject: int = 20
     declines_review: int = 3
