@@ -10,6 +10,22 @@ from tidegate.testing import Harness
 pytestmark = pytest.mark.anyio
 
 _MONTH_S = 30 * 24 * 3600
+WRONG: list[dict[str, Any]] = [
+    {},
+    {"productId": "cup"},
+    {"quantity": 1},
+    {"productId": "", "quantity": 1},
+    {"productId": "c\x00p", "quantity": 1},
+    {"productId": "cup", "quantity": 0},
+    {"productId": "cup", "quantity": 1000},
+    {"productId": "cup", "quantity": 1.5},
+    {"productId": "cup", "quantity": "2"},
+    {"productId": "cup", "quantity": True},
+    {"productId": "cup", "quantity": 1, "price": 1},
+    {"productId": "cup", "quantity": 1, "options": {"a": {"b": 1}}},
+    {"productId": "cup", "quantity": 1, "options": {"a": "x" * 257}},
+    {"productId": "cup", "quantity": 1, "options": {str(n): n for n in range(21)}},
+]
 
 
 async def _add(h: Harness, session: str = "", **body: Any) -> Any:
@@ -216,34 +232,17 @@ async def test_commerce_cart_has_one_currency() -> None:
         assert answer.json()["detail"] == "the cart is in EUR, the product in USD"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"productId": "cup"},
-        {"quantity": 1},
-        {"productId": "", "quantity": 1},
-        {"productId": "c\x00p", "quantity": 1},
-        {"productId": "cup", "quantity": 0},
-        {"productId": "cup", "quantity": 1000},
-        {"productId": "cup", "quantity": 1.5},
-        {"productId": "cup", "quantity": "2"},
-        {"productId": "cup", "quantity": True},
-        {"productId": "cup", "quantity": 1, "price": 1},
-        {"productId": "cup", "quantity": 1, "options": {"a": {"b": 1}}},
-        {"productId": "cup", "quantity": 1, "options": {"a": "x" * 257}},
-        {"productId": "cup", "quantity": 1, "options": {str(n): n for n in range(21)}},
-    ],
-)
-async def test_commerce_cart_refuses_a_wrong_body(body: dict[str, Any]) -> None:
+async def test_commerce_cart_refuses_a_wrong_body() -> None:
     """A body that lacks something or goes beyond a bound is 422, and nothing is kept."""
     async with shop() as h:
         await put(h, "products", "cup", product(stock=None))
         await put(h, "products", "c\x00p", product(stock=None))
 
-        answer = await h.client.post("/cart/add", json=body)
+        answers = {str(body): await h.client.post("/cart/add", json=body) for body in WRONG}
 
-        assert answer.status_code == 422
+        assert {body: answer.status_code for body, answer in answers.items()} == dict.fromkeys(
+            answers, 422
+        )
         assert h.capture("cart.updated") == []
 
 

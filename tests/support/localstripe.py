@@ -62,6 +62,13 @@ class Localstripe:
         ids = {intent["id"] for intent in self.intents(order_id)}
         return [r["amount"] for r in self._list("refunds") if r["payment_intent"] in ids]
 
+    def new_card(self, card: dict[str, str]) -> str:
+        """Make a payment method of a test card; returns its id."""
+        data = {"type": "card", **{f"card[{name}]": value for name, value in card.items()}}
+        answer = self._client.post("/v1/payment_methods", data=data)
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
