@@ -122,9 +122,7 @@ async def test_commerce_cart_sells_no_more_than_is_free() -> None:
         assert answer.json()["itemCount"] == 3
 
 
-@pytest.mark.parametrize(
-    ("record", "status"), [(None, 404), (product() | {"inStock": False}, 409)]
-)
+@pytest.mark.parametrize(("record", "status"), [(None, 404), (product() | {"inStock": False}, 409)])
 async def test_commerce_cart_says_why_a_product_is_not_to_be_had(
     record: dict[str, Any] | None, status: int
 ) -> None:

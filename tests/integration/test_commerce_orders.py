@@ -119,9 +119,7 @@ async def test_commerce_order_beyond_stock_fails_before_any_money_moves() -> Non
     async with shop(payments) as h:
         await put(h, "products", "cup", product(stock=3))
         await put(h, "products", "pot", product(stock=9))
-        items = [
-            {"productId": name, "quantity": 2, "price": 1} for name in ("pot", "cup", "cup")
-        ]
+        items = [{"productId": name, "quantity": 2, "price": 1} for name in ("pot", "cup", "cup")]
 
         await place(h, "o1", order() | {"items": items})
         await h.drain()

@@ -23,6 +23,7 @@ from tests.support.ports import unused_port, wait_for_port
 KEY = "sk_test_12345"
 _START_TIMEOUT_S = 20.0
 _TIMEOUT_S = 10.0
+_PASSED = ("authorization", "content-type")
 _RENAMED = (b"allowed_payment_method_types", b"payment_method_types")
 
 Fault = Literal["cut", "lost", "500", "429"]
@@ -141,7 +142,7 @@ async def _pass_on(stream: SocketStream, client: httpx.AsyncClient, gate: Gate) 
     if fault in ("500", "429"):
         await _answer(stream, int(fault), b'{"error": {"type": "api_error"}}')
         return True
-    wanted = {name: headers[name] for name in ("authorization", "content-type") if name in headers}
+    wanted = {name: value for name, value in headers.items() if name in _PASSED}
     got = await client.request(method, path, headers=wanted, content=body.replace(*_RENAMED))
     if fault == "cut":
         return False

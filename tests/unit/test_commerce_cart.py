@@ -68,9 +68,7 @@ def test_commerce_cart_that_lost_all_its_lines_takes_another_currency() -> None:
     cart = add(EMPTY, Piece("cup", 1), CUP, now="now")
 
     emptied, notices = reprice(cart, {"cup": None})
-    dollars = add(
-        emptied, Piece("mug", 1), msgspec.structs.replace(CUP, currency="USD"), now="now"
-    )
+    dollars = add(emptied, Piece("mug", 1), msgspec.structs.replace(CUP, currency="USD"), now="now")
 
     assert [notice.kind for notice in notices] == ["removed"]
     assert (dollars.currency, dollars.subtotal) == ("USD", 10)
