@@ -163,6 +163,18 @@ async def test_commerce_cart_knows_the_session_that_it_issued() -> None:
         assert answer.json()["itemCount"] == 2
 
 
+async def test_commerce_cart_that_cannot_be_read_is_replaced() -> None:
+    """A cart of another version ends no shopper's shopping: a fresh one begins."""
+    async with shop() as h:
+        await put(h, "products", "cup", product())
+        await put(h, "carts", f"cart:{'A' * 43}", {"items": "none"})
+
+        answer = await _add(h, "A" * 43)
+
+        assert (answer.status_code, answer.json()["itemCount"]) == (200, 1)
+        assert _session(answer) != "A" * 43
+
+
 async def test_commerce_cart_cookie_is_guarded() -> None:
     """No script reads it, no plain connection carries it, no other site sends it."""
     async with shop() as h:

@@ -332,6 +332,43 @@ async def test_commerce_order_cancelled_while_its_card_is_charged_is_refunded() 
         assert h.capture("order.confirmed") == []
 
 
+async def test_commerce_order_conflict_asks_the_provider_no_second_time() -> None:
+    """Another order changes the shelf while a card is charged: run again, charged once."""
+    payments = FailingPayments()
+    async with shop(payments) as h:
+        await put(h, "products", "cup", product())
+
+        async def restock() -> None:
+            record = await h.state("products", "cup")
+            await put(h, "products", "cup", {**record, "stock": 50})
+
+        payments.during_charge = restock
+        await place(h, "o1", order())
+        await h.drain()
+
+        assert (await _status(h), await counts(h)) == ("confirmed", (48, 0))
+        assert payments.calls == {"open": 1, "charge": 1}
+
+
+async def test_commerce_order_survives_a_crash_between_charge_and_commit() -> None:
+    """The process dies when the money was taken and nobody knows: another one charges nothing."""
+    payments = FailingPayments()
+    async with shop(payments) as h:
+        await put(h, "products", "cup", product())
+        payments.during_charge = anyio.sleep_forever
+        await place(h, "o1", order())
+
+        async with anyio.create_task_group() as process:
+            process.start_soon(h.drain)
+            await until(lambda: bool(payments.memory.charged))
+            process.cancel_scope.cancel()
+        crashed = await _status(h)
+        await h.tick(600)
+
+        assert (crashed, await _status(h)) == ("charging", "confirmed")
+        assert (len(payments.memory.charged), await counts(h)) == (1, (8, 0))
+
+
 async def test_commerce_order_cancelled_before_its_charge_is_not_charged() -> None:
     """A payment that was only opened is made void."""
     payments = FailingPayments()

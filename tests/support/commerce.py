@@ -1,5 +1,6 @@
 """A shop for tests: its steps in a harness, with products, orders and payments to fail."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ class FailingPayments:
         self.lost: dict[str, int] = {}
         self.during_charge: Callable[[], Any] | None = None
         self.keys: list[str] = []
+        self.calls: Counter[str] = Counter()
 
     async def open(self, order: PaymentOrder) -> str:
         """Open."""
@@ -104,6 +106,7 @@ class FailingPayments:
         return went
 
     def _may_be_away(self, call: str) -> None:
+        self.calls[call] += 1
         if self.away.get(call, 0):
             self.away[call] -= 1
             raise PaymentAway(f"{call}: no answer")

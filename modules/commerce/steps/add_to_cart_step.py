@@ -79,7 +79,11 @@ async def _sold(ctx: Context, product_id: str) -> Product:
 async def _session(ctx: Context, claimed: object) -> tuple[str, Cart | None]:
     """Return the session that the client claims if we issued it, else a fresh one."""
     if isinstance(claimed, str) and looks_issued(claimed):
-        cart = await load(ctx.state, carts.GROUP, _key(claimed), Cart)
+        try:
+            cart = await load(ctx.state, carts.GROUP, _key(claimed), Cart)
+        except msgspec.ValidationError as exc:
+            ctx.logger.warning("cart.unreadable", visitor=pseudonym(claimed), reason=str(exc))
+            cart = None
         if cart is not None:
             return claimed, cart
     return secrets.token_urlsafe(ID_BYTES), None
