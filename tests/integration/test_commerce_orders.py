@@ -204,10 +204,13 @@ async def test_commerce_order_placed_twice_is_charged_once() -> None:
         for topic in ("order.placed", "payment.charge", "payment.opened"):
             await h.emit(topic, {"orderId": "o1"})
         await h.drain()
+        record = await h.state("orders", "o1")
         for topic in ("order.placed", "payment.charge", "payment.opened", "payment.refund"):
             await h.emit(topic, {"orderId": "o1"})
         await h.drain()
 
+        assert await h.state("orders", "o1") == record
+        assert len(h.capture("payment.refund")) == 1
         assert (len(payments.charged), payments.refunded) == (1, [])
         assert (await counts(h), len(h.capture("order.confirmed"))) == ((8, 0), 1)
         assert len(h.capture("inventory.reserve")) == 1
@@ -220,12 +223,13 @@ async def test_commerce_order_that_has_ended_stays_so(status: str) -> None:
     async with shop(payments) as h:
         await put(h, "products", "cup", product())
 
-        await place(h, "o1", order(status=status))
+        ended = order(status=status, paymentId="memory-x", payment="declined")
+        await place(h, "o1", ended)
         for topic in ("payment.charge", "payment.opened", "payment.refund"):
             await h.emit(topic, {"orderId": "o1"})
-        await h.drain()
+        handled = await h.drain()
 
-        assert await _status(h) == status
+        assert (handled, await h.state("orders", "o1")) == (4, ended)
         assert (payments.charged, await counts(h)) == ([], (10, 0))
 
 
@@ -322,7 +326,7 @@ async def test_commerce_order_cancelled_while_its_card_is_charged_is_refunded() 
 
             await h.engine.transact(write)
 
-        payments.during_charge = cancel
+        payments.during["charge"] = cancel
         await place(h, "o1", order())
         await h.tick(_ALL_RETRIES_S)
         record = await h.state("orders", "o1")
@@ -332,21 +336,22 @@ async def test_commerce_order_cancelled_while_its_card_is_charged_is_refunded() 
         assert h.capture("order.confirmed") == []
 
 
-async def test_commerce_order_conflict_asks_the_provider_no_second_time() -> None:
-    """Another order changes the shelf while a card is charged: run again, charged once."""
+@pytest.mark.parametrize("call", ["open", "charge"])
+async def test_commerce_order_conflict_asks_the_provider_no_second_time(call: str) -> None:
+    """The order's record changes while the provider works: run again, asked once."""
     payments = FailingPayments()
     async with shop(payments) as h:
         await put(h, "products", "cup", product())
 
-        async def restock() -> None:
-            record = await h.state("products", "cup")
-            await put(h, "products", "cup", {**record, "stock": 50})
+        async def note() -> None:
+            await put(h, "orders", "o1", {**await h.state("orders", "o1"), "note": "a gift"})
 
-        payments.during_charge = restock
+        payments.during[call] = note
         await place(h, "o1", order())
         await h.drain()
+        record = await h.state("orders", "o1")
 
-        assert (await _status(h), await counts(h)) == ("confirmed", (48, 0))
+        assert (record["status"], record["note"]) == ("confirmed", "a gift")
         assert payments.calls == {"open": 1, "charge": 1}
 
 
@@ -355,7 +360,7 @@ async def test_commerce_order_survives_a_crash_between_charge_and_commit() -> No
     payments = FailingPayments()
     async with shop(payments) as h:
         await put(h, "products", "cup", product())
-        payments.during_charge = anyio.sleep_forever
+        payments.during["charge"] = anyio.sleep_forever
         await place(h, "o1", order())
 
         async with anyio.create_task_group() as process:

@@ -68,15 +68,15 @@ async def counts(h: Harness, product_id: str = "cup") -> tuple[int, int]:
 class FailingPayments:
     """Memory payments that fail: by the call's name, how often.
 
-    `away`: nothing is done. `lost`: it is done, but the answer gets lost. `during_charge` runs
-    once, when the money was taken and before anybody knows.
+    `away`: nothing is done. `lost`: it is done, but the answer gets lost. `during` is called once,
+    when it is done and before anybody knows.
     """
 
     def __init__(self) -> None:
         self.memory = MemoryPayments()
         self.away: dict[str, int] = {}
         self.lost: dict[str, int] = {}
-        self.during_charge: Callable[[], Any] | None = None
+        self.during: dict[str, Callable[[], Any]] = {}
         self.keys: list[str] = []
         self.calls: Counter[str] = Counter()
 
@@ -85,6 +85,7 @@ class FailingPayments:
         self.keys.append(order.key)
         self._may_be_away("open")
         payment_id = await self.memory.open(order)
+        await self._interrupt("open")
         self._may_be_lost("open")
         return payment_id
 
@@ -92,9 +93,7 @@ class FailingPayments:
         """Charge."""
         self._may_be_away("charge")
         charged = await self.memory.charge(payment_id)
-        interrupt, self.during_charge = self.during_charge, None
-        if interrupt is not None:
-            await interrupt()
+        await self._interrupt("charge")
         self._may_be_lost("charge")
         return charged
 
@@ -110,6 +109,10 @@ class FailingPayments:
         if self.away.get(call, 0):
             self.away[call] -= 1
             raise PaymentAway(f"{call}: no answer")
+
+    async def _interrupt(self, call: str) -> None:
+        if call in self.during:
+            await self.during.pop(call)()
 
     def _may_be_lost(self, call: str) -> None:
         if self.lost.get(call, 0):

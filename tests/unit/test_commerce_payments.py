@@ -28,7 +28,7 @@ def test_commerce_payments_amounts_are_stripes(money: Money, expected: int) -> N
 
 
 def test_commerce_payments_refuse_what_cannot_be_charged_exactly() -> None:
-    """Stripe charges dinars to the nearest ten fils: nothing is rounded in silence."""
+    """Stripe charges dinars to two digits only: nothing is rounded in silence."""
     with pytest.raises(PaymentRefused, match="last digit"):
         minor_units(Money(1234, "KWD"))
 

@@ -1,6 +1,8 @@
 """Cosine similarity and what it recommends, compared with scikit-learn's on random matrices."""
 
 from math import isclose
+from random import Random
+from typing import Any
 
 import numpy as np
 from hypothesis import given
@@ -21,6 +23,12 @@ def _vectors(matrix: np.ndarray) -> dict[str, dict[str, int]]:
         f"u{row}": {f"p{column}": int(weight) for column, weight in enumerate(line) if weight}
         for row, line in enumerate(matrix)
     }
+
+
+def _shuffled(mapping: dict[str, Any], rng: Any) -> list[tuple[str, Any]]:
+    items = list(mapping.items())
+    rng.shuffle(items)
+    return items
 
 
 @given(matrices)
@@ -73,15 +81,14 @@ def test_commerce_recommendations_equal_the_full_matrix(matrix: np.ndarray) -> N
 @given(matrices, st.randoms())
 def test_commerce_recommendations_do_not_depend_on_the_order(
     matrix: np.ndarray,
-    rng: object,
+    rng: Random,
 ) -> None:
-    """Whoever came first, the same is recommended: ties are broken by id."""
+    """Whoever or whatever came first, the same is recommended: ties are broken by id."""
     vectors = _vectors(matrix)
     mine = vectors.pop("u0")
-    shuffled = list(vectors.items())
-    rng.shuffle(shuffled)  # type: ignore[attr-defined] # hypothesis' Random
+    shuffled = {user: dict(_shuffled(vector, rng)) for user, vector in _shuffled(vectors, rng)}
 
-    assert recommend(mine, dict(shuffled), limit=5) == recommend(mine, vectors, limit=5)
+    assert recommend(mine, shuffled, limit=5) == recommend(mine, vectors, limit=5)
 
 
 def test_commerce_neighbours_of_equal_similarity_are_ranked_by_id() -> None:

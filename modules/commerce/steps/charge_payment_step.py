@@ -5,7 +5,7 @@ import msgspec
 from modules.commerce import fraud
 from modules.commerce.errors import PaymentAway
 from modules.commerce.events import OrderConfirmed, PaymentDue
-from modules.commerce.fulfilment import fail, load_history, use_stock
+from modules.commerce.stocking import fail, load_history, use_stock
 from modules.commerce.orders import GROUP, Order
 from modules.commerce.payments.port import Charged, Payments
 from modules.commerce.records import load, save

@@ -4,7 +4,7 @@ import msgspec
 
 from modules.commerce.errors import PaymentAway, PaymentRefused
 from modules.commerce.events import PaymentDue
-from modules.commerce.fulfilment import fail
+from modules.commerce.stocking import fail
 from modules.commerce.orders import GROUP, Order
 from modules.commerce.payments.port import PaymentOrder, Payments
 from modules.commerce.records import load, save
