@@ -110,3 +110,10 @@ def test_commerce_recommendations_leave_out_what_is_known() -> None:
     found = recommend({"x": 1}, {"a": {"x": 1, "y": 1, "z": 1}}, limit=9, known=frozenset({"y"}))
 
     assert [scored.product_id for scored in found] == ["z"]
+
+
+def test_commerce_recommendations_of_equal_score_are_ranked_by_id() -> None:
+    """What a neighbour likes as much comes in the order of the ids, not in his."""
+    found = recommend({"x": 1}, {"ann": {"x": 1, "b": 2, "a": 2, "c": 3}}, limit=9)
+
+    assert [scored.product_id for scored in found] == ["c", "a", "b"]

@@ -5,10 +5,10 @@ import msgspec
 from modules.commerce import fraud
 from modules.commerce.errors import PaymentAway
 from modules.commerce.events import OrderConfirmed, PaymentDue
-from modules.commerce.stocking import fail, load_history, use_stock
 from modules.commerce.orders import GROUP, Order
 from modules.commerce.payments.port import Charged, Payments
 from modules.commerce.records import load, save
+from modules.commerce.stocking import fail, load_history, use_stock
 from tidegate.contract import Context
 from tidegate.errors import RetryAfter
 

@@ -4,10 +4,10 @@ import msgspec
 
 from modules.commerce.errors import PaymentAway, PaymentRefused
 from modules.commerce.events import PaymentDue
-from modules.commerce.stocking import fail
 from modules.commerce.orders import GROUP, Order
 from modules.commerce.payments.port import PaymentOrder, Payments
 from modules.commerce.records import load, save
+from modules.commerce.stocking import fail
 from tidegate.contract import Context
 from tidegate.errors import RetryAfter
 

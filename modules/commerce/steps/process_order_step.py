@@ -13,10 +13,10 @@ from modules.commerce.events import (
     PaymentDue,
 )
 from modules.commerce.fraud import FraudRules, Verdict
-from modules.commerce.stocking import fail, load_history, reserve_stock, use_stock
 from modules.commerce.inventory import needs
 from modules.commerce.orders import GROUP, REASONS, Order
 from modules.commerce.records import load, save
+from modules.commerce.stocking import fail, load_history, reserve_stock, use_stock
 from tidegate.contract import Context
 
 config = {
