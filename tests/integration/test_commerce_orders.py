@@ -21,6 +21,7 @@ from tests.support.steps import until
 from tidegate.contract import Context
 from tidegate.engine.worker import Worker
 from tidegate.testing import Harness
+from tidegate.testing.crashes import crash_everywhere
 
 pytestmark = pytest.mark.anyio
 
@@ -372,6 +373,51 @@ async def test_commerce_order_survives_a_crash_between_charge_and_commit() -> No
 
         assert (crashed, await _status(h)) == ("charging", "confirmed")
         assert (len(payments.memory.charged), await counts(h)) == (1, (8, 0))
+
+
+@pytest.mark.slow
+async def test_commerce_order_survives_a_crash_between_any_two_operations() -> None:
+    """Wherever the process dies: one charge, one reservation, one end."""
+    made: list[MemoryPayments] = []
+
+    def make() -> Harness:
+        made.append(MemoryPayments())
+        return shop(made[-1])
+
+    async def scenario(h: Harness) -> None:
+        async def begin(ctx: Context) -> None:
+            await ctx.state.set("products", "cup", product())
+            await ctx.state.set("orders", "o1", order())
+            await ctx.emit("order.placed", {"orderId": "o1"})
+
+        await h.engine.transact(begin)
+        await h.drain()
+
+    async def check(h: Harness) -> None:
+        begun = await h.state("orders", "o1") is not None
+        assert len(made[-1].charged) == begun
+        if begun:
+            assert (await _status(h), await counts(h)) == ("confirmed", (8, 0))
+        assert len(h.capture("order.confirmed")) <= 1
+
+    deaths = await crash_everywhere(make, scenario, check)
+
+    assert deaths > 6
+
+
+async def test_commerce_order_events_handled_twice_at_once_charge_once() -> None:
+    """Two workers with the same event, as after a lost lease: one of them commits."""
+    payments = FailingPayments()
+    async with shop(payments) as h:
+        await put(h, "products", "cup", product())
+        for step in ("ProcessOrder", "OpenPayment", "ChargePayment"):
+            h.faults.duplicate(step)
+
+        await place(h, "o1", order())
+        await h.drain()
+
+        assert (await _status(h), await counts(h)) == ("confirmed", (8, 0))
+        assert (len(payments.memory.charged), len(h.capture("order.confirmed"))) == (1, 1)
 
 
 async def test_commerce_order_cancelled_before_its_charge_is_not_charged() -> None:

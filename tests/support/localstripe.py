@@ -26,7 +26,7 @@ _TIMEOUT_S = 10.0
 _PASSED = ("authorization", "content-type")
 _RENAMED = (b"allowed_payment_method_types", b"payment_method_types")
 
-Fault = Literal["cut", "lost", "500", "429"]
+Fault = Literal["cut", "hang", "lost", "500", "429"]
 
 
 class Localstripe:
@@ -84,8 +84,8 @@ class Localstripe:
 class Gate:
     """Stands before localstripe, passes requests on, and fails when it is told to.
 
-    `cut`: the request is carried out, then the connection dies without an answer. `lost`: it
-    dies before. `500`, `429`: answered so, not carried out.
+    `cut`: the request is carried out, then the connection dies without an answer; `hang`: it
+    stays, and no answer comes. `lost`: it dies before. `500`, `429`: answered so, not carried out.
     """
 
     def __init__(self, url: str) -> None:
@@ -144,6 +144,8 @@ async def _pass_on(stream: SocketStream, client: httpx.AsyncClient, gate: Gate) 
         return True
     wanted = {name: value for name, value in headers.items() if name in _PASSED}
     got = await client.request(method, path, headers=wanted, content=body.replace(*_RENAMED))
+    if fault == "hang":
+        await anyio.sleep_forever()
     if fault == "cut":
         return False
     await _answer(stream, got.status_code, got.content)
