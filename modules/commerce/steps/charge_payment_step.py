@@ -19,6 +19,8 @@ config = {
     "name": "ChargePayment",
     "subscribes": ["payment.opened"],
     "input": PaymentDue,
+    # Longer than all calls to the provider may take together, so that they end with an answer.
+    "timeout": 60.0,
     "key": "/orderId",
     "emits": ["order.confirmed", "order.failed", "payment.refund"],
     "retry": {"attempts": _ATTEMPTS, "base": 2.0, "cap": 300.0},

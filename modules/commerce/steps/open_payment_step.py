@@ -18,6 +18,8 @@ config = {
     "name": "OpenPayment",
     "subscribes": ["payment.charge"],
     "input": PaymentDue,
+    # Longer than all calls to the provider may take together, so that they end with an answer.
+    "timeout": 60.0,
     "key": "/orderId",
     "emits": ["payment.opened", "order.failed"],
     "retry": {"attempts": _ATTEMPTS, "base": 2.0, "cap": 300.0},

@@ -18,6 +18,8 @@ config = {
     "name": "RefundPayment",
     "subscribes": ["payment.refund"],
     "input": PaymentDue,
+    # Longer than all calls to the provider may take together, so that they end with an answer.
+    "timeout": 60.0,
     "key": "/orderId",
     "emits": ["payment.refunded"],
     # About 20 hours; what is dead after that is for a human.
