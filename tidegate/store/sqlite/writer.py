@@ -173,7 +173,7 @@ class Writer:
         self._db.execute("SAVEPOINT operation")
         try:
             _run(operation, self._db)
-        except Exception as exc:  # noqa: BLE001 - handed to the caller, who waits for it
+        except Exception as exc:
             if not self._db.in_transaction:
                 # A full disk has rolled the whole transaction back: nobody's work stands.
                 raise
