@@ -1,0 +1,246 @@
+"""Which commits go together, and as what columns they are sent. Pure.
+
+In a batch no commit writes what another reads or writes, and no two end one delivery or one lapsed
+value: so each can be judged for itself, whatever becomes of the others.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tidegate.errors import Conflict
+from tidegate.store.bounds import MAX_CHANGES
+from tidegate.store.glob import glob_to_regex
+from tidegate.store.model import WAITS, Commit, GroupRead, Key
+from tidegate.store.postgres.faults import lease_lost
+
+MAX_COMMITS = 64
+MAX_BYTES = 8 * 1024 * 1024
+# The database has room for 64 a connection; who needs more holds the whole store instead.
+MAX_LOCKS = 48
+
+_KEYS, _LISTS, _CLAIMS, _NOTES, _EVENTS, _CHANGES = 8, 4, 6, 5, 10, 6
+
+
+class Batch:
+    """Commits for one statement."""
+
+    def __init__(self) -> None:
+        self.commits: list[Commit] = []
+        self._locks: dict[str, bool] = {}
+        self._size_bytes = 0
+        self._read: set[Key] = set()
+        self._written: set[Key] = set()
+        self._listed: set[str] = set()
+        self._written_groups: set[str] = set()
+        # Deliveries and lapsed values have ids of their own: the latter are below zero here.
+        self._ended: set[int] = set()
+
+    def excludes(self, commit: Commit) -> bool:
+        """Tell whether a commit touches what one of these touches."""
+        written = self._written
+        if written or self._listed:
+            for key in commit.reads:
+                if key in written:
+                    return True
+            for read in commit.group_reads:
+                if read.group in self._written_groups:
+                    return True
+        for key in commit.writes:
+            if key in written or key in self._read or key.group in self._listed:
+                return True
+        return not self._ended.isdisjoint(_ended(commit))
+
+    def has_room(self, commit: Commit) -> bool:
+        """Tell whether one more fits; anything fits into an empty one."""
+        if not self.commits:
+            return True
+        return (
+            len(self.commits) < MAX_COMMITS
+            and self._size_bytes < MAX_BYTES
+            and (len(self._locks) + _places(commit) <= MAX_LOCKS or not self._new_locks(commit))
+        )
+
+    def add(self, commit: Commit) -> None:
+        """Take a commit in."""
+        self.commits.append(commit)
+        self._read.update(commit.reads)
+        self._ended.update(_ended(commit))
+        for key, write in commit.writes.items():
+            self._written.add(key)
+            self._written_groups.add(key.group)
+            self._size_bytes += len(write.data or b"")
+        for event in commit.events:
+            self._size_bytes += len(event.payload) * max(1, len(event.to))
+        self._listed.update(read.group for read in commit.group_reads)
+        for name, alone in _locks(commit):
+            self._locks[name] = alone or self._locks.get(name, False)
+
+    def lock_columns(self) -> list[list[Any]]:
+        """Return the names of the advisory locks, and which of them are held alone."""
+        if len(self._locks) > MAX_LOCKS:
+            return [["store"], [True]]
+        return [["store", *self._locks], [False, *self._locks.values()]]
+
+    def _new_locks(self, commit: Commit) -> bool:
+        return any(self._locks.get(name) is None for name, _ in _locks(commit))
+
+
+class Columns:
+    """A batch as the arguments of `tidegate.commit_batch`."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._keys: list[tuple[Any, ...]] = []
+        self._lists = ListColumns()
+        self._claims: list[tuple[Any, ...]] = []
+        self._notes: list[tuple[Any, ...]] = []
+        self._told: list[tuple[int, int]] = []
+        self._events: list[tuple[Any, ...]] = []
+        self._event = 0
+        self._named = self._laned = False
+        self._changes: list[tuple[Any, ...]] = []
+        for number, commit in enumerate(batch.commits, start=1):
+            self._add(number, commit)
+
+    def arguments(self, origin: str) -> list[Any]:
+        """Return them in order."""
+        return [
+            origin,
+            WAITS,
+            MAX_CHANGES,
+            [commit.now_ms for commit in self._batch.commits],
+            *self._batch.lock_columns(),
+            *columns(self._keys, _KEYS),
+            *self._lists.arguments(),
+            *columns(self._claims, _CLAIMS),
+            *columns(self._notes, _NOTES),
+            *columns(self._told, 2),
+            *columns(self._events, _EVENTS),
+            self._named,
+            self._laned,
+            *columns(self._changes, _CHANGES),
+        ]
+
+    def change_counts(self) -> list[int]:
+        """Return how many stream changes each commit has."""
+        return [len(commit.changes) for commit in self._batch.commits]
+
+    def error(self, fault: str) -> Conflict:
+        """Return what a fault's number says."""
+        what, _, number = fault.partition(" ")
+        place = int(number) - 1
+        if what == "key":
+            return stale(self._keys[place])
+        if what == "list":
+            return self._lists.error(place)
+        if what == "told":
+            return Conflict(f"lapsed value {self._told[place][1]} was told already")
+        commit, delivery_id = self._claims[place][:2]
+        claims = self._batch.commits[commit - 1]
+        suspended = [claims.suspension.claim] if claims.suspension else []
+        return lease_lost(next(c for c in (*claims.done, *suspended) if c[0] == delivery_id))
+
+    def _add(self, number: int, commit: Commit) -> None:
+        writes = commit.writes
+        for key, version in commit.reads.items():
+            write = writes.get(key)
+            if write is None:
+                self._keys.append((number, *key, version, False, None, None, None))
+            else:
+                self._keys.append((number, *key, version, True, *write))
+        for key, write in writes.items():
+            if key not in commit.reads:
+                self._keys.append((number, *key, None, True, *write))
+        self._lists.add(number, commit.group_reads)
+        for claim in commit.done:
+            self._claims.append((number, *claim, None))
+        if commit.suspension is not None:
+            self._suspend(number, commit)
+        self._told.extend((number, lapsed_id) for lapsed_id in commit.lapsed)
+        if commit.events:
+            self._deliver(number, commit)
+        self._changes.extend((number, *change) for change in commit.changes)
+
+    def _suspend(self, number: int, commit: Commit) -> None:
+        assert commit.suspension is not None  # noqa: S101 - the caller has looked
+        claim, due_at_ms, journal, waiter = commit.suspension
+        self._claims.append((number, *claim, due_at_ms))
+        for name, result in journal.items():
+            self._notes.append((number, claim.delivery_id, name, None, result))
+        if waiter is not None:
+            self._notes.append((number, *waiter))
+
+    def _deliver(self, number: int, commit: Commit) -> None:
+        for topic, payload, trace_id, to, event_id in commit.events:
+            self._event += 1
+            event = (topic, payload, trace_id, event_id)
+            first = True
+            self._named = self._named or event_id is not None
+            for step, due_at_ms, lane, _ in to:
+                self._events.append((number, self._event, first, *event, step, due_at_ms, lane))
+                self._laned = self._laned or lane is not None
+                first = False
+            if first:
+                self._events.append((number, self._event, True, *event, None, None, None))
+
+
+class ListColumns:
+    """Group reads: a read's keys and versions are those up to its end."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+        self._versions: list[tuple[str, int]] = []
+
+    def add(self, number: int, reads: Iterable[GroupRead]) -> None:
+        """Add the group reads of a commit."""
+        for group, pattern, versions in reads:
+            self._versions.extend(versions)
+            regex = None if pattern is None else glob_to_regex(pattern)
+            self._rows.append((number, group, regex, len(self._versions)))
+
+    def arguments(self) -> list[Any]:
+        """Return the six columns."""
+        return [*columns(self._rows, _LISTS), *columns(self._versions, 2)]
+
+    def error(self, place: int) -> Conflict:
+        """Return what is said when a list is stale."""
+        return Conflict(f"group {self._rows[place][1]} was changed")
+
+
+def stale(row: tuple[Any, ...]) -> Conflict:
+    """Return what is said when a key (number, group, key, …) is stale."""
+    return Conflict(f"{row[1]}/{row[2]} was changed", (row[1], row[2]))
+
+
+def columns(rows: Any, count: int) -> list[list[Any]]:
+    """Turn rows into the arrays that a statement takes; so many of them even without rows."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
+
+
+def _ended(commit: Commit) -> list[int]:
+    ended = [claim[0] for claim in commit.done]
+    if commit.suspension is not None:
+        ended.append(commit.suspension.claim[0])
+    ended.extend(-lapsed_id for lapsed_id in commit.lapsed)
+    return ended
+
+
+def _places(commit: Commit) -> int:
+    """Return how many locks it wants at most."""
+    events = sum(len(event.to) for event in commit.events)
+    return len(commit.writes) + len(commit.group_reads) + len(commit.done) + events
+
+
+def _locks(commit: Commit) -> Iterable[tuple[str, bool]]:
+    """Name the advisory locks: who writes into a group shares it, who read its list is alone."""
+    for key in commit.writes:
+        yield f"group {key.group}", False
+    for read in commit.group_reads:
+        yield f"group {read.group}", True
+    for _, _, step, lane in commit.done:
+        if lane is not None:
+            yield f"lane {step} {lane}", True
+    for event in commit.events:
+        for step, _, lane, _ in event.to:
+            if lane is not None:
+                yield f"lane {step} {lane}", True
