@@ -4,13 +4,13 @@ In a batch no commit writes what another reads or writes, and no two end one del
 value: so each can be judged for itself, whatever becomes of the others.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tidegate.errors import Conflict
 from tidegate.store.bounds import MAX_CHANGES
 from tidegate.store.glob import glob_to_regex
-from tidegate.store.model import WAITS, Commit, GroupRead, Key
+from tidegate.store.model import WAITS, Commit, Delivery, GroupRead, Key
 from tidegate.store.postgres.faults import lease_lost
 
 MAX_COMMITS = 64
@@ -18,7 +18,8 @@ MAX_BYTES = 8 * 1024 * 1024
 # The database has room for 64 a connection; who needs more holds the whole store instead.
 MAX_LOCKS = 48
 
-_KEYS, _LISTS, _CLAIMS, _NOTES, _EVENTS, _CHANGES = 8, 4, 6, 5, 10, 6
+_NOWHERE = ((None, None, None, None),)
+_KEYS, _LISTS, _CLAIMS, _NOTES, _EVENTS, _CHANGES = 8, 4, 6, 5, 11, 6
 
 
 class Batch:
@@ -97,7 +98,7 @@ class Columns:
         self._told: list[tuple[int, int]] = []
         self._events: list[tuple[Any, ...]] = []
         self._event = 0
-        self._named = self._laned = False
+        self._deletes = False
         self._changes: list[tuple[Any, ...]] = []
         for number, commit in enumerate(batch.commits, start=1):
             self._add(number, commit)
@@ -111,15 +112,27 @@ class Columns:
             [commit.now_ms for commit in self._batch.commits],
             *self._batch.lock_columns(),
             *columns(self._keys, _KEYS),
+            self._deletes,
             *self._lists.arguments(),
             *columns(self._claims, _CLAIMS),
             *columns(self._notes, _NOTES),
             *columns(self._told, 2),
             *columns(self._events, _EVENTS),
-            self._named,
-            self._laned,
             *columns(self._changes, _CHANGES),
         ]
+
+    def leased(
+        self, faults: Sequence[str | None], dropped: Sequence[int], ids: Iterable[int]
+    ) -> dict[int, list[Delivery]]:
+        """Return what each commit has leased, by its number, given the ids in their order."""
+        found: dict[int, list[Delivery]] = {}
+        numbers = iter(ids)
+        for commit, event, _, topic, payload, trace_id, _, step, _, lane, lease in self._events:
+            if lease is None or lane is not None or faults[commit - 1] or event in dropped:
+                continue
+            delivery = Delivery(next(numbers), 1, step, topic, payload, 1, trace_id, None, {})
+            found.setdefault(commit, []).append(delivery)
+        return found
 
     def change_counts(self) -> list[int]:
         """Return how many stream changes each commit has."""
@@ -145,12 +158,13 @@ class Columns:
         for key, version in commit.reads.items():
             write = writes.get(key)
             if write is None:
-                self._keys.append((number, *key, version, False, None, None, None))
+                self._keys.append((number, *key, version, True, None, None, None))
             else:
-                self._keys.append((number, *key, version, True, *write))
+                self._keys.append((number, *key, version, None, *write))
         for key, write in writes.items():
+            self._deletes = self._deletes or write.data is None
             if key not in commit.reads:
-                self._keys.append((number, *key, None, True, *write))
+                self._keys.append((number, *key, None, None, *write))
         self._lists.add(number, commit.group_reads)
         for claim in commit.done:
             self._claims.append((number, *claim, None))
@@ -174,14 +188,10 @@ class Columns:
         for topic, payload, trace_id, to, event_id in commit.events:
             self._event += 1
             event = (topic, payload, trace_id, event_id)
-            first = True
-            self._named = self._named or event_id is not None
-            for step, due_at_ms, lane, _ in to:
-                self._events.append((number, self._event, first, *event, step, due_at_ms, lane))
-                self._laned = self._laned or lane is not None
-                first = False
-            if first:
-                self._events.append((number, self._event, True, *event, None, None, None))
+            again = None
+            for address in to or _NOWHERE:
+                self._events.append((number, self._event, again, *event, *address))
+                again = True
 
 
 class ListColumns:
@@ -212,9 +222,15 @@ def stale(row: tuple[Any, ...]) -> Conflict:
     return Conflict(f"{row[1]}/{row[2]} was changed", (row[1], row[2]))
 
 
-def columns(rows: Any, count: int) -> list[list[Any]]:
-    """Turn rows into the arrays that a statement takes; so many of them even without rows."""
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
+def columns(rows: Any, count: int) -> list[list[Any] | None]:
+    """Turn rows into the arrays that a statement takes, so many of them.
+
+    NULL stands for an array of nothing but NULL: to encode an array costs more than all else here.
+    """
+    if not rows:
+        return [None] * count
+    found = [list(column) for column in zip(*rows, strict=True)]
+    return [None if column.count(None) == len(column) else column for column in found]
 
 
 def _ended(commit: Commit) -> list[int]:

@@ -4,8 +4,8 @@ A few writers share what waits, each with a connection of its own. A commit that
 batch on its way touches waits for that batch: at the database it would hold its whole batch up.
 """
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from tidegate.errors import NonRetriable, StoreAway
 from tidegate.store.model import Commit, Committed
@@ -99,33 +99,31 @@ class Writer:
         for tried in range(1, _TRIES + 1):
             try:
                 columns = Columns(batch)
-                [[faults, seqs, woken]] = await line.fetch(
+                [row] = await line.fetch(
                     "commit", *columns.arguments(self._origin)
                 )
                 break
             except TryAgain:
                 if tried == _TRIES:
                     raise
-        _answer(operations, columns, faults, seqs)
-        for step in woken or ():
+        _answer(operations, columns, row)
+        for step in row["woken"] or ():
             self._tell(step)
 
 
-def _answer(
-    operations: list[Commits],
-    columns: Columns,
-    faults: list[str | None] | None,
-    seqs: list[int] | None,
-) -> None:
+def _answer(operations: list[Commits], columns: Columns, row: Mapping[str, Any]) -> None:
+    faults = row["faults"] or [None] * len(operations)
+    seqs, leased = row["seqs"] or (), {}
+    if row["leased"]:
+        leased = columns.leased(faults, row["dropped"] or (), row["leased"])
     start = 0
-    for place, (operation, count) in enumerate(
-        zip(operations, columns.change_counts(), strict=True)
-    ):
-        fault = faults[place] if faults else None
+    counts = columns.change_counts()
+    for number, (operation, count) in enumerate(zip(operations, counts, strict=True), start=1):
+        fault = faults[number - 1]
         if fault is not None:
             operation.fail(columns.error(fault))
-        elif count and seqs:
-            operation.end(Committed(seqs=seqs[start : start + count]))
+        elif count or number in leased:
+            operation.end(Committed(leased.get(number, ()), seqs[start : start + count]))
         else:
             operation.end(_NOTHING)
         start += count

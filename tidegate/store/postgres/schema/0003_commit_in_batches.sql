@@ -28,8 +28,8 @@ $$;
 CREATE FUNCTION tidegate.group_is(
     group_read text, pattern text, keys text[], versions bigint[]
 ) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT coalesce(array_agg(s.key ORDER BY s.key), '{}') = keys
-        AND coalesce(array_agg(s.version ORDER BY s.key), '{}') = versions
+    SELECT coalesce(array_agg(s.key ORDER BY s.key), '{}') = coalesce(keys, '{}')
+        AND coalesce(array_agg(s.version ORDER BY s.key), '{}') = coalesce(versions, '{}')
     FROM tidegate.state AS s
     WHERE s.group_name = group_read AND s.version <> 0 AND (pattern IS NULL OR s.key ~ pattern)
 $$;
@@ -43,7 +43,7 @@ CREATE FUNCTION tidegate.stale_lists(
 DECLARE
     start integer := 0;
 BEGIN
-    FOR i IN 1 .. cardinality(list_groups) LOOP
+    FOR i IN 1 .. coalesce(cardinality(list_groups), 0) LOOP
         IF NOT tidegate.group_is(
             list_groups[i], list_patterns[i],
             list_keys[start + 1 : list_ends[i]], list_versions[start + 1 : list_ends[i]]
@@ -81,7 +81,7 @@ END $$;
 -- Take what is written: only of commits without a fault. Every place exists, the caller holds it.
 CREATE FUNCTION tidegate.write_values(
     faults text[], now bigint[], lapsing boolean,
-    key_commit integer[], groups text[], keys text[], written boolean[],
+    key_commit integer[], groups text[], keys text[], only_read boolean[],
     contents bytea[], lapses bigint[], lapse_topics text[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -90,33 +90,33 @@ BEGIN
     IF lapsing THEN
         INSERT INTO tidegate.lapsed (group_name, key, data, topic)
         SELECT s.group_name, s.key, s.data, s.on_expire
-        FROM unnest(key_commit, groups, keys, written) AS w (commit, group_name, key, written)
+        FROM unnest(key_commit, groups, keys, only_read) AS w (commit, group_name, key, only_read)
         JOIN tidegate.state AS s ON s.group_name = w.group_name AND s.key = w.key
-        WHERE w.written AND faults[w.commit] IS NULL
+        WHERE w.only_read IS NULL AND faults[w.commit] IS NULL
             AND s.on_expire IS NOT NULL AND s.expires_at <= now[w.commit]
         ORDER BY s.expires_at;
     END IF;
     UPDATE tidegate.state AS s SET
         data = w.data, version = stamp, expires_at = w.expires_at, on_expire = w.on_expire
-    FROM unnest(key_commit, groups, keys, written, contents, lapses, lapse_topics)
-        AS w (commit, group_name, key, written, data, expires_at, on_expire)
-    WHERE w.written AND w.data IS NOT NULL AND faults[w.commit] IS NULL
+    FROM unnest(key_commit, groups, keys, only_read, contents, lapses, lapse_topics)
+        AS w (commit, group_name, key, only_read, data, expires_at, on_expire)
+    WHERE w.only_read IS NULL AND w.data IS NOT NULL AND faults[w.commit] IS NULL
         AND s.group_name = w.group_name AND s.key = w.key;
 END $$;
 
 -- Which events are new: those whose id was not seen before on their topic, nor earlier in the
 -- batch. Returns the numbers of the others.
 CREATE FUNCTION tidegate.seen_before(
-    faults text[], now bigint[], event_commit integer[], events integer[], firsts boolean[],
+    faults text[], now bigint[], event_commit integer[], events integer[], again boolean[],
     topics text[], ids text[]
 ) RETURNS integer[] LANGUAGE sql AS $$
     WITH given AS (
         SELECT e.topic, e.id, e.commit, e.event, row_number() OVER (
             PARTITION BY e.topic COLLATE "C", e.id COLLATE "C" ORDER BY e.event
         ) AS nth
-        FROM unnest(event_commit, events, firsts, topics, ids)
-            AS e (commit, event, first, topic, id)
-        WHERE e.first AND e.id IS NOT NULL AND faults[e.commit] IS NULL
+        FROM unnest(event_commit, events, again, topics, ids)
+            AS e (commit, event, again, topic, id)
+        WHERE e.again IS NULL AND e.id IS NOT NULL AND faults[e.commit] IS NULL
     ), fresh AS (
         INSERT INTO tidegate.emitted (topic, id, at)
         SELECT topic, id, now[commit] FROM given WHERE nth = 1
@@ -129,29 +129,30 @@ CREATE FUNCTION tidegate.seen_before(
 $$;
 
 -- Insert deliveries in the order given, and for every event of a topic that somebody waits for
--- one to the step of the waits. A row is one address of an event, or an event without any.
--- Returns whether somebody waits.
+-- one to the step of the waits. A row is one address of an event, or an event without any; `again`
+-- marks those after an event's first. What has a lease is claimed by its sender.
 CREATE FUNCTION tidegate.deliver(
     faults text[], now bigint[], wait_step text,
-    event_commit integer[], events integer[], firsts boolean[],
+    event_commit integer[], events integer[], again boolean[],
     topics text[], payloads bytea[], traces text[], ids text[],
-    steps text[], due bigint[], lanes text[], named boolean, laned boolean
-) RETURNS boolean LANGUAGE plpgsql AS $$
+    steps text[], due bigint[], lanes text[], leases bigint[],
+    OUT waits boolean, OUT dropped integer[], OUT leased bigint[]
+) LANGUAGE plpgsql AS $$
 DECLARE
-    dropped boolean[] := array_fill(false, ARRAY[events[cardinality(events)]]);
+    drops boolean[];
     number integer;
 BEGIN
-    IF named THEN
-        FOREACH number IN ARRAY coalesce(tidegate.seen_before(
-            faults, now, event_commit, events, firsts, topics, ids
-        ), '{}') LOOP
-            dropped[number] := true;
+    IF ids IS NOT NULL THEN
+        dropped := tidegate.seen_before(faults, now, event_commit, events, again, topics, ids);
+        drops := array_fill(false, ARRAY[events[cardinality(events)]]);
+        FOREACH number IN ARRAY coalesce(dropped, '{}') LOOP
+            drops[number] := true;
         END LOOP;
     END IF;
-    IF laned THEN
+    IF lanes IS NOT NULL THEN
         INSERT INTO tidegate.delivery (step, topic, payload, due_at, trace_id, lane, ready)
         SELECT g.step, g.topic, g.payload, g.due_at, g.trace_id, g.lane,
-            g.lane IS NULL OR g.nth = 1 AND NOT EXISTS (
+            g.nth = 1 AND NOT EXISTS (
                 SELECT FROM tidegate.delivery AS d WHERE d.step = g.step AND d.lane = g.lane
             )
         FROM (
@@ -161,28 +162,38 @@ BEGIN
             FROM unnest(event_commit, events, topics, payloads, traces, steps, due, lanes)
                 WITH ORDINALITY
                 AS e (commit, event, topic, payload, trace_id, step, due_at, lane, place)
-            WHERE e.step IS NOT NULL AND faults[e.commit] IS NULL AND NOT dropped[e.event]
+            WHERE e.lane IS NOT NULL AND faults[e.commit] IS NULL
+                AND (drops IS NULL OR NOT drops[e.event])
         ) AS g
         ORDER BY g.place;
-    ELSE
+    END IF;
+    WITH put AS (
+        INSERT INTO tidegate.delivery (
+            step, topic, payload, due_at, trace_id, attempt, fence, leased
+        )
+        SELECT e.step, e.topic, e.payload, coalesce(e.lease, e.due_at), e.trace_id,
+            (e.lease IS NOT NULL)::integer, (e.lease IS NOT NULL)::integer, e.lease IS NOT NULL
+        FROM unnest(event_commit, events, topics, payloads, traces, steps, due, lanes, leases)
+            WITH ORDINALITY
+            AS e (commit, event, topic, payload, trace_id, step, due_at, lane, lease, place)
+        WHERE e.step IS NOT NULL AND e.lane IS NULL AND faults[e.commit] IS NULL
+            AND (drops IS NULL OR NOT drops[e.event])
+        ORDER BY e.place
+        RETURNING id, delivery.leased AS is_leased
+    )
+    SELECT array_agg(id ORDER BY id) INTO leased FROM put WHERE is_leased;
+    waits := false;
+    IF EXISTS (SELECT FROM tidegate.waiter) THEN
         INSERT INTO tidegate.delivery (step, topic, payload, due_at, trace_id)
-        SELECT e.step, e.topic, e.payload, e.due_at, e.trace_id
-        FROM unnest(event_commit, events, topics, payloads, traces, steps, due)
-            WITH ORDINALITY AS e (commit, event, topic, payload, trace_id, step, due_at, place)
-        WHERE e.step IS NOT NULL AND faults[e.commit] IS NULL AND NOT dropped[e.event]
+        SELECT wait_step, e.topic, e.payload, now[e.commit], e.trace_id
+        FROM unnest(event_commit, events, again, topics, payloads, traces) WITH ORDINALITY
+            AS e (commit, event, again, topic, payload, trace_id, place)
+        WHERE e.again IS NULL AND faults[e.commit] IS NULL
+            AND (drops IS NULL OR NOT drops[e.event])
+            AND EXISTS (SELECT FROM tidegate.waiter AS w WHERE w.topic = e.topic)
         ORDER BY e.place;
+        waits := FOUND;
     END IF;
-    IF NOT EXISTS (SELECT FROM tidegate.waiter) THEN
-        RETURN false;
-    END IF;
-    INSERT INTO tidegate.delivery (step, topic, payload, due_at, trace_id)
-    SELECT wait_step, e.topic, e.payload, now[e.commit], e.trace_id
-    FROM unnest(event_commit, events, firsts, topics, payloads, traces) WITH ORDINALITY
-        AS e (commit, event, first, topic, payload, trace_id, place)
-    WHERE e.first AND faults[e.commit] IS NULL AND NOT dropped[e.event]
-        AND EXISTS (SELECT FROM tidegate.waiter AS w WHERE w.topic = e.topic)
-    ORDER BY e.place;
-    RETURN FOUND;
 END $$;
 
 -- Number and keep stream changes; returns their numbers in the order given, NULL for those of
@@ -305,7 +316,7 @@ BEGIN
             results AS (DELETE FROM tidegate.journal WHERE delivery_id = ANY (ended))
         DELETE FROM tidegate.delivery WHERE id = ANY (ended);
     END IF;
-    IF cardinality(note_ids) > 0 OR array_remove(claim_due, NULL) <> '{}' THEN
+    IF claim_due IS NOT NULL THEN
         UPDATE tidegate.delivery AS d
         SET due_at = c.due_at, attempt = d.attempt - 1, leased = false
         FROM unnest(claim_commit, claim_ids, claim_due) AS c (commit, id, due_at)
@@ -329,13 +340,14 @@ END $$;
 -- Apply a batch of commits, of which none writes what another reads or writes, and no two end one
 -- delivery or lapsed value. `now` has one time for each. A commit with a fault changes nothing:
 -- 'key N' and 'list N' name the place of what is no longer as it was read, 'lost N' that of a
--- void claim, 'told N' that of a lapsed value which is gone. Each statement sees what was committed
+-- void claim, 'told N' that of a lapsed value which is gone. A column of nothing but NULL may be
+-- NULL itself. Each statement sees what was committed
 -- before it began, so the checks see all that their locks waited for: that needs READ COMMITTED.
 CREATE FUNCTION tidegate.commit_batch(
     origin text, wait_step text, keep_changes bigint, now bigint[],
     lock_names text[], lock_alone boolean[],
-    key_commit integer[], groups text[], keys text[], versions bigint[], written boolean[],
-    contents bytea[], lapses bigint[], lapse_topics text[],
+    key_commit integer[], groups text[], keys text[], versions bigint[], only_read boolean[],
+    contents bytea[], lapses bigint[], lapse_topics text[], deletes boolean,
     list_commit integer[], list_groups text[], list_patterns text[], list_ends integer[],
     list_keys text[], list_versions bigint[],
     claim_commit integer[], claim_ids bigint[], claim_fences integer[],
@@ -343,23 +355,24 @@ CREATE FUNCTION tidegate.commit_batch(
     note_commit integer[], note_ids bigint[], note_names text[], note_topics text[],
     note_contents bytea[],
     told_commit integer[], told_ids bigint[],
-    event_commit integer[], events integer[], firsts boolean[],
+    event_commit integer[], events integer[], again boolean[],
     topics text[], payloads bytea[], traces text[], ids text[],
-    steps text[], due bigint[], lanes text[], named boolean, laned boolean,
+    steps text[], due bigint[], lanes text[], leases bigint[],
     change_commit integer[], change_names text[], change_groups text[], change_kinds text[],
     change_ids text[], change_contents bytea[],
-    OUT faults text[], OUT seqs bigint[], OUT woken text[]
+    OUT faults text[], OUT seqs bigint[], OUT woken text[], OUT dropped integer[],
+    OUT leased bigint[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     at integer;
     stale integer[];
     held boolean;
     lapsing boolean;
-    frees_lanes boolean := array_remove(claim_lanes, NULL) <> '{}';
+    waits boolean;
 BEGIN
     faults := array_fill(NULL::text, ARRAY[cardinality(now)]);
     PERFORM tidegate.take_locks(lock_names, lock_alone);
-    IF cardinality(keys) > 0 THEN
+    IF keys IS NOT NULL THEN
         -- Whoever reads or writes a value holds its row. What is absent gets a row of version 0,
         -- which nobody else ever sees; what is there is only locked.
         INSERT INTO tidegate.state AS s (group_name, key, data, version)
@@ -368,10 +381,12 @@ BEGIN
         ON CONFLICT (group_name, key) DO UPDATE SET version = 0 WHERE false;
 
         SELECT array_agg(k.place) FILTER (WHERE s.version <> k.version), bool_or(s.version = 0),
-            bool_or(k.written AND s.on_expire IS NOT NULL AND s.expires_at <= now[k.commit])
+            bool_or(
+                k.only_read IS NULL AND s.on_expire IS NOT NULL AND s.expires_at <= now[k.commit]
+            )
         INTO stale, held, lapsing
-        FROM unnest(key_commit, groups, keys, versions, written) WITH ORDINALITY
-            AS k (commit, group_name, key, version, written, place)
+        FROM unnest(key_commit, groups, keys, versions, only_read) WITH ORDINALITY
+            AS k (commit, group_name, key, version, only_read, place)
         JOIN tidegate.state AS s ON s.group_name = k.group_name AND s.key = k.key;
         IF stale IS NOT NULL THEN
             FOREACH at IN ARRAY stale LOOP
@@ -379,17 +394,17 @@ BEGIN
             END LOOP;
         END IF;
     END IF;
-    IF cardinality(list_groups) > 0 THEN
+    IF list_groups IS NOT NULL THEN
         faults := tidegate.stale_lists(
             faults, list_commit, list_groups, list_patterns, list_ends, list_keys, list_versions
         );
     END IF;
-    IF cardinality(claim_ids) > 0 THEN
+    IF claim_ids IS NOT NULL THEN
         FOREACH at IN ARRAY coalesce(tidegate.void_claims(claim_ids, claim_fences), '{}') LOOP
             faults[claim_commit[at]] := 'lost ' || at;
         END LOOP;
     END IF;
-    IF cardinality(told_ids) > 0 THEN
+    IF told_ids IS NOT NULL THEN
         FOREACH at IN ARRAY coalesce(tidegate.lapsed_told(told_ids), '{}') LOOP
             faults[told_commit[at]] := 'told ' || at;
         END LOOP;
@@ -397,41 +412,44 @@ BEGIN
         WHERE l.id = t.id AND faults[t.commit] IS NULL;
     END IF;
 
-    IF cardinality(claim_ids) > 0 THEN
+    IF claim_ids IS NOT NULL THEN
         PERFORM tidegate.settle(
             faults, claim_commit, claim_ids, claim_due,
             note_commit, note_ids, note_names, note_topics, note_contents
         );
     END IF;
-    IF frees_lanes THEN
+    IF claim_lanes IS NOT NULL THEN
         woken := tidegate.free_lanes(claim_steps, claim_lanes);
     END IF;
-    IF cardinality(keys) > 0 THEN
+    IF keys IS NOT NULL THEN
         PERFORM tidegate.write_values(
-            faults, now, lapsing, key_commit, groups, keys, written, contents, lapses, lapse_topics
+            faults, now, lapsing, key_commit, groups, keys, only_read, contents, lapses, lapse_topics
         );
-        IF held OR array_position(contents, NULL) IS NOT NULL THEN
+        IF held OR deletes THEN
             DELETE FROM tidegate.state AS s
-            USING unnest(key_commit, groups, keys, written, contents)
-                AS w (commit, group_name, key, written, data)
+            USING unnest(key_commit, groups, keys, only_read, contents)
+                AS w (commit, group_name, key, only_read, data)
             WHERE s.group_name = w.group_name AND s.key = w.key AND (
-                s.version = 0 OR w.written AND w.data IS NULL AND faults[w.commit] IS NULL
+                s.version = 0 OR w.only_read IS NULL AND w.data IS NULL AND faults[w.commit] IS NULL
             );
         END IF;
     END IF;
-    IF cardinality(events) > 0 AND tidegate.deliver(
-        faults, now, wait_step, event_commit, events, firsts, topics, payloads, traces, ids,
-        steps, due, lanes, named, laned
-    ) THEN
-        woken := array_append(woken, wait_step);
+    IF event_commit IS NOT NULL THEN
+        SELECT d.waits, d.dropped, d.leased INTO waits, dropped, leased FROM tidegate.deliver(
+            faults, now, wait_step, event_commit, events, again, topics, payloads, traces, ids,
+            steps, due, lanes, leases
+        ) AS d;
+        IF waits THEN
+            woken := array_append(woken, wait_step);
+        END IF;
     END IF;
-    IF cardinality(change_names) > 0 THEN
+    IF change_names IS NOT NULL THEN
         seqs := tidegate.note_changes(
             faults, now, change_commit, change_names, change_groups, change_kinds,
             change_ids, change_contents, keep_changes
         );
     END IF;
-    IF cardinality(steps) > 0 OR woken IS NOT NULL THEN
+    IF steps IS NOT NULL OR woken IS NOT NULL THEN
         PERFORM tidegate.tell(origin, steps || woken);
     END IF;
     faults := nullif(faults, array_fill(NULL::text, ARRAY[cardinality(now)]));
