@@ -18,7 +18,7 @@ from tidegate.store.postgres.states import PostgresStates
 from tidegate.store.postgres.watching import Watching
 from tidegate.store.postgres.writing import Writer
 
-_WRITERS = int(__import__("os").environ.get("W","2"))
+_WRITERS = 1
 _READERS = 1
 _LONGEST_START_WAIT_S = 3.0
 _CLOSE_TIMEOUT_S = 5.0
