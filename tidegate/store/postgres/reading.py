@@ -38,7 +38,7 @@ class Reader:
         self.gathering.drop_old()
         waiting = self.gathering.waiting
         taken = [waiting.popleft() for _ in range(min(len(waiting), _MAX_READS))]
-        return [operation for operation in taken if not operation.given_up]
+        return [operation for operation in taken if not operation.is_over]
 
     async def _answer(self, line: Line, operations: list[_Asked]) -> None:
         try:
@@ -60,7 +60,7 @@ class Reader:
             operations[0].fail(exc)
             return
         for operation in operations:
-            if not operation.over.is_set():
+            if not operation.is_over:
                 await self._answer(line, [operation])
 
 
@@ -98,5 +98,4 @@ async def _check(line: Line, operations: list[_Asked]) -> None:
 
 def _fail(operations: list[_Asked], error: TidegateError) -> None:
     for operation in operations:
-        if not operation.over.is_set():
-            operation.fail(error)
+        operation.fail(error)

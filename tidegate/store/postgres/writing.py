@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from tidegate.errors import NonRetriable, StoreAway
-from tidegate.store.model import Commit, Committed
+from tidegate.store.model import WAITS, Commit, Committed
 from tidegate.store.postgres.batches import Batch, Columns
 from tidegate.store.postgres.connections import Line
 from tidegate.store.postgres.faults import TryAgain
@@ -54,7 +54,7 @@ class Writer:
         waiting = gathering.waiting
         for _ in range(min(len(waiting), _LOOK_AT)):
             operation = waiting.popleft()
-            if operation.given_up:
+            if operation.is_over:
                 continue
             commit = operation.asked
             if any(each.excludes(commit) for each in (batch, *self._under_way)):
@@ -82,8 +82,7 @@ class Writer:
         finally:
             self._under_way.remove(batch)
             for operation in operations:
-                if not operation.over.is_set():
-                    operation.fail(StoreAway("state store: the commit was broken off"))
+                operation.fail(StoreAway("state store: the commit was broken off"))
 
     async def _apply_each(self, line: Line, operations: list[Commits], exc: NonRetriable) -> None:
         """Find which commit cannot be stored: the others are not to suffer for it."""
@@ -116,6 +115,7 @@ def _answer(operations: list[Commits], columns: Columns, row: Mapping[str, Any])
     seqs, leased = row["seqs"] or (), {}
     if row["leased"]:
         leased = columns.leased(faults, row["dropped"] or (), row["leased"])
+    awaited = WAITS in (row["woken"] or ())
     start = 0
     counts = columns.change_counts()
     for number, (operation, count) in enumerate(zip(operations, counts, strict=True), start=1):
@@ -123,10 +123,12 @@ def _answer(operations: list[Commits], columns: Columns, row: Mapping[str, Any])
         if fault is not None:
             operation.fail(columns.error(fault))
         elif count or number in leased:
-            operation.end(Committed(leased.get(number, ()), seqs[start : start + count]))
+            numbers = seqs[start : start + count]
+            operation.end(Committed(leased.get(number, ()), numbers, awaited))
         else:
-            operation.end(_NOTHING)
+            operation.end(_AWAITED if awaited else _NOTHING)
         start += count
 
 
-_NOTHING = Committed()
+_NOTHING = Committed(awaited=False)
+_AWAITED = Committed(awaited=True)
