@@ -1,6 +1,7 @@
 """What only the store on PostgreSQL does: batches, other processes, a database that goes away."""
 
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ from tidegate.errors import Conflict, Misconfigured, StoreAway
 from tidegate.store.model import WAITS, Commit, Event, GroupRead, Key, Suspension, Waiter, Write
 from tidegate.store.open import open_store
 from tidegate.store.port import Store
+from tidegate.store.postgres import migrations
 from tidegate.store.postgres.store import open_postgres
 
 pytestmark = pytest.mark.anyio
@@ -47,9 +49,7 @@ _PLANS = st.lists(
 )
 
 
-async def _plan(
-    store: Store, number: int, plan: _Plan
-) -> Commit:
+async def _plan(store: Store, number: int, plan: _Plan) -> Commit:
     reads, writes, lists, deletes = plan
     commit = Commit(now_ms=0)
     for place in sorted(reads):
@@ -172,8 +172,7 @@ async def test_postgres_outlives_a_killed_backend(postgres_url: str) -> None:
                 tasks.start_soon(write, number)
             killed = 0
             while killed < 8 or not {"ok", "away"} <= set(outcomes):
-                done = len(outcomes)
-                await until(lambda done=done: _holds(len(outcomes) > done + 20), timeout_s=20)
+                await _grown(outcomes, by=20)
                 await _sql(postgres_url, kill, "tidegate")
                 killed += 1
             over.set()
@@ -182,6 +181,11 @@ async def test_postgres_outlives_a_killed_backend(postgres_url: str) -> None:
 
     assert {"ok", "away"} <= set(outcomes)
     assert {k: v.data for k, v in first.items()} == {k: v.data for k, v in second.items()}
+
+
+async def _grown(outcomes: list[str], *, by: int) -> None:
+    before = len(outcomes)
+    await until(lambda: _holds(len(outcomes) >= before + by), timeout_s=20)
 
 
 async def _works(store: Store) -> bool:
@@ -259,9 +263,7 @@ async def test_postgres_tells_other_processes(postgres_url: str) -> None:
             await until(lambda: _holds(heard == [None, STEP, STEP]), timeout_s=10)
             held = await claim_one(store)
             waiter = Waiter(held.id, "w", "paid", b"")
-            await store.commit(
-                Commit(now_ms=0, suspension=Suspension(held.claim, 99, {}, waiter))
-            )
+            await store.commit(Commit(now_ms=0, suspension=Suspension(held.claim, 99, {}, waiter)))
             await emit(store, Event("paid", b"", "trace"))
             await until(lambda: _holds(heard[-1] == WAITS), timeout_s=10)
             await store.answer(waiter, b"", now_ms=0)
@@ -318,14 +320,14 @@ async def test_postgres_keeps_so_many_dead_letters(postgres_url: str) -> None:
     async with open_postgres(postgres_url) as store:
         await emit(store, *(event() for _ in range(6)))
         held = await claim(store)
-        dropped = []
-        for delivery in held[:4]:
-            dropped.append((await _sql(postgres_url, bury, delivery.id))[0][0])
-        await store.purge_dead([3])
-        for delivery in held[4:]:
-            dropped.append((await _sql(postgres_url, bury, delivery.id))[0][0])
 
-        assert dropped == [0, 0, 0, 1, 0, 1]
+        async def dropped(place: int) -> int:
+            [[count]] = await _sql(postgres_url, bury, held[place].id)
+            return int(count)
+
+        assert [await dropped(place) for place in range(4)] == [0, 0, 0, 1]
+        await store.purge_dead([3])
+        assert [await dropped(place) for place in (4, 5)] == [0, 1]
         assert [letter.id for letter in await store.dead(limit=9)] == [4, 5, 6]
 
 
@@ -342,7 +344,7 @@ async def test_postgres_brings_an_old_database_up_to_date(postgres_url: str) -> 
         assert (await store.read(KEY, 0)).data == b"1"
         [held] = await claim(store)
         assert (held.fence, held.attempt, held.payload) == (3, 3, b"x")
-        await emit(store, event(id="known"))
+        await emit(store, event(known_as="known"))
         assert await store.pending(STEP) == 1
 
 
@@ -353,11 +355,7 @@ async def _open_and_close(url: str) -> None:
 
 async def _downgrade(url: str) -> None:
     """Put the database into the shape in which the first version left it."""
-    from pathlib import Path  # noqa: PLC0415
-
-    from tidegate.store.postgres import migrations  # noqa: PLC0415
-
-    first = next(iter(sorted((Path(migrations.__file__).parent / "schema").glob("*.sql"))))
+    first = min((Path(migrations.__file__).parent / "schema").glob("*.sql"))
     connection = await asyncpg.connect(url)
     await connection.execute("DROP SCHEMA tidegate CASCADE")
     await connection.execute(first.read_text("utf-8"))

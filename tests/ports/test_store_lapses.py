@@ -56,12 +56,8 @@ async def test_store_tells_of_what_was_overwritten_after_it_had_lapsed(store: St
     keys = [Key("g", name) for name in ("set late", "deleted late", "set early", "deleted early")]
     await store.commit(Commit(now_ms=0, writes=dict.fromkeys(keys, _TELLING)))
 
-    await store.commit(
-        Commit(now_ms=999, writes={keys[2]: Write(b"2"), keys[3]: Write(None)})
-    )
-    await store.commit(
-        Commit(now_ms=1_000, writes={keys[0]: Write(b"2"), keys[1]: Write(None)})
-    )
+    await store.commit(Commit(now_ms=999, writes={keys[2]: Write(b"2"), keys[3]: Write(None)}))
+    await store.commit(Commit(now_ms=1_000, writes={keys[0]: Write(b"2"), keys[1]: Write(None)}))
 
     lapsed = await store.lapsed(limit=9, now_ms=1_000)
     assert {(each.key.key, each.data) for each in lapsed} == {

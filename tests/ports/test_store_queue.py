@@ -127,8 +127,10 @@ async def test_store_emits_an_id_once(store: Store) -> None:
     """A second emission with the same id on the same topic is dropped, whoever it is for."""
     elsewhere = Event("other", b"", "trace", (Address(STEP, 0),), "a")
     nobody = Event("topic", b"", "trace", (), "c")
-    await emit(store, event(id="a"), event(id="a"), nobody)
-    await emit(store, event(id="a"), event(id="b"), elsewhere, event(id="c"), event())
+    await emit(store, event(known_as="a"), event(known_as="a"), nobody)
+    await emit(
+        store, event(known_as="a"), event(known_as="b"), elsewhere, event(known_as="c"), event()
+    )
 
     assert await store.pending(STEP) == 4
     assert [d.topic for d in await claim(store)].count("other") == 1
@@ -144,11 +146,11 @@ async def test_store_emits_an_id_once_to_all_its_steps(store: Store) -> None:
 
 async def test_store_forgets_ids_of_events_in_time(store: Store) -> None:
     """An id counts for a week."""
-    await emit(store, event(id="a"))
+    await emit(store, event(known_as="a"))
     await store.purge(7 * 24 * 3600 * 1000 - 1)
-    await emit(store, event(id="a"))
+    await emit(store, event(known_as="a"))
     await store.purge(7 * 24 * 3600 * 1000)
-    await emit(store, event(id="a"))
+    await emit(store, event(known_as="a"))
 
     assert await store.pending(STEP) == 2
 

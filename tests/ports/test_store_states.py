@@ -53,9 +53,7 @@ async def test_store_sees_a_key_deleted_and_set_again(store: Store) -> None:
     await store.commit(setting(KEY))
 
     with pytest.raises(Conflict):
-        await store.commit(
-            Commit(now_ms=0, reads={KEY: seen.version}, writes={KEY: Write(b"2")})
-        )
+        await store.commit(Commit(now_ms=0, reads={KEY: seen.version}, writes={KEY: Write(b"2")}))
 
 
 async def test_store_sees_phantoms_in_a_group(store: Store) -> None:

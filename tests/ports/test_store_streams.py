@@ -1,6 +1,7 @@
 """What every store keeps of streams for their clients."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tests.support.stores import change
@@ -102,6 +103,7 @@ async def test_store_snapshots_are_of_one_moment(store: Store, other: Store) -> 
         while not over.is_set():
             seq, values = await store.snapshot("stream", "g")
             assert dict(values).get("id", b"0") == b"%d" % seq
+            await anyio.lowlevel.checkpoint()
 
 
 async def test_store_numbers_changes_of_two_processes_without_a_gap(

@@ -27,10 +27,10 @@ def setting(*keys: Key, data: bytes = b"1") -> Commit:
 
 
 def event(
-    payload: bytes = b"x", *, due: int = 0, lane: str | None = None, id: str | None = None
+    payload: bytes = b"x", *, due: int = 0, lane: str | None = None, known_as: str | None = None
 ) -> Event:
     """Return an event for the one step."""
-    return Event("topic", payload, "trace", (Address(STEP, due, lane),), id)
+    return Event("topic", payload, "trace", (Address(STEP, due, lane),), known_as)
 
 
 def change(group: str = "g", data: bytes | None = b"1") -> StreamChange:
@@ -43,7 +43,9 @@ async def emit(store: Store, *events: Event) -> None:
     await store.commit(Commit(now_ms=0, events=list(events)))
 
 
-async def claim(store: Store, *, now: int = 0, until: int = 1_000, limit: int = 99) -> list[Delivery]:
+async def claim(
+    store: Store, *, now: int = 0, until: int = 1_000, limit: int = 99
+) -> list[Delivery]:
     """Claim what is due."""
     return await store.claim(STEP, limit=limit, now_ms=now, lease_until_ms=until)
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from tidegate.store.bounds import MAX_DEAD, dead_dropped
 from tidegate.store.model import Claim, DeadLetter, Delivery, Waiter
+from tidegate.store.postgres.columns import lease_lost
 from tidegate.store.postgres.connections import Pool
-from tidegate.store.postgres.faults import lease_lost
 from tidegate.store.postgres.watching import Watching
 
 
@@ -19,14 +19,15 @@ class PostgresDeliveries:
         self, step: str, *, limit: int, now_ms: int, lease_until_ms: int
     ) -> list[Delivery]:
         """Lease due deliveries of a step, oldest first."""
-        rows = sorted(await self.pool.fetch("claim", lease_until_ms, step, now_ms, limit))
+        claimed = await self.pool.fetch("claim", lease_until_ms, step, now_ms, limit)
+        rows = sorted(tuple(row) for row in claimed)
         journals: dict[int, dict[str, bytes]] = {row[0]: {} for row in rows}
         # Nobody else can record any more, and before the first claim nobody has.
         claimed_before = [row[0] for row in rows if row[1] > 1]
         if claimed_before:
             for delivery_id, name, result in await self.pool.fetch("journals", claimed_before):
                 journals[delivery_id][name] = result
-        return [Delivery(*row, journals[row[0]]) for row in rows]
+        return [Delivery._make((*row, journals[row[0]])) for row in rows]
 
     async def next_due_ms(self, steps: Sequence[str]) -> int | None:
         """Return when the next delivery of these steps is due."""

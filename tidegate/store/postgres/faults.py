@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from tidegate.errors import LeaseLost, Misconfigured, NonRetriable, StoreAway
-from tidegate.store.model import Claim
+from tidegate.errors import Misconfigured, NonRetriable, StoreAway
 
 # Classes of SQLSTATE: what was to be stored is at fault, and trying again cannot help.
 _IMPOSSIBLE = ("22", "23", "54")
@@ -56,8 +55,3 @@ def translating(translate: Callable[[Exception], Exception] = translated) -> Ite
         asyncpg.InternalClientError,
     ) as exc:
         raise translate(exc) from exc
-
-
-def lease_lost(claim: Claim) -> LeaseLost:
-    """Return the error of a claim that is void."""
-    return LeaseLost(f"delivery {claim.delivery_id} went to another worker")

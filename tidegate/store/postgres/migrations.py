@@ -38,9 +38,7 @@ async def migrate(connection: Any) -> None:
             )
         for number, script in enumerate(scripts[seen:], start=seen + 1):
             await connection.execute(script.read_text("utf-8"))
-            await connection.execute(
-                "INSERT INTO tidegate.migration (number) VALUES ($1)", number
-            )
+            await connection.execute("INSERT INTO tidegate.migration (number) VALUES ($1)", number)
 
 
 async def _seen(connection: Any) -> int:

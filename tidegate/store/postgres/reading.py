@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from tidegate.errors import NonRetriable, StoreAway, TidegateError
 from tidegate.store.model import ABSENT, Commit, Key
-from tidegate.store.postgres.batches import ListColumns, columns, stale
+from tidegate.store.postgres.columns import ListColumns, columns, stale
 from tidegate.store.postgres.connections import Line
 from tidegate.store.postgres.gathering import Gathering, Operation
 
@@ -52,9 +52,7 @@ class Reader:
         finally:
             _fail(operations, StoreAway("state store: the read was broken off"))
 
-    async def _answer_each(
-        self, line: Line, operations: list[_Asked], exc: NonRetriable
-    ) -> None:
+    async def _answer_each(self, line: Line, operations: list[_Asked], exc: NonRetriable) -> None:
         """Find who asks for the impossible: the others are not to suffer for it."""
         if len(operations) == 1:
             operations[0].fail(exc)

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from tidegate.errors import NonRetriable, StoreAway
 from tidegate.store.model import WAITS, Commit, Committed
-from tidegate.store.postgres.batches import Batch, Columns
+from tidegate.store.postgres.batches import Batch
+from tidegate.store.postgres.columns import Columns
 from tidegate.store.postgres.connections import Line
 from tidegate.store.postgres.faults import TryAgain
 from tidegate.store.postgres.gathering import Gathering, Operation
@@ -98,9 +99,7 @@ class Writer:
         for tried in range(1, _TRIES + 1):
             try:
                 columns = Columns(batch)
-                [row] = await line.fetch(
-                    "commit", *columns.arguments(self._origin)
-                )
+                [row] = await line.fetch("commit", *columns.arguments(self._origin))
                 break
             except TryAgain:
                 if tried == _TRIES:
