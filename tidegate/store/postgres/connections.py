@@ -121,7 +121,8 @@ class Pool:
         with translating():
             async with self.connection() as connection:
                 status: str = await connection.execute(SQL[name], *arguments)
-        return int(status.rpartition(" ")[2])
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
 
     async def aclose(self) -> None:
         """Close the connections, at once when the database does not answer."""

@@ -157,3 +157,9 @@ ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
 -- name: forget_watchers
 DELETE FROM tidegate.watcher
 WHERE id = $1 OR seen_at < clock_timestamp() - interval '1 hour';
+
+-- name: size_of_deliveries
+SELECT pg_relation_size('tidegate.delivery');
+
+-- name: sweep
+VACUUM (TRUNCATE false, SKIP_LOCKED) tidegate.delivery;

@@ -15,6 +15,7 @@ from tidegate.store.postgres.faults import translated_for_operators, translating
 from tidegate.store.postgres.migrations import migrate
 from tidegate.store.postgres.reading import Reader
 from tidegate.store.postgres.states import PostgresStates
+from tidegate.store.postgres.sweeping import sweep
 from tidegate.store.postgres.watching import Watching
 from tidegate.store.postgres.writing import Writer
 
@@ -57,9 +58,12 @@ async def open_postgres(url: str, *, patience_s: float = math.inf) -> AsyncItera
                 tasks.start_soon(store.writer.run, Line(url))
             for _ in range(_READERS):
                 tasks.start_soon(store.reader.run, Line(url))
+            sweeper = anyio.CancelScope()
+            tasks.start_soon(_sweep, sweeper, store)
             try:
                 yield store
             finally:
+                sweeper.cancel()
                 store.reader.gathering.close()
                 store.writer.gathering.close()
                 tasks.cancel_scope.deadline = anyio.current_time() + _CLOSE_TIMEOUT_S
@@ -67,6 +71,11 @@ async def open_postgres(url: str, *, patience_s: float = math.inf) -> AsyncItera
         store.writer.gathering.fail_all(StoreAway("state store: closed"))
     finally:
         await pool.aclose()
+
+
+async def _sweep(scope: anyio.CancelScope, store: PostgresStore) -> None:
+    with scope:
+        await sweep(store.pool, store.writer)
 
 
 async def _wait_until_ready(pool: Pool, patience_s: float) -> None:

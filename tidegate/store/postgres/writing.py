@@ -31,6 +31,7 @@ class Writer:
         self._origin = origin
         self._tell = tell
         self._under_way: list[Batch] = []
+        self.ended = 0
 
     async def run(self, line: Line) -> None:
         """Apply batches on a connection until closed and done."""
@@ -83,6 +84,7 @@ class Writer:
         finally:
             self._under_way.remove(batch)
             for operation in operations:
+                self.ended += len(operation.asked.done)
                 operation.fail(StoreAway("state store: the commit was broken off"))
 
     async def _apply_each(self, line: Line, operations: list[Commits], exc: NonRetriable) -> None:
