@@ -1,6 +1,7 @@
 """What only the store on PostgreSQL does: batches, other processes, a database that goes away."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,30 @@ from hypothesis import strategies as st
 
 from tests.support.postgres import Postgres
 from tests.support.steps import until
-from tests.support.stores import KEY, STEP, claim, claim_one, emit, end, event, setting
+from tests.support.stores import (
+    KEY,
+    STEP,
+    change,
+    claim,
+    claim_one,
+    emit,
+    end,
+    event,
+    setting,
+    winners,
+)
 from tidegate.errors import Conflict, Misconfigured, StoreAway
-from tidegate.store.model import WAITS, Commit, Event, GroupRead, Key, Suspension, Waiter, Write
+from tidegate.store.model import (
+    ABSENT,
+    WAITS,
+    Commit,
+    Event,
+    GroupRead,
+    Key,
+    Suspension,
+    Waiter,
+    Write,
+)
 from tidegate.store.open import open_store
 from tidegate.store.port import Store
 from tidegate.store.postgres import migrations
@@ -146,6 +168,80 @@ async def test_postgres_batches_equal_some_serial_order(postgres_url: str) -> No
             portal.call(run, plans)
 
         await anyio.to_thread.run_sync(check)
+
+
+@asynccontextmanager
+async def _held_up(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """Hold every commit that changes a stream up, shortly before its end.
+
+    Gives a function that returns how many wait for a lock; on leaving they go on.
+    """
+    blocker = await asyncpg.connect(url)
+
+    async def waiting() -> int:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return int((await _sql(url, query))[0][0])
+
+    try:
+        async with blocker.transaction():
+            await blocker.execute("SELECT FROM tidegate.stream_head FOR UPDATE")
+            yield waiting
+    finally:
+        await blocker.close()
+
+
+async def _both_held_up(url: str, commits: list[tuple[Store, Commit]]) -> int:
+    """Have two commits of two stores under way at the same time; return how many were applied."""
+    for store, commit in commits:
+        await store.commit(Commit(now_ms=0, changes=[change()]))
+        commit.changes = [change()]
+    applied = [0]
+
+    async def hand_in() -> None:
+        applied[0] = await winners(commits)
+
+    async with anyio.create_task_group() as tasks, _held_up(url) as waiting:
+
+        async def both_wait() -> bool:
+            return await waiting() == len(commits)
+
+        tasks.start_soon(hand_in)
+        await until(both_wait, timeout_s=7)
+    return applied[0]
+
+
+async def test_postgres_holds_what_is_read_until_the_end(postgres_url: str) -> None:
+    """Of two commits that each read what the other writes the second waits, and is refused."""
+    async with open_postgres(postgres_url) as store, open_postgres(postgres_url) as other:
+        a, b = Key("g", "a"), Key("g", "b")
+        await store.commit(setting(a, b))
+        versions = {key: (await store.read(key, 0)).version for key in (a, b)}
+        first = Commit(now_ms=0, reads={a: versions[a]}, writes={b: Write(b"2")})
+        second = Commit(now_ms=0, reads={b: versions[b]}, writes={a: Write(b"2")})
+
+        assert await _both_held_up(postgres_url, [(store, first), (other, second)]) == 1
+
+
+async def test_postgres_holds_what_is_absent_until_the_end(postgres_url: str) -> None:
+    """The same when neither of the values is there."""
+    async with open_postgres(postgres_url) as store, open_postgres(postgres_url) as other:
+        a, b = Key("g", "a"), Key("h", "b")
+        first = Commit(now_ms=0, reads={a: ABSENT}, writes={b: Write(b"2")})
+        second = Commit(now_ms=0, reads={b: ABSENT}, writes={a: Write(b"2")})
+
+        assert await _both_held_up(postgres_url, [(store, first), (other, second)]) == 1
+
+
+async def test_postgres_makes_one_of_an_empty_lane_ready(postgres_url: str) -> None:
+    """Of two events that enter an empty lane at the same time one is due."""
+    async with open_postgres(postgres_url) as store, open_postgres(postgres_url) as other:
+        commits = [Commit(now_ms=0, events=[event(lane="a")]) for _ in range(2)]
+
+        assert (
+            await _both_held_up(postgres_url, list(zip((store, other), commits, strict=True))) == 2
+        )
+
+        assert len(await claim(store)) == 1
 
 
 async def test_postgres_outlives_a_killed_backend(postgres_url: str) -> None:
