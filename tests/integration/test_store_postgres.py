@@ -179,7 +179,10 @@ async def _held_up(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
     blocker = await asyncpg.connect(url)
 
     async def waiting() -> int:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        query = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'
+    """
         return int((await _sql(url, query))[0][0])
 
     try:
