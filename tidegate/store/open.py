@@ -36,7 +36,7 @@ def open_store(url: str) -> AbstractAsyncContextManager[Store]:
 def _postgres(url: str) -> AbstractAsyncContextManager[Store]:
     try:
         # The client library is an extra: who stays with SQLite does not need it.
-        from tidegate.store.postgres import open_postgres  # noqa: PLC0415
+        from tidegate.store.postgres.store import open_postgres  # noqa: PLC0415
     except ModuleNotFoundError as exc:
         raise Misconfigured(
             f"{exc.name} is not installed: pip install 'tidegate[postgres]'"
