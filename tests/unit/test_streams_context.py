@@ -1,13 +1,14 @@
 """`ctx.streams`: values are state, every write notes a change, subscriptions are owned."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from tests.support.fake_context import FakeClock, FakeState
 from tests.support.stream_log import MemoryLog
+from tidegate.contract import State
 from tidegate.engine import values
 from tidegate.engine.streams import TransactionStreams
 from tidegate.errors import NonRetriable
@@ -26,7 +27,7 @@ class _Run:
         self.state = FakeState(FakeClock())
         self.noted: list[StreamChange] = []
         self.streams = TransactionStreams(
-            self.state,
+            cast("State", self.state),
             self.noted.append,
             self.hub,
             encode=values.encode,
