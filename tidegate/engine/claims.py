@@ -8,14 +8,14 @@ import structlog
 from tidegate.contract import Step
 from tidegate.engine.engine import Engine
 from tidegate.engine.rate import Rate
-from tidegate.errors import StoreAway
+from tidegate.errors import LeaseLost, StoreAway
 from tidegate.store.model import Claim, Commit, Delivery, Suspension
 
 log = structlog.get_logger()
 
 
 class Claims:
-    """Claims, renews and gives back, on the engine's clock. Every method may raise `StoreAway`."""
+    """Claims, renews and gives back, on the engine's clock. Claiming may raise `StoreAway`."""
 
     def __init__(self, engine: Engine, step: Step) -> None:
         self.step = step
@@ -54,16 +54,17 @@ class Claims:
         due_ms = await self._store.next_due_ms([self.name])
         if due_ms is None or self._rate is None:
             return due_ms
-        now_ms = self._engine.now_ms()
-        waits = self._rate.next_at_ms > now_ms and not await self._rate.take(0, now_ms)
-        return max(due_ms, self._rate.next_at_ms) if waits else due_ms
+        return max(due_ms, self._rate.next_at_ms)
 
     async def give_back(self, delivery: Delivery, wait_s: float) -> None:
         """Give a delivery back for a moment, without counting the attempt."""
         now_ms = self._engine.now_ms()
         until = now_ms + round(wait_s * 1000)
         suspension = Suspension(delivery.claim, until, {})
-        await self._store.commit(Commit(now_ms=now_ms, suspension=suspension))
+        try:
+            await self._store.commit(Commit(now_ms=now_ms, suspension=suspension))
+        except (StoreAway, LeaseLost) as exc:
+            log.warning("event.left_to_lease", step=self.name, reason=str(exc))
 
     async def sleep_s(self, longest: float) -> float:
         """Return how long to sleep until the next delivery may begin, at most `longest` seconds."""
@@ -71,6 +72,14 @@ class Claims:
         if due_ms is None:
             return longest
         return min(longest, max(0.0, (due_ms - self._engine.now_ms()) / 1000))
+
+    async def let_go(self, claims: Sequence[Claim]) -> None:
+        """End leases now."""
+        try:
+            if claims:
+                await self._store.renew(claims, lease_until_ms=self._engine.now_ms())
+        except StoreAway as exc:
+            log.warning("event.left_to_lease", step=self.name, reason=str(exc))
 
     async def renew_forever(self, held: Callable[[], Sequence[Claim]]) -> None:
         """Prolong the leases of what is held, at a third of their time, until cancelled."""

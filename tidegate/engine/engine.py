@@ -4,7 +4,6 @@ A run reads from the store, buffers what it writes and emits, and ends in one co
 it read has changed meanwhile the handler runs again, from its top, on fresh reads.
 """
 
-import inspect
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -15,15 +14,16 @@ import anyio
 from anyio import to_thread
 from prometheus_client import Counter
 
-from tidegate.contract import Context, Step, Streams
+from tidegate.contract import Context, Step
 from tidegate.engine import values
 from tidegate.engine.contention import Contention, Place
 from tidegate.engine.context import Invocation, InvocationContext, Surroundings
-from tidegate.engine.journal import MemoryJournal, Suspended
+from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
+from tidegate.engine.process.pool import ProcessPool
 from tidegate.engine.routing import Destination, Router
-from tidegate.engine.state import TransactionState
-from tidegate.engine.transaction import Emission, Transaction
+from tidegate.engine.transaction import Emission
 from tidegate.errors import Conflict, LeaseLost, Misconfigured
+from tidegate.normalise import as_plain
 from tidegate.store.model import (
     WAITS,
     Address,
@@ -34,6 +34,7 @@ from tidegate.store.model import (
     Frame,
 )
 from tidegate.store.port import Store
+from tidegate.streams.hub import Hub
 
 MAX_RUNS = 64
 _CONFLICT_WAIT_S = 0.02
@@ -74,18 +75,6 @@ class Intake(Protocol):
         ...
 
 
-class Publisher(Protocol):
-    """Who tells the clients of streams what a commit has changed."""
-
-    def publish(self, frames: Sequence[Frame]) -> None:
-        """Pass changes on; must not wait."""
-        ...
-
-    def streams_of(self, state: TransactionState, transaction: Transaction) -> Streams:
-        """Return the streams as one transaction sees and changes them."""
-        ...
-
-
 class Engine:
     """Steps, their resources, the store and the clock."""
 
@@ -96,20 +85,21 @@ class Engine:
         *,
         now_ms: NowMs,
         rng: Random,
-        publisher: Publisher | None = None,
+        hub: Hub | None = None,
     ) -> None:
         self.steps = {step.config.name: step for step in steps}
         self.store = store
         self.now_ms = now_ms
         self.rng = rng
         self._router = Router(self.steps)
-        self._publisher = publisher
-        self._surroundings = Surroundings(store, now_ms, self._streams_of)
+        self.hub = hub or Hub(store)
+        self._surroundings = Surroundings(store, now_ms, self.hub)
         self._resources: dict[str, object] = {}
         self._intakes: dict[str, Intake] = {}
         self._observers: list[Observer] = []
         self._contention = Contention()
         self._threads = anyio.CapacityLimiter(_MAX_THREADS)
+        self._processes = ProcessPool()
 
     def provide(self, resources: Mapping[str, object]) -> None:
         """Give handlers what their keyword-only parameters ask for, by name.
@@ -180,10 +170,12 @@ class Engine:
 
     async def call_handler(self, step: Step, input_data: object, ctx: Context) -> Any:
         """Call a handler in the form it has: (input, ctx), (ctx) or ()."""
+        if step.config.execution == "process" and isinstance(ctx, InvocationContext):
+            return await self._processes.call(step, as_plain(input_data), ctx)
         only_ctx = step.takes == 1 and step.config.type == "cron"
         arguments = (ctx,) if only_ctx else (input_data, ctx)[: step.takes]
         resources = {name: self._resources[name] for name in step.resources}
-        if inspect.iscoroutinefunction(step.handler):
+        if step.is_async:
             return await step.handler(*arguments, **resources)
         return await to_thread.run_sync(
             lambda: step.handler(*arguments, **resources),
@@ -196,6 +188,10 @@ class Engine:
         redriven = await self.store.redrive(dead_ids, self.now_ms())
         self.wake(None)
         return redriven
+
+    async def aclose(self) -> None:
+        """End the processes of handlers that run in their own."""
+        await self._processes.aclose()
 
     def take_in(self, step: str, intake: Intake) -> None:
         """Handle the events of a step in this process."""
@@ -222,21 +218,35 @@ class Engine:
         done: Ended = (),
         lapsed: tuple[int, ...] = (),
     ) -> T:
-        lost: Place | None = None
-        for runs in range(1, MAX_RUNS + 1):
+        ends = Ends(done, lapsed)
+        try:
+            return await self._run_and_commit(invocation, run, ends)
+        except LeaseLost:
+            raise
+        except Conflict as conflict:
+            return await self._run_again(invocation, run, ends, conflict.place)
+
+    async def _run_again(
+        self,
+        invocation: Invocation,
+        run: Callable[[Context], Awaitable[T]],
+        ends: Ends,
+        lost: Place | None,
+    ) -> T:
+        """Repeat a run that lost a value, in the queue of those who lost the same."""
+        for runs in range(2, MAX_RUNS + 1):
+            _reruns.inc()
+            if lost is None or runs > 2:  # noqa: PLR2004 - another process is faster
+                await anyio.sleep(self.rng.uniform(0, _CONFLICT_WAIT_S * min(runs, 8)))
             try:
                 async with self._turn(lost):
-                    ends = Ends(done, lapsed)
-                    return await self._run_and_commit(invocation, run, ends, alone=bool(lost))
+                    return await self._run_and_commit(invocation, run, ends, alone=lost is not None)
             except LeaseLost:
                 raise
             except Conflict as conflict:
                 if runs == MAX_RUNS:
                     raise
                 lost = conflict.place
-                _reruns.inc()
-            if lost is None or runs > 1:
-                await anyio.sleep(self.rng.uniform(0, _CONFLICT_WAIT_S * min(runs, 8)))
         raise AssertionError
 
     def _turn(self, lost: Place | None) -> AbstractAsyncContextManager[None]:
@@ -248,9 +258,24 @@ class Engine:
         run: Callable[[Context], Awaitable[T]],
         ends: Ends,
         *,
-        alone: bool,
+        alone: bool = False,
     ) -> T:
         ctx = InvocationContext(invocation, self._surroundings)
+        try:
+            return await self._run_in(ctx, invocation, run, ends, alone=alone)
+        except BaseException:
+            ctx.discard()
+            raise
+
+    async def _run_in(
+        self,
+        ctx: InvocationContext,
+        invocation: Invocation,
+        run: Callable[[Context], Awaitable[T]],
+        ends: Ends,
+        *,
+        alone: bool,
+    ) -> T:
         try:
             result = await run(ctx)
         except Suspended as pause:
@@ -268,10 +293,10 @@ class Engine:
     async def _suspend(
         self, ctx: InvocationContext, invocation: Invocation, pause: Suspended
     ) -> None:
-        claim = invocation.journal.claim
-        if claim is not None:
-            now_ms = self.now_ms()
-            await self._commit(ctx, Commit(now_ms=now_ms, suspension=pause.suspension(claim)))
+        journal = invocation.journal
+        if isinstance(journal, DeliveryJournal):
+            suspension = pause.suspension(journal.claim)
+            await self._commit(ctx, Commit(now_ms=self.now_ms(), suspension=suspension))
 
     async def _commit(self, ctx: InvocationContext, commit: Commit) -> None:
         transaction = ctx.transaction
@@ -313,11 +338,11 @@ class Engine:
             for address in event.to:
                 if address.lease_until_ms is None or not committed.leased:
                     self.wake(address.step)
-            # The store delivers to who waits for a topic.
+        if committed.awaited:
             self.wake(WAITS)
-        if commit.changes and self._publisher:
+        if commit.changes:
             numbered = zip(committed.seqs, commit.changes, strict=True)
-            self._publisher.publish([Frame(seq, change) for seq, change in numbered])
+            self.hub.publish([Frame(seq, change) for seq, change in numbered])
 
     def _give_back(self, commit: Commit) -> None:
         """Free what was reserved; a store leases all that it is asked to, or nothing."""
@@ -330,11 +355,6 @@ class Engine:
         for sent in emissions:
             for observe in self._observers:
                 observe(sent.topic, values.decode(sent.payload))
-
-    def _streams_of(self, state: TransactionState, transaction: Transaction) -> Streams:
-        if self._publisher is None:
-            raise Misconfigured("this engine was made without streams")
-        return self._publisher.streams_of(state, transaction)
 
 
 def new_trace_id() -> str:
