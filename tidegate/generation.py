@@ -31,6 +31,10 @@ from tidegate.store.port import Store
 from tidegate.streams.hub import Hub
 
 
+OWN_RESOURCES = ("data_dir", "engine")
+"""What handlers may always ask for: the data folder as a Path, the running `Engine`."""
+
+
 class Ground(NamedTuple):
     """What outlives the steps: the folder, the store, the streams, what this process does."""
 

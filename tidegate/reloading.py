@@ -15,6 +15,9 @@ from tidegate.contract import Step
 from tidegate.discovery import fault_of, load, refuse_double, step_files
 from tidegate.loading import check
 
+# How long a stop waits for the watching thread.
+_LOOK_UP_MS = 200
+
 log = structlog.get_logger()
 
 
@@ -47,7 +50,7 @@ class Reloader:
 
     async def changes(self) -> AsyncIterator[list[Step]]:
         """Yield the steps whenever a file has changed that matters to them."""
-        async for changed in awatch(*self._roots):
+        async for changed in awatch(*self._roots, rust_timeout=_LOOK_UP_MS):
             files = {Path(name) for _, name in changed if name.endswith(".py")}
             if files and self.reload(files):
                 yield self.steps

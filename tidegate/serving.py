@@ -14,11 +14,12 @@ from starlette.applications import Starlette
 from tidegate.auth.middleware import MIDDLEWARE_NAMES
 from tidegate.contract import Step
 from tidegate.errors import Misconfigured
-from tidegate.generation import Ground, generation, now_ms
+from tidegate.generation import OWN_RESOURCES, Ground, generation, now_ms
 from tidegate.http.front import Front
 from tidegate.http.server import address_of, bind, serve
 from tidegate.instance import InstanceFolder
 from tidegate.loading import load_steps
+from tidegate.providing import brings_resources
 from tidegate.reloading import Reloader
 from tidegate.roles import Role
 from tidegate.stopping import set_on_signal
@@ -58,7 +59,7 @@ async def run(process: Process) -> None:
     """
     roots = [WORKBENCH, *process.roots]
     reloader = Reloader(roots, middleware=MIDDLEWARE_NAMES) if process.reloads else None
-    steps = reloader.steps if reloader else load_steps(roots, middleware=MIDDLEWARE_NAMES)
+    steps = reloader.steps if reloader else _all_steps(roots)
     folder = InstanceFolder(process.data)
     folder.prepare()
     shared = process.role is not Role.ALL
@@ -76,6 +77,11 @@ async def run(process: Process) -> None:
                 await stop.wait()
             signals.cancel_scope.cancel()
     log.info("steps.stopped")
+
+
+def _all_steps(roots: Sequence[Path]) -> list[Step]:
+    known = None if brings_resources(roots) else OWN_RESOURCES
+    return load_steps(roots, resources=known, middleware=MIDDLEWARE_NAMES)
 
 
 async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFolder) -> Ground:
