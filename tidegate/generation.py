@@ -15,21 +15,24 @@ import prometheus_client
 from starlette.applications import Starlette
 
 from tidegate.auth.middleware import Authenticator, named_middlewares
+from tidegate.auth.streams import stream_guard
 from tidegate.auth.users import Users
 from tidegate.contract import Step
+from tidegate.engine import values
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker, working
 from tidegate.http.operations import Ping, operations
 from tidegate.http.routes import routes
 from tidegate.http.server import make_app
+from tidegate.http.streams import stream_routes
 from tidegate.instance import InstanceFolder
+from tidegate.joining import Broker, inflow_of
 from tidegate.providing import provided
 from tidegate.roles import Role
 from tidegate.store.model import Key
 from tidegate.store.port import Store
 from tidegate.streams.hub import Hub
-
 
 OWN_RESOURCES = ("data_dir", "engine")
 """What handlers may always ask for: the data folder as a Path, the running `Engine`."""
@@ -43,6 +46,7 @@ class Ground(NamedTuple):
     hub: Hub
     role: Role
     roots: Sequence[Path]
+    broker: Broker | None = None
 
 
 class Generation(NamedTuple):
@@ -68,6 +72,8 @@ async def generation(ground: Ground, steps: list[Step]) -> AsyncIterator[Generat
         engine.provide(resources)
         stack.push_async_callback(engine.aclose)
         await _start_working(stack, engine, ground.role)
+        if ground.broker is not None and ground.role.receives:
+            await _start_receiving(stack, engine, ground.broker)
         yield Generation(engine, _app(engine, ground))
 
 
@@ -80,6 +86,12 @@ async def _start_working(stack: AsyncExitStack, engine: Engine, role: Role) -> N
         tasks.start_soon(Cron(engine).run)
 
 
+async def _start_receiving(stack: AsyncExitStack, engine: Engine, broker: Broker) -> None:
+    tasks = await stack.enter_async_context(anyio.create_task_group())
+    stack.callback(tasks.cancel_scope.cancel)
+    tasks.start_soon(inflow_of(engine, broker).run)
+
+
 def _app(engine: Engine, ground: Ground) -> Starlette:
     state_answers = _ping(ground.store)
     shown = operations({"state": state_answers}, state_answers, prometheus_client.REGISTRY)
@@ -88,7 +100,8 @@ def _app(engine: Engine, ground: Ground) -> Starlette:
     authenticator = Authenticator(
         Users(engine), admin_token=ground.folder.admin_token(), device_of_token=_no_device
     )
-    return make_app([*shown, *routes(engine, named_middlewares(authenticator))])
+    streams = stream_routes(ground.hub, values.decode, stream_guard(authenticator))
+    return make_app([*shown, *streams, *routes(engine, named_middlewares(authenticator))])
 
 
 def _ping(store: Store) -> Ping:

@@ -22,7 +22,6 @@ from wire.backoff import Backoff
 
 AT_ONCE = 64
 _BACKOFF_BASE_S, _BACKOFF_CAP_S = 0.5, 30.0
-_AT_LEAST_ONCE = 1
 _KEEP_S = 14 * 24 * 3600
 
 Deliver = Callable[[str, Sequence[object]], Awaitable[None]]
@@ -39,12 +38,9 @@ class Inlet(NamedTuple):
 
 
 def inlets(steps: Sequence[Step]) -> list[Inlet]:
-    """Return the mqtt steps; QoS 2 becomes 1, since only that can be acknowledged after storing."""
+    """Return the places of the mqtt steps among some."""
     found = [step.config for step in steps if step.config.type == "mqtt"]
-    for config in found:
-        if config.qos > _AT_LEAST_ONCE:
-            log.warning("mqtt.qos_lowered", step=config.name, qos=config.qos, to=_AT_LEAST_ONCE)
-    return [Inlet(each.name, each.topic, min(each.qos, _AT_LEAST_ONCE)) for each in found]
+    return [Inlet(config.name, config.topic, config.qos) for config in found]
 
 
 class Inflow:
