@@ -17,7 +17,7 @@ from starlette.routing import Route
 from tests.support.ports import unused_port
 from tests.support.stream_log import MemoryLog, change
 from tidegate.http.server import bind, make_app, serve
-from tidegate.http.streams import stream_routes
+from tidegate.http.streams import CLIENT, stream_routes
 from tidegate.store.model import StreamChange
 from tidegate.streams.hub import Hub
 
@@ -36,6 +36,7 @@ function report(stream, frame) {
 const query = new URLSearchParams(location.search);
 const stream = connect("/api/v1/streams/game%3A42/b%2Fc", {
   transport: query.get("transport"),
+  token: query.get("token") && (async () => query.get("token")),
   onChange: (values, frame) => {
     if (stream) report(stream, frame);
     else queueMicrotask(() => report(stream, frame));
@@ -56,6 +57,7 @@ class Site:
         self.port = unused_port()
         self.seen: list[dict[str, Any]] = []
         self.refuse_upgrades = False
+        self.token: str | None = None
         self.asked: list[str] = []
 
     async def allow(
@@ -71,6 +73,8 @@ class Site:
         self.asked.append(f"{'ws' if is_socket else 'sse'} {query.get('after', '')}".strip())
         if is_socket and self.refuse_upgrades:
             return 403
+        if self.token is not None:
+            return 200 if headers.get("authorization") == f"Bearer {self.token}" else 401
         return 200 if cookies.get("session") == "secret" else 401
 
     def routes(self) -> list[Any]:
@@ -166,3 +170,41 @@ async def test_browser_falls_back_to_events(tmp_path: Path) -> None:
 
     assert seen["values"] == [["a", 1]]
     assert site.asked == ["ws", "sse"]
+
+
+async def test_browser_follows_with_a_token(tmp_path: Path) -> None:
+    """Where a token is needed instead of a cookie the client sends it, and opens no WebSocket."""
+    site = Site()
+    site.token = "an-access-token"
+    site.write(_change("a", b"1"))
+    url = f"http://127.0.0.1:{site.port}/?transport=auto&token={site.token}"
+
+    async with site.served(), browser(url, tmp_path):
+        seen = await site.sees(1)
+
+    assert seen["values"] == [["a", 1]]
+    assert site.asked == ["sse"]
+
+
+async def test_node_follows_too(tmp_path: Path) -> None:
+    """The client needs no browser: Node without a WebSocket follows by server-sent events."""
+    node = shutil.which("node")
+    if node is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("node is not installed")
+    site = Site()
+    site.token = "t"
+    site.write(_change("a", '"\u00e9\u2028"'.encode()))
+    script = tmp_path / "follow.mjs"
+    script.write_text(f"""
+import {{ connect }} from "{CLIENT}";
+const stream = connect("http://127.0.0.1:{site.port}/api/v1/streams/game%3A42/b%2Fc", {{
+  token: "t", transport: "sse",
+  onChange: (values) => {{ console.log(JSON.stringify([...values])); stream.close(); }},
+}});
+""")
+
+    async with site.served():
+        with anyio.fail_after(WAIT_S):
+            done = await anyio.run_process([str(node), str(script)])
+
+    assert msgspec.json.decode(done.stdout) == [["a", "\u00e9\u2028"]]

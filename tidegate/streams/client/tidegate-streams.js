@@ -14,7 +14,6 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
-const TYPES = ["snapshot", "set", "delete", "event"];
 
 /**
  * @typedef {object} Frame
@@ -31,6 +30,8 @@ const TYPES = ["snapshot", "set", "delete", "event"];
  * @property {(values: Map<string, *>, frame: Frame) => void} [onChange] after every change
  * @property {(frame: Frame) => void} [onEvent] for what was sent with `send`
  * @property {(status: "connecting" | "open" | "waiting" | "closed") => void} [onStatus]
+ * @property {string | (() => string | Promise<string>)} [token] access token, where there is no
+ *   cookie; a WebSocket cannot send one, so then it goes by server-sent events
  * @property {"auto" | "websocket" | "sse"} [transport]
  */
 
@@ -59,7 +60,7 @@ export class Connection {
     this._url = url;
     this._options = options;
     this._failures = 0;
-    this._bySse = options.transport === "sse" || !("WebSocket" in globalThis);
+    this._bySse = options.transport === "sse" || !this._maySocket();
     this._link = null;
     this._timer = null;
     this._isClosed = false;
@@ -72,6 +73,10 @@ export class Connection {
     clearTimeout(this._timer);
     this._link?.end();
     this._tell("onStatus", "closed");
+  }
+
+  _maySocket() {
+    return "WebSocket" in globalThis && !this._options.token;
   }
 
   _open() {
@@ -87,15 +92,16 @@ export class Connection {
       text: (text) => this._take(JSON.parse(text)),
       lost: () => this._lost(wasOpen),
     };
-    this._link = this._bySse ? bySse(url, handlers) : byWebSocket(url, handlers);
+    const { token } = this._options;
+    this._link = this._bySse ? bySse(url, handlers, token) : byWebSocket(url, handlers);
   }
 
   /** @param {boolean} wasOpen */
   _lost(wasOpen) {
     if (this._isClosed) return;
     // Something between us and the server may let no WebSocket through: try the other way in turn.
-    const may = (this._options.transport ?? "auto") === "auto" && "EventSource" in globalThis;
-    if (!wasOpen && may && "WebSocket" in globalThis) this._bySse = !this._bySse;
+    const may = (this._options.transport ?? "auto") === "auto" && this._maySocket();
+    if (!wasOpen && may) this._bySse = !this._bySse;
     const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this._failures);
     this._failures += 1;
     this._tell("onStatus", "waiting");
@@ -149,14 +155,26 @@ function byWebSocket(url, { open, text, lost }) {
   };
 }
 
-function bySse(url, { open, text, lost }) {
-  const source = new EventSource(url, { withCredentials: true });
-  const end = () => source.close();
-  source.onopen = open;
-  for (const type of TYPES) source.addEventListener(type, (event) => text(event.data));
-  source.onerror = () => {
-    end(); // We come back ourselves: a browser would try for ever at the same pace, or never.
-    lost();
+function bySse(url, { open, text, lost }, token) {
+  // Not by EventSource: that cannot send a token, and comes back at its own pace, or never.
+  const stop = new AbortController();
+  const read = async () => {
+    const bearer = await (typeof token === "function" ? token() : token);
+    const headers = { Accept: "text/event-stream" };
+    if (bearer) headers.Authorization = `Bearer ${bearer}`;
+    const answer = await fetch(url, { headers, credentials: "include", signal: stop.signal });
+    if (answer.status !== 200) return;
+    open();
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      const lines = (rest + part.value).split("\n");
+      rest = lines.pop();
+      for (const line of lines) if (line.startsWith("data: ")) text(line.slice(6));
+    }
   };
-  return { end };
+  // However it ends, it is lost; unless we have ended it.
+  const ended = () => stop.signal.aborted || lost();
+  read().then(ended, ended);
+  return { end: () => stop.abort() };
 }
