@@ -112,13 +112,18 @@ async def _run_steps(
     reloader: Reloader | None,
     listener: socket.socket,
 ) -> None:
-    """Let the steps work and serve them: HTTP stops first, then the steps, then the rest."""
+    """Let the steps work and serve them.
+
+    Clients of streams are let go first, then HTTP stops, then the steps, then the rest.
+    """
     if reloader is None:
         at_work = await stack.enter_async_context(generation(ground, steps))
         await stack.enter_async_context(serve(Front(at_work.app), listener))
+        stack.callback(ground.hub.close)
         return
     front = await stack.enter_async_context(_reloading(ground, steps, reloader))
     await stack.enter_async_context(serve(front, listener))
+    stack.callback(ground.hub.close)
 
 
 @asynccontextmanager
@@ -140,6 +145,8 @@ async def _reloading(ground: Ground, steps: list[Step], reloader: Reloader) -> A
                     log.warning("steps.reload_failed", reason=str(exc))
                     continue
                 before, front.app = front.app, app
+                # They would hold the old generation for as long as they like.
+                ground.hub.let_go()
                 log.info("steps.reloaded", steps=len(changed))
                 await front.wait_idle(before)
                 retire.set()

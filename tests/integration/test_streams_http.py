@@ -271,6 +271,24 @@ async def test_head_of_a_stream_ends() -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_streams_end_with_their_hub() -> None:
+    """A server that is about to end lets its clients go, and takes no new ones."""
+    async with served() as server:
+        async with events(server) as stream, _ws(server) as socket:
+            await anext(stream)
+            await anext(stream)
+            await socket.text()
+            server.hub.close()
+            left = [event async for event in stream if "event" in event]
+            code = await socket.close_code()
+        async with events(server) as late:
+            nothing = [event async for event in late]
+
+    assert left == []
+    assert nothing == [{"retry": "2000"}]
+    assert code == 1012
+
+
 async def test_server_ends_while_clients_follow() -> None:
     """A server that stops does not wait for clients that never leave."""
     with anyio.fail_after(WAIT_S):
