@@ -14,7 +14,9 @@ import anyio
 import prometheus_client
 from starlette.applications import Starlette
 
+from tidegate.auth.access import Access
 from tidegate.auth.middleware import Authenticator, named_middlewares
+from tidegate.auth.signing import SigningKeys
 from tidegate.auth.streams import stream_guard
 from tidegate.auth.users import Users
 from tidegate.contract import Step
@@ -34,8 +36,8 @@ from tidegate.store.model import Key
 from tidegate.store.port import Store
 from tidegate.streams.hub import Hub
 
-OWN_RESOURCES = ("data_dir", "engine")
-"""What handlers may always ask for: the data folder as a Path, the running `Engine`."""
+OWN_RESOURCES = ("access", "data_dir", "engine")
+"""What handlers may always ask for: `Access`, the data folder as a Path, the running `Engine`."""
 
 
 class Ground(NamedTuple):
@@ -66,7 +68,8 @@ async def generation(ground: Ground, steps: list[Step]) -> AsyncIterator[Generat
         Misconfigured: a step asks for a resource that nobody provides.
     """
     engine = Engine(steps, ground.store, now_ms=now_ms, rng=Random(), hub=ground.hub)  # noqa: S311
-    own = {"data_dir": ground.folder.path, "engine": engine}
+    access = Access(Users(engine), signing=SigningKeys.kept_in(ground.folder))
+    own = {"access": access, "data_dir": ground.folder.path, "engine": engine}
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(provided(ground.roots, ground.folder.path, own))
         engine.provide(resources)
@@ -74,7 +77,7 @@ async def generation(ground: Ground, steps: list[Step]) -> AsyncIterator[Generat
         await _start_working(stack, engine, ground.role)
         if ground.broker is not None and ground.role.receives:
             await _start_receiving(stack, engine, ground.broker)
-        yield Generation(engine, _app(engine, ground))
+        yield Generation(engine, _app(engine, ground, access))
 
 
 async def _start_working(stack: AsyncExitStack, engine: Engine, role: Role) -> None:
@@ -92,13 +95,16 @@ async def _start_receiving(stack: AsyncExitStack, engine: Engine, broker: Broker
     tasks.start_soon(inflow_of(engine, broker).run)
 
 
-def _app(engine: Engine, ground: Ground) -> Starlette:
+def _app(engine: Engine, ground: Ground, access: Access) -> Starlette:
     state_answers = _ping(ground.store)
     shown = operations({"state": state_answers}, state_answers, prometheus_client.REGISTRY)
     if not ground.role.answers:
         return make_app(shown)
     authenticator = Authenticator(
-        Users(engine), admin_token=ground.folder.admin_token(), device_of_token=_no_device
+        access.users,
+        admin_token=ground.folder.admin_token(),
+        device_of_token=_no_device,
+        access=access,
     )
     streams = stream_routes(ground.hub, values.decode, stream_guard(authenticator))
     return make_app([*shown, *streams, *routes(engine, named_middlewares(authenticator))])

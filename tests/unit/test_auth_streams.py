@@ -16,25 +16,34 @@ OTHERS = {"origin": "http://evil", "host": "here"}
 SOCKET = {"upgrade": "WebSocket"}
 
 
-class FakeUsers:
+class FakeSessions:
     """Knows one session."""
 
-    async def of_session(self, token: str) -> dict[str, Any] | None:
+    async def caller(self, token: str) -> Record:
         """Return its user."""
-        return {"userId": "ann", "roles": ["customer"]} if token == "session" else None
+        if token != "session":
+            raise Refused("session")
+        return make_caller("ann", ["customer"], kind="session")
 
 
-async def _status(headers: dict[str, str], cookies: dict[str, str]) -> int:
-    guard = stream_guard(
-        Authenticator(
-            cast("Users", FakeUsers()),
-            admin_token="admin",
-            device_of_token=lambda token: (
-                {"tenant": "t", "device": "d"} if token == "device" else None
-            ),
-        )
-    )
-    return await guard(headers, cookies, {}, "game", "g")
+class FakeKeys:
+    """Knows keys by the scope that they are named after."""
+
+    async def caller(self, key: ParsedKey) -> Record:
+        """Return the key's user."""
+        return make_caller("bot", ["customer"], kind="key", scopes=[SCOPES[key.prefix]])
+
+
+class FakeUsers:
+    """Has them."""
+
+    sessions = FakeSessions()
+
+
+class FakeAccess:
+    """Has them, too."""
+
+    keys = FakeKeys()
 
 
 @pytest.mark.parametrize(
