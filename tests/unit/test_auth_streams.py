@@ -1,10 +1,14 @@
 """Who may follow streams."""
 
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from tidegate.auth.middleware import Authenticator
+from tidegate.auth.access import Access
+from tidegate.auth.authenticator import Authenticator
+from tidegate.auth.caller import Record, make_caller
+from tidegate.auth.key_format import KeyText
+from tidegate.auth.refusals import Refused
 from tidegate.auth.session import COOKIE
 from tidegate.auth.streams import stream_guard
 from tidegate.auth.users import Users
@@ -14,6 +18,7 @@ COOKIES = {COOKIE: "session"}
 OURS = {"origin": "http://here", "host": "here"}
 OTHERS = {"origin": "http://evil", "host": "here"}
 SOCKET = {"upgrade": "WebSocket"}
+SCOPES = {"k" * 12: "streams:read", "w" * 12: "*", "o" * 12: "telemetry:*"}
 
 
 class FakeSessions:
@@ -27,23 +32,37 @@ class FakeSessions:
 
 
 class FakeKeys:
-    """Knows keys by the scope that they are named after."""
+    """Knows keys by their prefixes."""
 
-    async def caller(self, key: ParsedKey) -> Record:
+    async def caller(self, key: KeyText) -> Record:
         """Return the key's user."""
         return make_caller("bot", ["customer"], kind="key", scopes=[SCOPES[key.prefix]])
 
 
 class FakeUsers:
-    """Has them."""
+    """Has the sessions."""
 
     sessions = FakeSessions()
 
 
 class FakeAccess:
-    """Has them, too."""
+    """Has the keys."""
 
     keys = FakeKeys()
+
+
+async def _status(headers: dict[str, str], cookies: dict[str, str]) -> int:
+    authenticator = Authenticator(
+        cast("Users", FakeUsers()),
+        admin_token="admin",
+        device_of_token=lambda token: {"tenant": "t", "device": "d"} if token == "device" else None,
+        access=cast("Access", FakeAccess()),
+    )
+    return await stream_guard(authenticator)(headers, cookies, {}, "game", "g")
+
+
+def _key(prefix: str) -> dict[str, str]:
+    return {"authorization": f"Bearer tg_{prefix * 12}_{'x' * 43}"}
 
 
 @pytest.mark.parametrize(
@@ -59,10 +78,13 @@ class FakeAccess:
         (SOCKET | OTHERS, COOKIES, 403),
         (SOCKET | {"sec-fetch-site": "cross-site"}, COOKIES, 403),
         (SOCKET | OTHERS | {"authorization": "Bearer admin"}, {}, 200),
+        (_key("k"), {}, 200),
+        (_key("w"), {}, 200),
+        (_key("o"), {}, 403),
     ],
 )
 async def test_guard_lets_in_who_is_known(
     headers: dict[str, str], cookies: dict[str, str], status: int
 ) -> None:
-    """The administrator and who is logged in; a foreign page's socket is not its user."""
+    """The administrator, who is logged in, fitting keys; no foreign page's socket."""
     assert await _status(headers, cookies) == status
