@@ -11,6 +11,7 @@ from tidegate.engine.schedules import schedule_of
 from tidegate.engine.schemas import Checker
 from tidegate.errors import Misconfigured
 from tidegate.http.query import QueryConverter
+from tidegate.mqtt.filters import check_filter
 
 
 def load_steps(
@@ -64,6 +65,8 @@ def _check(step: Step) -> None:
         raise Misconfigured("a handler in a process of its own cannot be given resources")
     if config.type == "cron":
         schedule_of(config)
+    if config.type == "mqtt":
+        check_filter(config.topic)
     if config.type == "api":
         _check_path(config.path)
 
