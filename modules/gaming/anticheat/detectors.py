@@ -18,7 +18,7 @@ _SPEED_TOLERANCE = 1.25
 _FEWEST_WINDOWS = 3
 _FAST_SHARE = 0.3
 _FEWEST_SHOTS = 20
-_INHUMAN_ACCURACY = 0.8
+_INHUMAN_ACCURACY, _NEVER_SEEN_ACCURACY = 0.8, 0.9
 _FEWEST_HITS = 8
 _SNAP_TURN_DEG = 30.0
 _SNAP_DEG_PER_S = 2000.0
@@ -31,7 +31,7 @@ _SAME_WITHIN_MS = 12.0
 _MACRO_SHARE = 0.75
 _FEWEST_HIDDEN_SHOTS = 6
 _LUCKY_GUESS = 0.35
-_IMPROBABLE = 1e-3
+_UNLIKELY, _IMPROBABLE = 1e-2, 1e-3
 _Z_99 = 2.576
 
 
@@ -90,13 +90,14 @@ def detect_wall_hack(features: Features) -> Verdict:
         return too_little("shots at unseen targets", len(shots), _FEWEST_HIDDEN_SHOTS)
     hits = sum(shots)
     by_luck = _at_least(hits, len(shots), _LUCKY_GUESS)
-    if by_luck > _IMPROBABLE:
+    if by_luck > _UNLIKELY:
         return CLEAR
     reason = (
         f"hit {hits} of {len(shots)} targets that were out of sight;"
         f" luck explains that once in {1 / by_luck:,.0f} sessions"
     )
-    return detected(0.95, reason, hits=hits, shots=len(shots), by_luck=by_luck)
+    confidence = 0.95 if by_luck <= _IMPROBABLE else 0.6
+    return detected(confidence, reason, hits=hits, shots=len(shots), by_luck=by_luck)
 
 
 def _exact(features: Features) -> Verdict:
@@ -107,7 +108,9 @@ def _exact(features: Features) -> Verdict:
     if surely < _INHUMAN_ACCURACY:
         return CLEAR
     reason = f"hit with {sum(scores):.0f} of {len(scores)} aimed shots"
-    return detected(0.85, reason, accuracy=fmean(scores), shots=len(scores))
+    # A very good shot may come near the first bound: that alone is a suspicion, no proof.
+    confidence = 0.85 if surely >= _NEVER_SEEN_ACCURACY else 0.6
+    return detected(confidence, reason, accuracy=fmean(scores), shots=len(scores))
 
 
 def _sudden(features: Features) -> Verdict:

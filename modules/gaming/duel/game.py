@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from random import Random
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -13,6 +13,7 @@ HEALTH = 3
 SHELLS = 12
 MINES = 2
 
+Coordinate = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Direction = Literal["north", "east", "south", "west"]
 Kind = Literal["moved", "shot", "hit", "laid", "exploded", "destroyed", "surrendered", "idled"]
 End = Literal["won", "drawn"]
@@ -27,8 +28,8 @@ class Move(msgspec.Struct, frozen=True, tag_field="type", tag="move", forbid_unk
 class Shoot(msgspec.Struct, frozen=True, tag_field="type", tag="shoot", forbid_unknown_fields=True):
     """Fire a shell at a cell, seen or not, up to six away and with no pillar in between."""
 
-    x: int
-    y: int
+    x: Coordinate
+    y: Coordinate
 
 
 class Lay(msgspec.Struct, frozen=True, tag_field="type", tag="lay", forbid_unknown_fields=True):

@@ -50,7 +50,8 @@ async def handler(recorded: InputRecorded, ctx: Context) -> None:
     bracket = await suspicions.bracket_of(ctx.state, player_id)
     profiles = await suspicions.profiles_of(ctx.state, bracket)
     verdicts = await to_thread.run_sync(judged, inputs, profiles, limiter=_threads)
-    ctx.logger.debug("session.judged", **{name: v.finding for name, v in verdicts.items()})
+    findings = {name: verdict.finding for name, verdict in verdicts.items()}
+    ctx.logger.debug("session.judged", findings=findings)
     await _report(ctx, recorded, verdicts)
 
 
