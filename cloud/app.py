@@ -53,8 +53,9 @@ from tidegate.http.operations import operations
 from tidegate.http.routes import routes
 from tidegate.http.server import bind, make_app, serve
 from tidegate.stopping import set_on_signal
-from tidegate.store.port import Key, Store
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.model import Key
+from tidegate.store.port import Store
+from tidegate.store.sqlite.store import open_sqlite
 from wire.events import ConditionChanged
 
 _ROOT = Path(__file__).parent.parent

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tidegate.contract import Step
 from tidegate.discovery import Fault, config_line, discover
-from tidegate.engine.cron import schedule_of
+from tidegate.engine.pointers import Pointer
+from tidegate.engine.schedules import schedule_of
 from tidegate.engine.schemas import Checker
 from tidegate.errors import Misconfigured
 from tidegate.http.query import QueryConverter
@@ -46,6 +47,9 @@ def _check(step: Step) -> None:
     Checker(config.input)
     Checker(config.body_schema)
     QueryConverter(config.query_params)
+    for pointer in (config.key, config.concurrency_key, config.batch and config.batch.key):
+        if pointer:
+            Pointer(pointer)
     if config.type == "cron":
         schedule_of(config)
     if config.type == "api":

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from tidegate.contract import Context, Step
 from tidegate.engine.context import Invocation
 from tidegate.engine.engine import Engine, new_trace_id
+from tidegate.engine.journal import MemoryJournal
 from tidegate.engine.schemas import Checker, InvalidData
 from tidegate.errors import Conflict, HTTPError, Misconfigured, StoreAway
 from tidegate.http.answer import to_response
@@ -94,7 +95,7 @@ class _Endpoint:
     async def _invoke(self, head: Request, body: Body) -> Any:
         trace_id = _trace_id(head)
         key = f"{self._step.config.name}-{secrets.token_hex(8)}"
-        invocation = Invocation(self._step.config, trace_id, 1, key, {}, _keep_nothing)
+        invocation = Invocation(self._step.config, trace_id, 1, key, MemoryJournal())
 
         async def run(ctx: Context) -> Any:
             # A copy: a run that is repeated must not see what the one before it changed.
@@ -141,7 +142,3 @@ def _expected_problem(exc: Exception) -> Response | None:
     if isinstance(exc, TimeoutError):
         return problem(503, "the handler took too long", headers={"Retry-After": "1"})
     return problem(400, "the body ended early") if isinstance(exc, ClientDisconnect) else None
-
-
-async def _keep_nothing(_name: str, _result: object) -> None:
-    """Record nothing: an api invocation is not retried beyond its own conflict re-runs."""
