@@ -1,7 +1,7 @@
 """One connection's part in a game: what is done, and what is sent, on every occasion.
 
 Each function runs in a transaction of its own and may run again; it returns frames, and sends
-none. All frames with something of the game in them come from `visibility.view`.
+none. All of the game that is in them comes from `visibility.view`.
 """
 
 import uuid
@@ -9,23 +9,21 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from modules.gaming import inputs, presence, sessions
+from modules.gaming import frames, inputs, presence, sessions
 from modules.gaming.duel import rules
 from modules.gaming.duel.board import Cell
 from modules.gaming.duel.game import Action, Game, Shoot
+from modules.gaming.frames import Reply
 from modules.gaming.presence import MAX_STRIKES, Presence
 from modules.gaming.queue import now_ms, plain
 from modules.gaming.sessions import Session
 from modules.gaming.suspicions import INPUTS, INPUTS_TTL_S
-from modules.gaming.visibility import sees, view
+from modules.gaming.visibility import sees
 from tidegate.contract import Context
 
 TAKEN_OVER = (4001, "connected elsewhere")
 NO_MEMBER = (1008, "Unauthorized")
 TOO_MANY = (1008, "too many refused messages")
-GAME_OVER = (1000, "game over")
-
-Close = tuple[int, str]
 
 
 class Seat(NamedTuple):
@@ -36,62 +34,49 @@ class Seat(NamedTuple):
     connection_id: str
 
 
-class Reply(NamedTuple):
-    """What to send to the one who is connected, and whether to close then."""
-
-    frames: tuple[dict[str, Any], ...] = ()
-    close: Close | None = None
-
-
 def new_seat(session_id: str, player_id: str) -> Seat:
     """Return a seat with a new connection id."""
     return Seat(session_id, player_id, uuid.uuid4().hex)
 
 
-async def join(ctx: Context, seat: Seat) -> Reply:
-    """Take the seat: who is connected to it already is told and put off. Strangers are refused."""
-    session = await sessions.get(ctx.state, seat.session_id)
-    if session is None or seat.player_id not in session.players:
+async def view_group(ctx: Context, session_id: str, player_id: str) -> str | None:
+    """Return the group of the session's stream with the player's view; None for a stranger."""
+    session = await sessions.get(ctx.state, session_id)
+    return None if session is None else session.view_groups.get(player_id)
+
+
+async def join(ctx: Context, seat: Seat, group: str) -> Reply:
+    """Take the seat, and return the full view: who was connected to it is told and put off."""
+    game = await sessions.game_of(ctx.state, seat.session_id)
+    if game is None:
         return Reply(close=NO_MEMBER)
     now = now_ms(ctx)
     await presence.put(ctx.state, Presence(*seat, connected_at=now, last_input=now))
-    told = {"playerId": seat.player_id, "connectionId": seat.connection_id}
-    await ctx.streams[f"game:{seat.session_id}"].send("connections", told)
-    return await show(ctx, seat)
+    taken = {"connectionId": seat.connection_id, "timestamp": now}
+    await ctx.streams[f"game:{seat.session_id}"].send(group, taken)
+    return frames.shown(game, seat.player_id, now)
 
 
-async def show(ctx: Context, seat: Seat) -> Reply:
-    """Return the player's full view of the game; after the end also the closing."""
-    game = await sessions.game_of(ctx.state, seat.session_id)
-    if game is None or not _plays(game, seat.player_id):
-        return Reply(close=NO_MEMBER)
-    shown = view(game, seat.player_id)
-    at = now_ms(ctx)
-    update = {"type": "gameUpdate", "data": shown, "timestamp": at}
-    if game.end is None:
-        return Reply((update,))
-    won = game.end == "won" and game.tank_of(seat.player_id).team == game.winner
-    result = "drawn" if game.end == "drawn" else "won" if won else "lost"
-    over = {"type": "gameOver", "result": result, "winners": shown["winners"], "timestamp": at}
-    return Reply((update, over), GAME_OVER)
+def news(change: dict[str, Any], seat: Seat, group: str) -> Reply:
+    """Return what a change on the session's stream means for a seat whose view is in a group.
 
-
-async def changed(ctx: Context, seat: Seat, change: dict[str, Any]) -> Reply:
-    """Answer a change on the session's stream: the new view, or that another took the seat."""
-    if change["group"] == "state":
-        return await show(ctx, seat)
-    told = change.get("data") or {}
-    ours = told.get("playerId") == seat.player_id
-    if ours and told.get("connectionId") != seat.connection_id:
-        return Reply((_error(ctx, "taken-over", "you are connected elsewhere"),), TAKEN_OVER)
-    return Reply()
+    The changes of other groups are other players' views: they are nobody's business here.
+    """
+    if change["group"] != group or change["type"] != "event":
+        return Reply()
+    data = change["data"]
+    if "connectionId" in data:
+        elsewhere = data["connectionId"] != seat.connection_id
+        return Reply((_elsewhere(data["timestamp"]),), TAKEN_OVER) if elsewhere else Reply()
+    close = data["close"]
+    return Reply(tuple(data["frames"]), None if close is None else (close[0], close[1]))
 
 
 async def receive(ctx: Context, seat: Seat, message: object) -> Reply:
     """Take a message of the player: apply it, or say why not."""
     present = await presence.get(ctx.state, seat.session_id, seat.player_id)
     if present is None or present.connection_id != seat.connection_id:
-        return Reply((_error(ctx, "taken-over", "you are connected elsewhere"),), TAKEN_OVER)
+        return Reply((_elsewhere(now_ms(ctx)),), TAKEN_OVER)
     present = presence.refilled(present, now_ms(ctx))
     paid = presence.taken(present)
     if paid is None:
@@ -115,11 +100,11 @@ async def _act(ctx: Context, seat: Seat, present: Presence, action: Action) -> R
     session = await sessions.get(ctx.state, seat.session_id)
     game = await sessions.game_of(ctx.state, seat.session_id)
     if session is None or game is None:
-        return Reply((_error(ctx, "over", "the game is over"),), GAME_OVER)
+        return Reply((frames.error("over", "the game is over", now_ms(ctx)),), frames.GAME_OVER)
     try:
         after = rules.played(game, seat.player_id, action, now_ms=now_ms(ctx))
     except rules.Refused as exc:
-        return Reply((_error(ctx, exc.code, str(exc)),))
+        return Reply((frames.error(exc.code, str(exc), now_ms(ctx)),))
     await sessions.save(ctx, session, after)
     await _record(ctx, session, seat, _input_of(game, after, seat.player_id, action))
     return Reply()
@@ -160,12 +145,8 @@ async def _strike(ctx: Context, present: Presence, code: str, text: str) -> Repl
     struck = presence.struck(present)
     await presence.put(ctx.state, struck)
     close = TOO_MANY if struck.strikes >= MAX_STRIKES else None
-    return Reply((_error(ctx, code, text),), close)
+    return Reply((frames.error(code, text, now_ms(ctx)),), close)
 
 
-def _plays(game: Game, player: str) -> bool:
-    return any(tank.player == player for tank in game.tanks)
-
-
-def _error(ctx: Context, code: str, text: str) -> dict[str, Any]:
-    return {"type": "error", "code": code, "message": text, "timestamp": now_ms(ctx)}
+def _elsewhere(at_ms: int) -> dict[str, Any]:
+    return frames.error("taken-over", "you are connected elsewhere", at_ms)

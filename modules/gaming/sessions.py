@@ -1,8 +1,11 @@
 """Game sessions in the step state: begun, played on, ended; `game_states` holds the whole game.
 
-What stands here is hidden from players; `visibility.view` makes what may leave for one of them.
+What stands here is hidden from players. On the stream `game:{id}` travels what they may know: in
+the group `state` that something changed, and each player's own view in a group that only the
+server knows the name of: who may follow streams still cannot follow another's view.
 """
 
+import secrets
 import uuid
 from collections.abc import Sequence
 from random import SystemRandom
@@ -11,6 +14,7 @@ from typing import Any
 import msgspec
 
 from modules.gaming.duel.game import Game, new_game
+from modules.gaming.frames import shown
 from modules.gaming.modes import GameMode
 from modules.gaming.queue import now_ms, plain
 from tidegate.contract import Context, State
@@ -25,13 +29,17 @@ _CHANCE = SystemRandom()
 
 
 class Session(msgspec.Struct, frozen=True, rename="camel"):
-    """A session; times are Unix ms. `winner` is the index of a team, None also for a draw."""
+    """A session; times are Unix ms. `winner` is the index of a team, None also for a draw.
+
+    `view_groups` are the secret names of the groups with the players' views.
+    """
 
     id: str
     game_mode: GameMode
     region: str
     players: tuple[str, ...]
     teams: tuple[tuple[str, ...], ...]
+    view_groups: dict[str, str]
     created_at: int
     status: str = "active"
     winner: int | None = None
@@ -41,12 +49,14 @@ async def begin(
     ctx: Context, teams: Sequence[Sequence[str]], *, game_mode: GameMode, region: str
 ) -> Session:
     """Begin a session: its players are in a game from the same commit on."""
+    players = tuple(player for team in teams for player in team)
     session = Session(
         id=uuid.uuid4().hex,
         game_mode=game_mode,
         region=region,
-        players=tuple(player for team in teams for player in team),
+        players=players,
         teams=tuple(tuple(team) for team in teams),
+        view_groups={player: secrets.token_urlsafe(16) for player in players},
         created_at=now_ms(ctx),
     )
     game = new_game(session.teams, _CHANCE, now_ms=session.created_at)
@@ -76,20 +86,24 @@ async def of_player(state: State, player_id: str) -> str | None:
 
 
 async def save(ctx: Context, session: Session, game: Game) -> None:
-    """Keep a changed game, tell the connections, and set the turn's deadline or end the session.
-
-    The stream carries only that something changed: every connection makes its player's view.
-    """
+    """Keep a changed game, tell the players, and set the turn's deadline or end the session."""
     ended = game.end is not None
     await ctx.state.set(GAMES, session.id, plain(game), KEPT_AFTER_END_S if ended else None)
-    changed = {"version": game.version, "status": "completed" if ended else "active"}
-    await ctx.streams[f"game:{session.id}"].set("state", "current", changed)
+    await _show(ctx, session, game)
     await _release(ctx.state, session, game)
     if ended:
         await _end(ctx, session, game)
     else:
         due = {"sessionId": session.id, "turns": game.turns}
         await ctx.emit("game.turn.due", due, delay=TURN_S)
+
+
+async def _show(ctx: Context, session: Session, game: Game) -> None:
+    stream = ctx.streams[f"game:{session.id}"]
+    status = "active" if game.end is None else "completed"
+    await stream.set("state", "current", {"version": game.version, "status": status})
+    for player, group in session.view_groups.items():
+        await stream.send(group, shown(game, player, now_ms(ctx))._asdict())
 
 
 async def _release(state: State, session: Session, game: Game) -> None:
