@@ -71,7 +71,8 @@ def load(file: Path) -> Step:
             raise Misconfigured("exports no 'handler'")
         handler = _no_handler
     takes, resources = _parameters(handler)
-    return Step(config, handler, file, takes, resources, given)
+    is_async = inspect.iscoroutinefunction(handler)
+    return Step(config, handler, file, takes, is_async, resources, given)
 
 
 def _no_handler() -> None:

@@ -50,6 +50,10 @@ class Gathering:
             if self._until[key] <= now_s or len(self._open) > _MAX_OPEN_LISTS:
                 yield self._close(key)
 
+    def close_all(self) -> list[list[Delivery]]:
+        """Return all lists, however long they have waited."""
+        return [self._close(key) for key in list(self._open)]
+
     def next_at_s(self) -> float | None:
         """Return when the next list has waited long enough."""
         return min(self._until.values(), default=None)
@@ -70,7 +74,10 @@ class BatchConsumer:
         self._size = batch.size
         self._free = step.config.concurrency
         self._held: dict[int, Delivery] = {}
+        self._places = step.config.concurrency
+        self._draining = False
         self._wake = anyio.Event()
+        self._idle = anyio.Event()
         engine.take_in(step.config.name, self)
 
     def reserve(self) -> None:
@@ -86,11 +93,26 @@ class BatchConsumer:
         """Look into the store."""
         self._wake.set()
 
+    async def drain(self) -> None:
+        """Take nothing more, give back the lists that have not begun, and wait for the others."""
+        self._draining = True
+        for batch in self._gathering.close_all():
+            for delivery in batch:
+                del self._held[delivery.id]
+                await self._claims.give_back(delivery, 0.0)
+        while self._free < self._places:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+
+    async def release(self) -> None:
+        """Give up the leases of what was broken off."""
+        await self._claims.let_go(self._claims_held())
+
     async def run(self) -> None:
         """Claim, gather and handle until cancelled; what is cancelled half-way stays undone."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._claims.renew_forever, self._claims_held)
-            while True:
+            while not self._draining:
                 wake = self._wake = anyio.Event()
                 try:
                     claimed = await self._gather(tasks)
@@ -123,10 +145,11 @@ class BatchConsumer:
     async def _handle(self, batch: list[Delivery]) -> None:
         try:
             await self._batches.handle(batch)
-        finally:
             for delivery in batch:
                 del self._held[delivery.id]
+        finally:
             self._free += 1
+            self._idle.set()
             self._wake.set()
 
     async def _wait_s(self) -> float:

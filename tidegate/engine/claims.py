@@ -8,14 +8,14 @@ import structlog
 from tidegate.contract import Step
 from tidegate.engine.engine import Engine
 from tidegate.engine.rate import Rate
-from tidegate.errors import StoreAway
+from tidegate.errors import LeaseLost, StoreAway
 from tidegate.store.model import Claim, Commit, Delivery, Suspension
 
 log = structlog.get_logger()
 
 
 class Claims:
-    """Claims, renews and gives back, on the engine's clock. Every method may raise `StoreAway`."""
+    """Claims, renews and gives back, on the engine's clock. Claiming may raise `StoreAway`."""
 
     def __init__(self, engine: Engine, step: Step) -> None:
         self.step = step
@@ -63,7 +63,10 @@ class Claims:
         now_ms = self._engine.now_ms()
         until = now_ms + round(wait_s * 1000)
         suspension = Suspension(delivery.claim, until, {})
-        await self._store.commit(Commit(now_ms=now_ms, suspension=suspension))
+        try:
+            await self._store.commit(Commit(now_ms=now_ms, suspension=suspension))
+        except (StoreAway, LeaseLost) as exc:
+            log.warning("event.left_to_lease", step=self.name, reason=str(exc))
 
     async def sleep_s(self, longest: float) -> float:
         """Return how long to sleep until the next delivery may begin, at most `longest` seconds."""
@@ -71,6 +74,14 @@ class Claims:
         if due_ms is None:
             return longest
         return min(longest, max(0.0, (due_ms - self._engine.now_ms()) / 1000))
+
+    async def let_go(self, claims: Sequence[Claim]) -> None:
+        """End leases now."""
+        try:
+            if claims:
+                await self._store.renew(claims, lease_until_ms=self._engine.now_ms())
+        except StoreAway as exc:
+            log.warning("event.left_to_lease", step=self.name, reason=str(exc))
 
     async def renew_forever(self, held: Callable[[], Sequence[Claim]]) -> None:
         """Prolong the leases of what is held, at a third of their time, until cancelled."""

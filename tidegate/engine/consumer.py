@@ -45,6 +45,7 @@ class Consumer:
         self._takes_over = config.rate_limit is None and not config.concurrency_key
         self._behind = True
         self._wake = anyio.Event()
+        self._idle = anyio.Event()
         self._tasks: TaskGroup | None = None
         engine.take_in(config.name, self)
 
@@ -71,12 +72,27 @@ class Consumer:
         self._behind = True
         self._wake.set()
 
+    async def drain(self) -> None:
+        """Take nothing more, give back what has not begun, and wait for what is under way."""
+        self._tasks = None
+        waiting, self._queue = self._queue, deque()
+        for delivery in waiting:
+            del self._held[delivery.id]
+            await self._claims.give_back(delivery, 0.0)
+        while self._running:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+
+    async def release(self) -> None:
+        """Give up the leases of what was broken off: somebody else may take it at once."""
+        await self._claims.let_go(self._claims_held())
+
     async def run(self) -> None:
         """Claim and handle until cancelled; what is cancelled half-way stays undone."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self._claims.renew_forever, self._claims_held)
-            while True:
+            while self._tasks is not None:
                 wake = self._wake = anyio.Event()
                 try:
                     wait_s = await self._claim_some()
@@ -119,15 +135,14 @@ class Consumer:
         try:
             while self._queue:
                 delivery = self._queue.popleft()
-                try:
-                    await self._handling.handle(delivery)
-                finally:
-                    self._keys.free(delivery)
-                    del self._held[delivery.id]
+                await self._handling.handle(delivery)
+                self._keys.free(delivery)
+                del self._held[delivery.id]
                 if self._behind and len(self._queue) < self._places // 2:
                     self._wake.set()
         finally:
             self._running -= 1
+            self._idle.set()
             if self._behind:
                 self._wake.set()
 

@@ -10,7 +10,7 @@ import anyio
 
 from tidegate.contract import Logger, StepConfig, Streams
 from tidegate.engine.blocking import Blocking
-from tidegate.engine.journal import Journal, Suspended
+from tidegate.engine.journal import Journal, MemoryJournal, Suspended
 from tidegate.engine.logs import step_logger
 from tidegate.engine.state import TransactionState
 from tidegate.engine.transaction import Transaction, due_at_ms, emission
@@ -99,7 +99,7 @@ class InvocationContext:
 
     async def sleep(self, seconds: float) -> None:
         """Wait durably; in api steps a plain wait."""
-        if self._invocation.journal.claim is None:
+        if isinstance(self._invocation.journal, MemoryJournal):
             await anyio.sleep(seconds)
             return
         until_ms = self._wait_until(f"sleep:{self._next_wait()}", seconds)
@@ -115,7 +115,7 @@ class InvocationContext:
     ) -> Any:
         """Wait durably for an event of a topic; `TimeoutError` when none comes."""
         journal = self._invocation.journal
-        if journal.claim is None:
+        if isinstance(journal, MemoryJournal):
             raise NonRetriable("ctx.wait_for needs an event or cron step: it outlives the request")
         name = f"wait:{self._next_wait()}"
         awaited: dict[str, Any] = {"name": name, "topic": topic, "match": dict(match or {})}

@@ -4,7 +4,6 @@ A run reads from the store, buffers what it writes and emits, and ends in one co
 it read has changed meanwhile the handler runs again, from its top, on fresh reads.
 """
 
-import inspect
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -19,7 +18,7 @@ from tidegate.contract import Context, Step, Streams
 from tidegate.engine import values
 from tidegate.engine.contention import Contention, Place
 from tidegate.engine.context import Invocation, InvocationContext, Surroundings
-from tidegate.engine.journal import MemoryJournal, Suspended
+from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
 from tidegate.engine.routing import Destination, Router
 from tidegate.engine.state import TransactionState
 from tidegate.engine.transaction import Emission, Transaction
@@ -183,7 +182,7 @@ class Engine:
         only_ctx = step.takes == 1 and step.config.type == "cron"
         arguments = (ctx,) if only_ctx else (input_data, ctx)[: step.takes]
         resources = {name: self._resources[name] for name in step.resources}
-        if inspect.iscoroutinefunction(step.handler):
+        if step.is_async:
             return await step.handler(*arguments, **resources)
         return await to_thread.run_sync(
             lambda: step.handler(*arguments, **resources),
@@ -222,21 +221,35 @@ class Engine:
         done: Ended = (),
         lapsed: tuple[int, ...] = (),
     ) -> T:
-        lost: Place | None = None
-        for runs in range(1, MAX_RUNS + 1):
+        ends = Ends(done, lapsed)
+        try:
+            return await self._run_and_commit(invocation, run, ends)
+        except LeaseLost:
+            raise
+        except Conflict as conflict:
+            return await self._run_again(invocation, run, ends, conflict.place)
+
+    async def _run_again(
+        self,
+        invocation: Invocation,
+        run: Callable[[Context], Awaitable[T]],
+        ends: Ends,
+        lost: Place | None,
+    ) -> T:
+        """Repeat a run that lost a value, in the queue of those who lost the same."""
+        for runs in range(2, MAX_RUNS + 1):
+            _reruns.inc()
+            if lost is None or runs > 2:  # noqa: PLR2004 - another process is faster
+                await anyio.sleep(self.rng.uniform(0, _CONFLICT_WAIT_S * min(runs, 8)))
             try:
                 async with self._turn(lost):
-                    ends = Ends(done, lapsed)
-                    return await self._run_and_commit(invocation, run, ends, alone=bool(lost))
+                    return await self._run_and_commit(invocation, run, ends, alone=lost is not None)
             except LeaseLost:
                 raise
             except Conflict as conflict:
                 if runs == MAX_RUNS:
                     raise
                 lost = conflict.place
-                _reruns.inc()
-            if lost is None or runs > 1:
-                await anyio.sleep(self.rng.uniform(0, _CONFLICT_WAIT_S * min(runs, 8)))
         raise AssertionError
 
     def _turn(self, lost: Place | None) -> AbstractAsyncContextManager[None]:
@@ -248,7 +261,7 @@ class Engine:
         run: Callable[[Context], Awaitable[T]],
         ends: Ends,
         *,
-        alone: bool,
+        alone: bool = False,
     ) -> T:
         ctx = InvocationContext(invocation, self._surroundings)
         try:
@@ -268,10 +281,10 @@ class Engine:
     async def _suspend(
         self, ctx: InvocationContext, invocation: Invocation, pause: Suspended
     ) -> None:
-        claim = invocation.journal.claim
-        if claim is not None:
-            now_ms = self.now_ms()
-            await self._commit(ctx, Commit(now_ms=now_ms, suspension=pause.suspension(claim)))
+        journal = invocation.journal
+        if isinstance(journal, DeliveryJournal):
+            suspension = pause.suspension(journal.claim)
+            await self._commit(ctx, Commit(now_ms=self.now_ms(), suspension=suspension))
 
     async def _commit(self, ctx: InvocationContext, commit: Commit) -> None:
         transaction = ctx.transaction
@@ -313,7 +326,7 @@ class Engine:
             for address in event.to:
                 if address.lease_until_ms is None or not committed.leased:
                     self.wake(address.step)
-            # The store delivers to who waits for a topic.
+        if committed.awaited:
             self.wake(WAITS)
         if commit.changes and self._publisher:
             numbered = zip(committed.seqs, commit.changes, strict=True)

@@ -34,8 +34,6 @@ class Suspended(BaseException):
 class MemoryJournal:
     """Of an invocation that is not retried beyond its own re-runs: it remembers only those."""
 
-    claim: Claim | None = None
-
     def __init__(self) -> None:
         self._results: dict[str, Any] = {}
 
@@ -52,9 +50,8 @@ class DeliveryJournal:
     """Of a delivery: kept in the store until its end, over crashes and retries."""
 
     def __init__(self, store: Fates, delivery: Delivery) -> None:
-        self.claim: Claim | None = delivery.claim
+        self.claim = delivery.claim
         self._store = store
-        self._claim = delivery.claim
         self._results = delivery.journal
 
     def recorded(self, name: str) -> tuple[Any] | None:
@@ -68,7 +65,7 @@ class DeliveryJournal:
         Raises:
             LeaseLost: the delivery was claimed anew.
         """
-        kept = await self._store.record(self._claim, name, values.encode(result))
+        kept = await self._store.record(self.claim, name, values.encode(result))
         self._results[name] = kept
         return values.decode(kept)
 

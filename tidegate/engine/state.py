@@ -19,6 +19,8 @@ def _place(group: str, key: str) -> Key:
     for name, text in (("group", group), ("key", key)):
         if not isinstance(text, str):
             raise NonRetriable(f"state {name} must be a text, not {type(text).__name__}")
+        if text.isascii():
+            continue
         try:
             text.encode()
         except UnicodeEncodeError as exc:

@@ -159,10 +159,14 @@ class Delivery(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """What a commit has made: deliveries leased to the sender, numbers of its stream changes."""
+    """What a commit has made: deliveries leased to the sender, numbers of its stream changes.
+
+    `awaited` tells that somebody may wait for one of its events: there are deliveries to `WAITS`.
+    """
 
     leased: Sequence[Delivery] = ()
     seqs: Sequence[int] = ()
+    awaited: bool = True
 
 
 class Lapsed(NamedTuple):

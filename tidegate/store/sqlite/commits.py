@@ -1,7 +1,7 @@
 """Apply one commit: check what it read, then change everything it changes."""
 
+import math
 import sqlite3
-from collections.abc import Callable
 from typing import Any
 
 from tidegate.errors import Conflict, LeaseLost
@@ -24,7 +24,6 @@ from tidegate.store.sqlite.statements import SQL
 # These stand in every commit: looked up once.
 _VERSION, _WRITE, _DELETE = SQL["version"], SQL["write"], SQL["delete"]
 _DELIVER, _IS_AWAITED, _FINISH = SQL["deliver"], SQL["is_awaited"], SQL["finish"]
-_FORGET_JOURNAL = SQL["forget_journal"]
 
 
 class Group:
@@ -33,10 +32,19 @@ class Group:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._version = 0
+        self.anybody_waits = True
+        self._lapse_ms: float = 0.0
 
     def begin(self, commits: int) -> None:
-        """Reserve versions for so many commits."""
+        """Reserve versions for so many commits, and see what none of them need look for."""
         self._version = self._db.execute(SQL["tick"], (commits,)).fetchone()[0] - commits
+        self.anybody_waits = self._db.execute(SQL["anybody_waits"]).fetchone() is not None
+        [first_lapse] = self._db.execute(SQL["next_lapse"]).fetchone()
+        self._lapse_ms = math.inf if first_lapse is None else first_lapse
+
+    def anything_lapsed(self, now_ms: int) -> bool:
+        """Tell whether a value that was there at the group's begin has lapsed and is to be told."""
+        return self._lapse_ms <= now_ms
 
     def next_version(self) -> int:
         """Return a version that no write has had."""
@@ -44,7 +52,7 @@ class Group:
         return self._version
 
 
-def apply(db: sqlite3.Connection, commit: Commit, next_version: Callable[[], int]) -> Committed:
+def apply(db: sqlite3.Connection, commit: Commit, group: Group) -> Committed:
     """Apply a commit inside the writer's transaction.
 
     Raises:
@@ -57,13 +65,16 @@ def apply(db: sqlite3.Connection, commit: Commit, next_version: Callable[[], int
         _finish(db, claim)
     if commit.suspension is not None:
         _suspend(db, commit.suspension)
+        group.anybody_waits = True
     if commit.writes:
-        _write_values(db, commit, next_version())
+        _write_values(db, commit, group)
     leased: list[Delivery] = []
     for event in commit.events:
         _deliver(db, event, commit.now_ms, leased)
+        if group.anybody_waits and db.execute(_IS_AWAITED, (event.topic,)).fetchone():
+            _deliver_to(db, event, Address(WAITS, commit.now_ms), leased)
     seqs = [_note_change(db, change, commit.now_ms) for change in commit.changes]
-    return Committed(leased, seqs)
+    return Committed(leased, seqs, group.anybody_waits)
 
 
 def check_reads(db: sqlite3.Connection, commit: Commit) -> None:
@@ -89,6 +100,14 @@ def expect_claim(db: sqlite3.Connection, claim: Claim) -> None:
 def lease_lost(claim: Claim) -> LeaseLost:
     """Return the error of a claim that is void."""
     return LeaseLost(f"delivery {claim.delivery_id} went to another worker")
+
+
+def record_result(db: sqlite3.Connection, delivery_id: int, name: str, result: bytes) -> bool:
+    """Journal a result of a delivery; False when there is one of that name."""
+    if db.execute(SQL["record"], (delivery_id, name, result)).rowcount != 1:
+        return False
+    db.execute(SQL["mark_journaled"], (delivery_id,))
+    return True
 
 
 def group_rows(db: sqlite3.Connection, group: str, pattern: str | None) -> list[Any]:
@@ -118,9 +137,11 @@ def _end_lapsed(db: sqlite3.Connection, commit: Commit) -> None:
 
 def _finish(db: sqlite3.Connection, claim: Claim) -> None:
     delivery_id, fence, step, lane = claim
-    if db.execute(_FINISH, (delivery_id, fence)).rowcount != 1:
+    ended = db.execute(_FINISH, (delivery_id, fence)).fetchone()
+    if ended is None:
         raise lease_lost(claim)
-    db.execute(_FORGET_JOURNAL, (delivery_id,))
+    if ended[0]:
+        db.execute(SQL["forget_journal"], (delivery_id,))
     free_lane(db, step, lane)
 
 
@@ -129,13 +150,14 @@ def _suspend(db: sqlite3.Connection, suspension: Suspension) -> None:
     if db.execute(SQL["suspend"], (due_at_ms, claim.delivery_id, claim.fence)).rowcount != 1:
         raise lease_lost(claim)
     for name, result in journal.items():
-        db.execute(SQL["record"], (claim.delivery_id, name, result))
+        record_result(db, claim.delivery_id, name, result)
     if waiter is not None:
         db.execute(SQL["wait"], waiter)
 
 
-def _write_values(db: sqlite3.Connection, commit: Commit, version: int) -> None:
-    lapsing = db.execute(SQL["anything_lapsed"], (commit.now_ms,)).fetchone()
+def _write_values(db: sqlite3.Connection, commit: Commit, group: Group) -> None:
+    version = group.next_version()
+    lapsing = group.anything_lapsed(commit.now_ms)
     for key, (data, expires_at, on_expire) in commit.writes.items():
         if lapsing:
             db.execute(SQL["keep_one_lapsed"], (*key, commit.now_ms))
@@ -152,8 +174,6 @@ def _deliver(db: sqlite3.Connection, event: Event, now_ms: int, leased: list[Del
             return
     for address in event.to:
         _deliver_to(db, event, address, leased)
-    if db.execute(_IS_AWAITED, (event.topic,)).fetchone():
-        _deliver_to(db, event, Address(WAITS, now_ms), leased)
 
 
 def _deliver_to(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tidegate.errors import LeaseLost
 from tidegate.store.bounds import MAX_DEAD, dead_dropped
 from tidegate.store.model import Claim, Delivery, Waiter
-from tidegate.store.sqlite.commits import expect_claim, free_lane, lease_lost
+from tidegate.store.sqlite.commits import expect_claim, free_lane, lease_lost, record_result
 from tidegate.store.sqlite.statements import SQL
 
 
@@ -32,7 +32,7 @@ def renew(db: sqlite3.Connection, claims: Sequence[Claim], lease_until_ms: int) 
 def record(db: sqlite3.Connection, claim: Claim, name: str, result: bytes) -> bytes:
     """Journal a result; the first one stays, and is returned."""
     expect_claim(db, claim)
-    if db.execute(SQL["record"], (claim.delivery_id, name, result)).rowcount == 1:
+    if record_result(db, claim.delivery_id, name, result):
         return result
     kept: bytes = db.execute(SQL["recorded"], (claim.delivery_id, name)).fetchone()[0]
     return kept
@@ -42,7 +42,7 @@ def answer(db: sqlite3.Connection, waiter: Waiter, result: bytes, now_ms: int) -
     """End a wait with its answer, unless it has ended meanwhile."""
     place = (waiter.delivery_id, waiter.name)
     if db.execute(SQL["end_wait"], place).rowcount == 1:
-        db.execute(SQL["record"], (*place, result))
+        record_result(db, *place, result)
         db.execute(SQL["wake"], (now_ms, waiter.delivery_id))
 
 
@@ -54,7 +54,7 @@ def retry(db: sqlite3.Connection, claim: Claim, due_at_ms: int) -> None:
 
 def bury(db: sqlite3.Connection, delivery: Delivery, error: str, stack: str, now_ms: int) -> None:
     """Move a delivery to the dead letters. Its journal stays, for the day it is redriven."""
-    if db.execute(SQL["finish"], (delivery.id, delivery.fence)).rowcount != 1:
+    if db.execute(SQL["finish"], (delivery.id, delivery.fence)).fetchone() is None:
         raise LeaseLost(f"delivery {delivery.id} went to another worker")
     db.execute(SQL["forget_waits"], (delivery.id,))
     free_lane(db, delivery.step, delivery.lane)

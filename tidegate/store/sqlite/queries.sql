@@ -74,11 +74,14 @@ SELECT ?1, ?2, ?3, ?4, ?5, ?6,
 -- name: remember_emitted
 INSERT OR IGNORE INTO emitted (topic, id, at) VALUES (?, ?, ?);
 
+-- name: anybody_waits
+SELECT 1 FROM waiter LIMIT 1;
+
 -- name: is_awaited
 SELECT 1 FROM waiter WHERE topic = ? LIMIT 1;
 
 -- name: finish
-DELETE FROM delivery WHERE id = ? AND fence = ?;
+DELETE FROM delivery WHERE id = ? AND fence = ? RETURNING journaled;
 
 -- name: next_of_lane
 UPDATE delivery SET ready = 1
@@ -118,6 +121,9 @@ SELECT 1 FROM delivery WHERE id = ? AND fence = ?;
 
 -- name: record
 INSERT OR IGNORE INTO journal (delivery_id, name, result) VALUES (?, ?, ?);
+
+-- name: mark_journaled
+UPDATE delivery SET journaled = 1 WHERE id = ?;
 
 -- name: recorded
 SELECT result FROM journal WHERE delivery_id = ? AND name = ?;
@@ -163,8 +169,8 @@ DELETE FROM dead WHERE id = ?
 RETURNING step, topic, payload, trace_id, delivery_id, fence, lane;
 
 -- name: redrive
-INSERT INTO delivery (id, step, topic, payload, due_at, trace_id, fence, lane, ready)
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+INSERT INTO delivery (id, step, topic, payload, due_at, trace_id, fence, lane, journaled, ready)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, EXISTS (SELECT 1 FROM journal WHERE delivery_id = ?1),
     ?8 IS NULL OR NOT EXISTS (SELECT 1 FROM delivery WHERE step = ?2 AND lane = ?8 AND ready = 1);
 
 -- name: number_change

@@ -38,6 +38,7 @@ from tidegate.store.sqlite.writer import BUSY_TIMEOUT_S, Writer
 
 # A commit of more rows than this would hold the event loop up.
 _MANY_ROWS = 500
+_READ = SQL["read"]
 
 T = TypeVar("T")
 
@@ -81,7 +82,10 @@ class SqliteStore:
 
     async def read(self, key: Key, now_ms: int) -> Stored:
         """Read one value."""
-        row = self._one("read", *key)
+        try:
+            row = self._reader.execute(_READ, key).fetchone()
+        except sqlite3.Error as exc:
+            raise StoreAway(f"state store: {exc}") from exc
         return _stored(row, now_ms) if row else Stored(None, ABSENT)
 
     async def read_group(
@@ -98,7 +102,7 @@ class SqliteStore:
             return Committed()
         rows = len(commit.events) + len(commit.writes) + len(commit.changes) + len(commit.done)
         return await self.writer.write(
-            lambda db: apply(db, commit, self._group.next_version), heavy=rows > _MANY_ROWS
+            lambda db: apply(db, commit, self._group), heavy=rows > _MANY_ROWS
         )
 
     async def groups(self, *, limit: int, after: str = "") -> list[tuple[str, int]]:

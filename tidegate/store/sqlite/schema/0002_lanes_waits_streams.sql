@@ -17,6 +17,8 @@ ALTER TABLE delivery ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE delivery ADD COLUMN lane TEXT;
 ALTER TABLE delivery ADD COLUMN ready INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE delivery ADD COLUMN leased INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE delivery ADD COLUMN journaled INTEGER NOT NULL DEFAULT 0;
+UPDATE delivery SET journaled = 1 WHERE id IN (SELECT delivery_id FROM journal);
 DROP INDEX delivery_due;
 CREATE INDEX delivery_due ON delivery (step, due_at, id) WHERE ready = 1;
 CREATE INDEX delivery_lane ON delivery (step, lane, id) WHERE lane IS NOT NULL;
