@@ -184,7 +184,9 @@ def _scrambled(game: Game, player: str, rng: Random) -> Game:
             changed = replace(changed, at=Cell(rng.randrange(9), rng.randrange(9)))
         tanks.append(changed)
     mines = tuple(mine for mine in game.mines if mine.team == own.team)
-    foreign = tuple(Mine(own.team + 1, Cell(rng.randrange(9), rng.randrange(9))) for _ in range(3))
+    cells = [Cell(rng.randrange(9), rng.randrange(9)) for _ in range(3)]
+    # Under the own tank no other's mine can be: it would have gone off.
+    foreign = tuple(Mine(own.team + 1, cell) for cell in cells if cell != own.at)
     return replace(game, tanks=tuple(tanks), mines=(*mines, *foreign))
 
 
@@ -198,6 +200,24 @@ def test_gaming_view_depends_on_nothing_hidden(teams: list[list[str]]) -> None:
                 other = _scrambled(game, player, rng)
 
                 assert view(other, player) == view(game, player)
+
+
+def test_gaming_duel_refusals_depend_on_nothing_hidden() -> None:
+    """Whether an action is allowed, and what is said if not, gives nothing hidden away."""
+
+    def answer(game: Game, action: Action) -> str:
+        try:
+            rules.played(game, ANN, action, now_ms=1)
+        except rules.Refused as exc:
+            return str(exc)
+        return "allowed"
+
+    rng = Random(7)
+    for seed in range(6):
+        for game in _played_at_random(seed, [[ANN], [BOB]])[::5]:
+            other = _scrambled(game, ANN, rng)
+
+            assert [answer(game, a) for a in ACTIONS] == [answer(other, a) for a in ACTIONS]
 
 
 def test_gaming_view_shows_opponents_only_in_sight() -> None:
