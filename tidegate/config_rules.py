@@ -17,7 +17,7 @@ _QUEUED = {"retry", "timeout", "lease", "execution"}
 _ALLOWED = {
     "api": {
         "method", "path", "body_schema", "query_params", "response_schema", "middleware",
-        "websocket", "timeout", "execution",
+        "websocket", "timeout",
     },
     "event": _QUEUED | {
         "subscribes", "input", "key", "concurrency", "concurrency_key", "key_concurrency",

@@ -50,6 +50,8 @@ def _check(step: Step) -> None:
     for pointer in (config.key, config.concurrency_key, config.batch and config.batch.key):
         if pointer:
             Pointer(pointer)
+    if config.execution == "process" and step.resources:
+        raise Misconfigured("a handler in a process of its own cannot be given resources")
     if config.type == "cron":
         schedule_of(config)
     if config.type == "api":

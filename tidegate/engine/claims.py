@@ -54,9 +54,7 @@ class Claims:
         due_ms = await self._store.next_due_ms([self.name])
         if due_ms is None or self._rate is None:
             return due_ms
-        now_ms = self._engine.now_ms()
-        waits = self._rate.next_at_ms > now_ms and not await self._rate.take(0, now_ms)
-        return max(due_ms, self._rate.next_at_ms) if waits else due_ms
+        return max(due_ms, self._rate.next_at_ms)
 
     async def give_back(self, delivery: Delivery, wait_s: float) -> None:
         """Give a delivery back for a moment, without counting the attempt."""

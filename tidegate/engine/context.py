@@ -89,13 +89,17 @@ class InvocationContext:
 
     async def run(self, name: str, fn: Callable[[], Awaitable[Any] | Any]) -> Any:
         """Run a side effect once: a retry gets the recorded result."""
-        recorded = self._invocation.journal.recorded(f"run:{name}")
+        recorded = self.recorded(name)
         if recorded is not None:
             return recorded[0]
         result = fn()
         if inspect.isawaitable(result):
             result = await result
         return await self._invocation.journal.record(f"run:{name}", result)
+
+    def recorded(self, name: str) -> tuple[Any] | None:
+        """Return the recorded result of an effect, in a tuple; None when there is none yet."""
+        return self._invocation.journal.recorded(f"run:{name}")
 
     async def sleep(self, seconds: float) -> None:
         """Wait durably; in api steps a plain wait."""

@@ -19,10 +19,12 @@ from tidegate.engine import values
 from tidegate.engine.contention import Contention, Place
 from tidegate.engine.context import Invocation, InvocationContext, Surroundings
 from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
+from tidegate.engine.process.pool import ProcessPool
 from tidegate.engine.routing import Destination, Router
 from tidegate.engine.state import TransactionState
 from tidegate.engine.transaction import Emission, Transaction
 from tidegate.errors import Conflict, LeaseLost, Misconfigured
+from tidegate.normalise import as_plain
 from tidegate.store.model import (
     WAITS,
     Address,
@@ -109,6 +111,7 @@ class Engine:
         self._observers: list[Observer] = []
         self._contention = Contention()
         self._threads = anyio.CapacityLimiter(_MAX_THREADS)
+        self._processes = ProcessPool()
 
     def provide(self, resources: Mapping[str, object]) -> None:
         """Give handlers what their keyword-only parameters ask for, by name.
@@ -179,6 +182,8 @@ class Engine:
 
     async def call_handler(self, step: Step, input_data: object, ctx: Context) -> Any:
         """Call a handler in the form it has: (input, ctx), (ctx) or ()."""
+        if step.config.execution == "process" and isinstance(ctx, InvocationContext):
+            return await self._processes.call(step, as_plain(input_data), ctx)
         only_ctx = step.takes == 1 and step.config.type == "cron"
         arguments = (ctx,) if only_ctx else (input_data, ctx)[: step.takes]
         resources = {name: self._resources[name] for name in step.resources}
@@ -195,6 +200,10 @@ class Engine:
         redriven = await self.store.redrive(dead_ids, self.now_ms())
         self.wake(None)
         return redriven
+
+    async def aclose(self) -> None:
+        """End the processes of handlers that run in their own."""
+        await self._processes.aclose()
 
     def take_in(self, step: str, intake: Intake) -> None:
         """Handle the events of a step in this process."""

@@ -16,7 +16,7 @@ Transact = Callable[[Callable[[Context], Awaitable[Any]]], Awaitable[Any]]
 
 
 class Allowance(NamedTuple):
-    """How many may begin now, and from when on more may (Unix ms)."""
+    """How many may begin now, and from when on one more may (Unix ms)."""
 
     free: int
     next_at_ms: int
@@ -27,7 +27,7 @@ def allowance(limit: RateLimit, chunks: Chunks, now_ms: int) -> Allowance:
     period_ms = round(limit.per * 1000)
     recent = [chunk for chunk in chunks if chunk[0] > now_ms - period_ms]
     free = limit.limit - sum(count for _, count in recent)
-    return Allowance(max(0, free), recent[0][0] + period_ms if recent else now_ms)
+    return Allowance(max(0, free), now_ms if free > 0 else recent[0][0] + period_ms)
 
 
 def begun(limit: RateLimit, chunks: Chunks, now_ms: int, count: int) -> Chunks:
