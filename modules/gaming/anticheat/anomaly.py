@@ -18,6 +18,8 @@ ENOUGH_PLAYERS = 20
 # To be unlike the others is no proof: alone it may flag a player, and never accuse him.
 _LEAST, _MOST = 0.3, 0.7
 _TAIL = 0.01
+# Two fifths of the way from the usual to the tail again beyond it: forests score no farther.
+_FAR = 0.4
 _TREES = 100
 _SEED = 42
 
@@ -46,7 +48,7 @@ def detect_anomalous_behavior(features: Features, profiles: Profiles) -> Verdict
         f"plays unlike {len(profiles.kept)} sessions of the bracket:"
         f" score {score:.2f}, usual {typical:.2f}, 1 in 100 below {unusual:.2f}"
     )
-    confidence = min(_MOST, _LEAST + (_MOST - _LEAST) * beyond)
+    confidence = min(_MOST, _LEAST + (_MOST - _LEAST) * beyond / _FAR)
     return detected(confidence, reason, score=score, usual=typical)
 
 
