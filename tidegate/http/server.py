@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from tidegate.errors import Misconfigured
 from tidegate.http.connections import BACKLOG, BoundedProtocol, bounded, connection_limit
@@ -61,7 +62,7 @@ def address_of(host: str, port: int) -> str:
 
 @asynccontextmanager
 async def serve(
-    app: Starlette, listener: socket.socket, protocol: type[BoundedProtocol] | None = None
+    app: ASGIApp, listener: socket.socket, protocol: type[BoundedProtocol] | None = None
 ) -> AsyncIterator[None]:
     """Serve while the context is open; on leaving, answers under way get 1 s to finish."""
     config = uvicorn.Config(
