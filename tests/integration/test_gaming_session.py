@@ -134,7 +134,7 @@ async def test_gaming_session_streams_hold_no_open_secret() -> None:
         await ann.say({"type": "lay"})
 
         session = await a.harness.state("game_sessions", session_id)
-        changes = [f.change for f in a.streams.frames if f.change.name == f"game:{session_id}"]
+        changes = [change for change in a.changes if change.name == f"game:{session_id}"]
         current = await a.call(lambda c: c.streams[f"game:{session_id}"].get("state", "current"))
 
     groups = {change.group for change in changes}
@@ -268,7 +268,7 @@ async def test_gaming_session_refuses_spectators(session: str) -> None:
         active = await a.group("active_players")
 
     assert (eve.closed, eve.texts) == ((1008, "Unauthorized"), [])
-    assert (active, a.streams.subscribers) == ([], 0)
+    assert (active, a.followers) == ([], 0)
 
 
 async def test_gaming_session_second_connection_takes_over() -> None:
@@ -319,11 +319,11 @@ async def test_gaming_session_close_ends_the_subscription() -> None:
     async with arena() as a:
         session_id = await a.match("ann", "bob")
         ann, bob = await a.connect(session_id, "ann"), await a.connect(session_id, "bob")
-        during = a.streams.subscribers
+        during = a.followers
         await ann.say({"type": "surrender"})
         await ann.drop()
         await bob.drop()
-        after = a.streams.subscribers
+        after = a.followers
         late = await a.connect(session_id, "ann")
 
     assert (during, after) == (2, 0)

@@ -6,97 +6,39 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from modules.gaming import queue
 from modules.gaming.steps import cancel_match_step, find_match_step, game_session_step
 from tidegate.contract import Context
-from tidegate.engine import values
 from tidegate.http.request import Request
-from tidegate.store.model import Frame, StreamChange, stream_group
+from tidegate.store.model import Frame, StreamChange
 from tidegate.testing import Harness
 
 STEPS = Path(__file__).parents[2] / "modules" / "gaming" / "steps"
 
 
-class LocalStreams:
-    """Streams inside one process: changes reach subscribers right after their commit."""
-
-    def __init__(self) -> None:
-        self.frames: list[Frame] = []
-        self._subscribers: list[tuple[str, Callable[[dict[str, Any]], Awaitable[None]]]] = []
-        self._waiting: list[tuple[str, dict[str, Any]]] = []
-
-    def publish(self, frames: Sequence[Frame]) -> None:
-        """Keep what a commit has changed, for `pump`."""
-        self.frames.extend(frames)
-        for frame in frames:
-            change = frame.change
-            data = None if change.data is None else values.decode(change.data)
-            told = {"group": change.group, "seq": frame.seq, "type": change.kind, "id": change.id}
-            self._waiting.append((change.name, {**told, "data": data}))
-
-    async def pump(self) -> None:
-        """Call the subscribers."""
-        while self._waiting:
-            name, change = self._waiting.pop(0)
-            for of, fn in list(self._subscribers):
-                if of == name:
-                    await fn(change)
-
-    def streams_of(self, state: Any, transaction: Any) -> Any:
-        """Return the streams of one transaction."""
-        return _Streams(self, state, transaction)
-
-    def add(self, name: str, fn: Callable[[dict[str, Any]], Awaitable[None]]) -> Callable[[], None]:
-        """Subscribe."""
-        entry = (name, fn)
-        self._subscribers.append(entry)
-        return lambda: self._subscribers.remove(entry)
-
-    @property
-    def subscribers(self) -> int:
-        """Return how many subscriptions there are."""
-        return len(self._subscribers)
-
-
-class _Streams:
-    def __init__(self, hub: LocalStreams, state: Any, transaction: Any) -> None:
-        self._parts = (hub, state, transaction)
-
-    def __getitem__(self, name: str) -> "_Stream":
-        return _Stream(name, *self._parts)
-
-
-class _Stream:
-    def __init__(self, name: str, hub: LocalStreams, state: Any, transaction: Any) -> None:
-        self._name, self._hub, self._state, self._transaction = name, hub, state, transaction
-
-    async def get(self, group: str, key: str) -> Any:
-        return await self._state.get(stream_group(self._name, group), key)
-
-    async def set(self, group: str, key: str, value: Any) -> None:
-        await self._state.set(stream_group(self._name, group), key, value)
-        change = StreamChange(self._name, group, "set", key, values.encode(value))
-        self._transaction.changes.append(change)
-
-    async def send(self, group: str, event: Any, id: str | None = None) -> None:  # noqa: A002
-        change = StreamChange(self._name, group, "event", id, values.encode(event))
-        self._transaction.changes.append(change)
-
-    def subscribe(self, fn: Callable[[dict[str, Any]], Awaitable[None]]) -> Callable[[], None]:
-        return self._hub.add(self._name, fn)
-
-
 class Arena:
     """The gaming module's steps on a harness, with players' calls and connections."""
 
-    def __init__(self, harness: Harness, streams: LocalStreams) -> None:
+    def __init__(self, harness: Harness) -> None:
         self.harness = harness
-        self.streams = streams
+        self.changes: list[StreamChange] = []
+        harness.engine.hub.on_published(self._note)
+
+    def _note(self, frames: Sequence[Frame]) -> None:
+        self.changes.extend(frame.change for frame in frames)
+
+    @property
+    def followers(self) -> int:
+        """Return how many subscriptions of streams there are."""
+        of_streams = self.harness.engine.hub._audience._subscriptions.values()
+        return sum(not one.is_closed for those in of_streams for one in those)
 
     async def call(self, fn: Callable[[Context], Awaitable[Any]]) -> Any:
         """Run a function in a transaction of its own, and tell the subscribers."""
         result = await self.harness.engine.transact(fn)
-        await self.streams.pump()
+        await anyio.wait_all_tasks_blocked()
         return result
 
     async def find(self, player: str, mode: str = "1v1", region: str = "eu") -> dict[str, Any]:
@@ -130,7 +72,7 @@ class Arena:
         for player in players:
             await self.find(player, mode)
         await self.harness.drain()
-        await self.streams.pump()
+        await anyio.wait_all_tasks_blocked()
         return str(self.harness.capture("match.found")[-1]["sessionId"])
 
     async def connect(self, session_id: str, player: str) -> "Connection":
@@ -218,14 +160,11 @@ class Connection:
         await self._arena.harness.engine.transact(run)
         self._running = False
         self.texts.extend(self._unsent)
-        await self._arena.streams.pump()
+        await anyio.wait_all_tasks_blocked()
 
 
 @asynccontextmanager
 async def arena() -> AsyncIterator[Arena]:
     """Open the gaming module on a harness."""
     async with Harness(STEPS) as harness:
-        streams = LocalStreams()
-        # The harness has no streams of its own yet.
-        harness.engine._publisher = streams
-        yield Arena(harness, streams)
+        yield Arena(harness)
