@@ -118,6 +118,7 @@ async def _end(ctx: Context, session: Session, game: Game) -> None:
     done = msgspec.structs.replace(session, status="completed", winner=game.winner)
     await ctx.state.set(SESSIONS, session.id, plain(done), KEPT_AFTER_END_S)
     await ctx.emit("game.ended", ended_event(done))
+    await ctx.emit("game.forgetting", {"sessionId": session.id}, delay=KEPT_AFTER_END_S)
 
 
 def ended_event(session: Session) -> dict[str, Any]:

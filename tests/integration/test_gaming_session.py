@@ -15,6 +15,7 @@ from tidegate.contract import Context
 
 pytestmark = pytest.mark.anyio
 
+GROUPS = ("game_sessions", "game_states", "active_players", "player_inputs", "player_sessions")
 WAIT = {"type": "wait"}
 ERRORS = {
     "it is not your turn",
@@ -345,6 +346,21 @@ async def test_gaming_session_goes_on_without_the_absent() -> None:
     assert (running.end, running.turns) == (None, 4)
     assert over.end == "won"
     assert ended["winner"] == over.winner
+
+
+async def test_gaming_session_leaves_nothing_behind() -> None:
+    """A day after its end a game is gone: session, state, inputs, and what its stream held."""
+    async with arena() as a:
+        session_id = await a.match("ann", "bob")
+        ann = await a.connect(session_id, "ann")
+        await ann.say({"type": "surrender"})
+        await ann.drop()
+        await a.harness.tick(24 * 3600)
+
+        kept = [await a.group(name) for name in GROUPS]
+        current = await a.call(lambda c: c.streams[f"game:{session_id}"].get("state", "current"))
+
+    assert (kept, current) == ([[]] * len(GROUPS), None)
 
 
 async def test_gaming_session_of_a_destroyed_player_is_not_his_prison() -> None:

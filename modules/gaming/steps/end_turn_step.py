@@ -22,7 +22,7 @@ config = {
     "flows": ["gaming"],
     "subscribes": ["game.turn.due"],
     "input": TurnDue,
-    "emits": ["game.turn.due", "game.ended"],
+    "emits": ["game.turn.due", "game.ended", "game.forgetting"],
 }
 
 

@@ -18,7 +18,7 @@ config = {
     "path": "/game/:sessionId/ws",
     "middleware": ["authMiddleware"],
     "websocket": True,
-    "emits": ["player.input.recorded", "game.turn.due", "game.ended"],
+    "emits": ["player.input.recorded", "game.turn.due", "game.ended", "game.forgetting"],
 }
 
 

@@ -14,7 +14,7 @@ config = {
     "flows": ["gaming"],
     "subscribes": ["matchmaking.searching"],
     "input": Ticket,
-    "emits": ["matchmaking.searching", "match.found", "game.turn.due", "game.ended"],
+    "emits": ["matchmaking.searching", "match.found", "game.turn.due"],
     "concurrency": 4,
 }
 
