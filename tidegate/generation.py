@@ -30,7 +30,6 @@ from tidegate.store.model import Key
 from tidegate.store.port import Store
 from tidegate.streams.hub import Hub
 
-
 OWN_RESOURCES = ("data_dir", "engine")
 """What handlers may always ask for: the data folder as a Path, the running `Engine`."""
 

@@ -1,6 +1,7 @@
 """`ctx`: what a handler is given beside its input, bound to one run of one invocation."""
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,13 +22,17 @@ from tidegate.streams.hub import Hub
 
 
 class Invocation(NamedTuple):
-    """What stays the same over all runs of one invocation."""
+    """What stays the same over all runs of one invocation.
+
+    `until_s` (of `time.monotonic`) is when it is too late to commit.
+    """
 
     config: StepConfig | None
     trace_id: str
     attempt: int
     idempotency_key: str
     journal: Journal
+    until_s: float = math.inf
 
 
 class Surroundings(NamedTuple):

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
+from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
@@ -282,6 +283,9 @@ class Engine:
             await self._suspend(ctx, invocation, pause)
             raise
         transaction = ctx.transaction
+        if monotonic() >= invocation.until_s:
+            # A handler that swallows its cancellation must not commit after all.
+            raise TimeoutError
         done = ends.done(result) if callable(ends.done) else ends.done
         if transaction.is_one_read and not done and not ends.lapsed:
             return result
