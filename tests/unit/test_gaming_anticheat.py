@@ -1,10 +1,11 @@
 """Anti-cheat: what is computed from inputs, what each detector says, how it adds up."""
 
+from functools import cache
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.gaming.anticheat import detectors, motion
@@ -49,6 +50,7 @@ def _shot(at_ms: float, aim: float, **facts: bool) -> dict[str, Any]:
     return {"timestamp": at_ms, "input": {"type": "shoot", "aim": aim}, **facts}
 
 
+@cache
 def _sample(sessions: int = 80, *, of: int = 80) -> Profiles:
     rng = Random(1)
     profiles = Profiles()
@@ -96,7 +98,8 @@ def test_gaming_features_fill_every_field() -> None:
     assert features.hidden_shots == (True,)
 
 
-@given(st.lists(st.one_of(_RECORD, _JUNK), max_size=30))
+@settings(max_examples=40)
+@given(st.lists(st.one_of(_RECORD, _JUNK), max_size=20))
 def test_gaming_judging_takes_any_records(records: list[Any]) -> None:
     """Whatever stands in the state, nothing is divided by zero and no confidence leaves [0, 1]."""
     verdicts = judged(records, Profiles())

@@ -193,7 +193,7 @@ def _scrambled(game: Game, player: str, rng: Random) -> Game:
 @pytest.mark.parametrize("teams", [[[ANN], [BOB]], [[ANN, "amy"], [BOB, "ben"]]])
 def test_gaming_view_depends_on_nothing_hidden(teams: list[list[str]]) -> None:
     """Change everything that a player must not know: his view stays the same to the letter."""
-    for seed in range(25):
+    for seed in range(8):
         rng = Random(seed)
         for game in _played_at_random(seed, teams):
             for player in (ANN, BOB):
