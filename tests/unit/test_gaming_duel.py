@@ -256,6 +256,18 @@ def test_gaming_view_does_not_tell_who_fired_or_laid() -> None:
     assert view(laid, BOB)["last"] == []
 
 
+def test_gaming_view_tells_of_a_loss_and_not_where() -> None:
+    """That somebody is out is known to all; where it was, only to who saw it."""
+    game = _game((0, 0), (5, 0))
+    weak = replace(game, tanks=(game.tanks[0], replace(game.tanks[1], health=1)))
+    over = rules.played(weak, ANN, Shoot(5, 0), now_ms=1)
+
+    assert view(over, ANN)["last"] == [
+        {"kind": "shot", "player": ANN, "x": 5, "y": 0},
+        {"kind": "destroyed", "player": BOB},
+    ]
+
+
 def test_gaming_view_end_lifts_no_fog() -> None:
     """The winner's and the loser's last views hold no place that was hidden."""
     over = rules.played(_game((0, 0), (8, 8)), BOB, Surrender(), now_ms=1)
