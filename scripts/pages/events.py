@@ -6,6 +6,7 @@ from typing import get_type_hints
 
 import msgspec
 
+from modules.saas import events as saas_events
 from scripts.pages.markdown import code, prose, table
 from wire import events
 
@@ -39,8 +40,10 @@ def page() -> Iterator[str]:
 def _kinds() -> list[type[msgspec.Struct]]:
     return [
         thing
-        for thing in vars(events).values()
+        for source in (events, saas_events)
+        for thing in vars(source).values()
         if isinstance(thing, type) and issubclass(thing, msgspec.Struct)
+        if thing is not msgspec.Struct
     ]
 
 

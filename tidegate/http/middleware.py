@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tidegate.contract import Context
+from tidegate.contract import Context, Step
 from tidegate.http.request import Request
 
 Next = Callable[[], Awaitable[Any]]
@@ -19,3 +19,16 @@ class OnHead:
     def __call__(self, request: Request, ctx: Context, proceed: Next) -> Awaitable[Any]:
         """Run the middleware."""
         return self._middleware(request, ctx, proceed)
+
+
+class PerStep(OnHead):
+    """A middleware that depends on the step which names it: `make` is called once for each."""
+
+    def __init__(self, middleware: Middleware, make: Callable[[Step], Middleware]) -> None:
+        super().__init__(middleware)
+        self.make = make
+
+
+def for_step(middleware: Middleware, step: Step) -> Middleware:
+    """Return a named middleware as the step gets it."""
+    return middleware.make(step) if isinstance(middleware, PerStep) else middleware

@@ -20,7 +20,7 @@ from tidegate.engine.journal import MemoryJournal
 from tidegate.engine.schemas import Checker, InvalidData
 from tidegate.errors import Conflict, HTTPError, Misconfigured, StoreAway
 from tidegate.http.answer import to_response
-from tidegate.http.middleware import Middleware, OnHead
+from tidegate.http.middleware import Middleware, OnHead, for_step
 from tidegate.http.problem import problem
 from tidegate.http.query import QueryConverter
 from tidegate.http.request import Body, Request, read_head
@@ -121,7 +121,7 @@ def _resolve(step: Step, item: object, known: Mapping[str, Middleware]) -> Middl
     if callable(item):
         return item
     if isinstance(item, str) and item in known:
-        return known[item]
+        return for_step(known[item], step)
     raise Misconfigured(f"{step.file}: unknown middleware '{item}'; known are: {', '.join(known)}")
 
 
