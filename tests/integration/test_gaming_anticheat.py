@@ -131,6 +131,14 @@ async def test_gaming_detect_cheating_new_finding_is_a_new_report() -> None:
     assert len(reports) == 2
 
 
+async def test_gaming_detect_cheating_holds_up_no_game() -> None:
+    """Judging is processor time, so its step runs in a process of its own."""
+    async with arena() as a:
+        step = a.harness.engine.steps["DetectCheating"]
+
+    assert step.config.execution == "process"
+
+
 async def test_gaming_detect_cheating_needs_ten_inputs() -> None:
     """Nine inputs, however odd, are not judged."""
     async with arena() as a:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -86,7 +86,11 @@ class Server:
 async def _serving(folder: Path) -> AsyncIterator[Server]:
     port = unused_port()
     known = {"authMiddleware": OnHead(_by_name), "adminMiddleware": OnHead(_by_name)}
-    async with open_sqlite(folder / "state.db") as store, anyio.create_task_group() as tasks:
+    async with (
+        open_sqlite(folder / "state.db") as store,
+        AsyncExitStack() as stack,
+        anyio.create_task_group() as tasks,
+    ):
         engine = Engine(
             discover([STEPS]).steps,
             store,
@@ -94,6 +98,8 @@ async def _serving(folder: Path) -> AsyncIterator[Server]:
             rng=Random(1),
         )
         tasks.start_soon(engine.hub.run)
+        # Ends the process in which inputs are judged.
+        stack.push_async_callback(engine.aclose)
         tasks.start_soon(Worker(engine).run)
         with bind("127.0.0.1", port) as listener:
             async with serve(make_app(routes(engine, known)), listener):

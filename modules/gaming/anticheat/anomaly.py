@@ -1,7 +1,7 @@
 """How unlike the players of his bracket one plays: an isolation forest over feature vectors.
 
-Fitting takes some tenths of a second of processor time: call `detect_anomalous_behavior` in a
-thread. A forest is kept for as long as its sample stays the same.
+Fitting takes some tenths of a second of processor time: run it off the event loop. A forest is
+kept for as long as its sample stays the same.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""All detectors over one session. It computes for some time: call it in a thread."""
+"""All detectors over one session. It computes for some time: run it off the event loop."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import anyio
 import msgspec
-from anyio import to_thread
 
 from modules.gaming import suspicions
 from modules.gaming.anticheat.judging import judged
@@ -34,22 +32,24 @@ config = {
     "subscribes": ["player.input.recorded"],
     "input": InputRecorded,
     "emits": ["cheat.detected", "player.flagged"],
+    # Fitting and scoring are processor time: in a process of its own they hold up no game.
+    "execution": "process",
 }
 
 _FEWEST_INPUTS = 10
-# Detectors are processor time; two threads leave the rest of the machine to the games.
-_threads = anyio.CapacityLimiter(2)
 
 
-async def handler(recorded: InputRecorded, ctx: Context) -> None:
+async def handler(data: dict[str, Any], ctx: Context) -> None:
     """Judge, and report detectors that were not reported for this player and session before."""
+    # A handler in its own process gets plain data; it has been checked against `input` before.
+    recorded = msgspec.convert(data, InputRecorded)
     session_id, player_id = recorded.session_id, recorded.player_id
     inputs = await suspicions.inputs_of(ctx.state, session_id, player_id)
     if len(inputs) < _FEWEST_INPUTS:
         return
     bracket = await suspicions.bracket_of(ctx.state, player_id)
     profiles = await suspicions.profiles_of(ctx.state, bracket)
-    verdicts = await to_thread.run_sync(judged, inputs, profiles, limiter=_threads)
+    verdicts = judged(inputs, profiles)
     findings = {name: verdict.finding for name, verdict in verdicts.items()}
     ctx.logger.debug("session.judged", findings=findings)
     await _report(ctx, recorded, verdicts)
