@@ -1,9 +1,10 @@
 """What a middleware of an api step is: `async mw(request, ctx, proceed)`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tidegate.contract import Context
+from tidegate.contract import Context, Step
+from tidegate.errors import Misconfigured
 from tidegate.http.request import Request
 
 Next = Callable[[], Awaitable[Any]]
@@ -19,3 +20,23 @@ class OnHead:
     def __call__(self, request: Request, ctx: Context, proceed: Next) -> Awaitable[Any]:
         """Run the middleware."""
         return self._middleware(request, ctx, proceed)
+
+
+def middlewares_of(step: Step, known: Mapping[str, Middleware]) -> list[Middleware]:
+    """Return a step's middlewares; a name is looked up beside the step, then among the known.
+
+    Raises:
+        Misconfigured: nobody provides one of the names.
+    """
+    return [_resolve(step, item, known) for item in step.config.middleware]
+
+
+def _resolve(step: Step, item: object, known: Mapping[str, Middleware]) -> Middleware:
+    if callable(item):
+        return item
+    given = step.given.get(item) if isinstance(item, str) else None
+    if callable(given):
+        return given  # type: ignore[return-value]  # a step_globals.py is foreign code
+    if isinstance(item, str) and item in known:
+        return known[item]
+    raise Misconfigured(f"{step.file}: unknown middleware '{item}'; known are: {', '.join(known)}")

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
-from starlette.responses import Response
+
+from tidegate.http.answer import Answer, Headers
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -15,19 +16,20 @@ def problem(
     *,
     errors: list[dict[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Response:
+) -> Answer:
     """Return a problem document; `errors` are pointers into the request with reasons."""
     body: dict[str, object] = {"type": "about:blank", "title": _title(status), "status": status}
     if detail:
         body["detail"] = detail
     if errors:
         body["errors"] = errors
-    return Response(
-        msgspec.json.encode(body),
-        status_code=status,
-        media_type=MEDIA_TYPE,
-        headers=dict(headers or {}),
-    )
+    content = msgspec.json.encode(body)
+    sent: Headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(content)),
+    ]
+    sent += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    return Answer(status, sent, content)
 
 
 def _title(status: int) -> str:

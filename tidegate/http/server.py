@@ -11,24 +11,47 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from tidegate.errors import Misconfigured
 from tidegate.http.connections import BACKLOG, BoundedProtocol, bounded, connection_limit
 from tidegate.http.problem import problem
+from tidegate.http.routes import StepsRoute
 
 _GRACE_S = 1
+_STEPS_TAKE = ("http",)
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
-def make_app(routes: Sequence[BaseRoute]) -> Starlette:
+class App(Starlette):
+    """Starlette with the steps in front: most requests never meet its router."""
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        super().__init__(routes=list(routes), exception_handlers={HTTPException: _http_error})
+        self._steps = [route for route in routes if isinstance(route, StepsRoute)]
+        for route in self._steps:
+            route.come_after(routes[: list(routes).index(route)])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or connection."""
+        if scope["type"] in _STEPS_TAKE:
+            for steps in self._steps:
+                if await steps.serve(scope, receive, send):
+                    return
+        await super().__call__(scope, receive, send)
+
+
+def make_app(routes: Sequence[BaseRoute]) -> App:
     """Return the app; what no route answers becomes a problem document."""
+    return App(routes)
 
-    async def http_error(_request: Request, exc: Exception) -> Response:
-        if not isinstance(exc, HTTPException):
-            raise exc
-        return problem(exc.status_code, exc.detail, headers=exc.headers)
 
-    return Starlette(routes=list(routes), exception_handlers={HTTPException: http_error})
+def _http_error(_request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, HTTPException):
+        raise exc
+    answer = problem(exc.status_code, exc.detail, headers=exc.headers)
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, status_code=answer.status, headers=headers)
 
 
 def bind(host: str, port: int) -> socket.socket:

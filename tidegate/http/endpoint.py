@@ -1,0 +1,141 @@
+"""One api step over HTTP: a request becomes one invocation, its answer leaves after its commit."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anyio
+import structlog
+from prometheus_client import Counter
+
+from tidegate.contract import Context, Step
+from tidegate.engine.engine import Engine, new_trace_id
+from tidegate.engine.schemas import Checker, InvalidData
+from tidegate.errors import Conflict, HTTPError, StoreAway
+from tidegate.http.answer import Answer, Delegated, Streamed, to_answer
+from tidegate.http.checking import AnswerBroken, AnswerChecks
+from tidegate.http.dispatch import PathParams
+from tidegate.http.generating import first_segment, is_generator
+from tidegate.http.invocations import new_invocation
+from tidegate.http.middleware import Middleware, OnHead, middlewares_of
+from tidegate.http.problem import problem
+from tidegate.http.query import QueryConverter
+from tidegate.http.request import Request, query_lists
+from tidegate.http.source import BODY_TIMEOUT_S, Gone, Receive, Scope, Send, Source, too_slow
+from tidegate.http.streaming import send_stream
+
+_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+_answers = Counter("tidegate_http_answers_total", "Answers of api steps", ["step", "status"])
+log = structlog.get_logger()
+
+
+class Endpoint:
+    """One api step: its checks, its middleware around the handler, its answer."""
+
+    def __init__(
+        self, engine: Engine, step: Step, known: Mapping[str, Middleware], *, check_answers: bool
+    ) -> None:
+        self.step = step
+        self._engine = engine
+        self._body = None if step.config.body_schema is None else Checker(step.config.body_schema)
+        self._query = QueryConverter(step.config.query_params)
+        self._checks = AnswerChecks(step.config.response_schema) if check_answers else None
+        self._middleware = middlewares_of(step, known)
+        self._reads_late = any(isinstance(item, OnHead) for item in self._middleware)
+        self._yields = is_generator(step)
+        self._counts: dict[int, Any] = {}
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, path_params: PathParams
+    ) -> None:
+        """Answer a request and count the answer: refusals are seen by their status."""
+        source = Source(scope, receive, path_params)
+        answer = await self._answer(source)
+        count = self._counts.get(answer.status)
+        if count is None:
+            count = _answers.labels(self.step.config.name, answer.status)
+            self._counts[answer.status] = count
+        count.inc()
+        if isinstance(answer, Streamed):
+            await send_stream(answer, self.step.config.name, receive, send)
+        else:
+            await answer.send(scope, receive, send)
+
+    async def _answer(self, source: Source) -> Answer | Delegated | Streamed:
+        """Run the step. The one supervisor of foreign handlers' errors over HTTP."""
+        timeout_s = self.step.config.timeout
+        try:
+            with anyio.fail_after(timeout_s if self._reads_late else BODY_TIMEOUT_S) as limit:
+                if not self._reads_late:
+                    await source.read()
+                    limit.deadline = anyio.current_time() + timeout_s
+                return await self._invoke(source)
+        except Exception as exc:
+            expected = problem_of(exc, source)
+            if expected is None:
+                # The caller gets neither text nor stack: they may hold what is not his.
+                log.exception("api.failed", step=self.step.config.name)
+            return expected or problem(500)
+
+    async def _invoke(self, source: Source) -> Answer | Delegated | Streamed:
+        invocation = new_invocation(self.step.config, trace_id_of(source))
+
+        async def run(ctx: Context) -> Answer | Delegated | Streamed:
+            # Each run gets the request anew: it must not see what the one before it changed.
+            request = Request.of(source)
+            answer = to_answer(await self._through(request, source, ctx, self._middleware))
+            if self._checks is not None:
+                self._checks.check(answer)
+            return answer
+
+        answer: Answer | Delegated | Streamed
+        answer = await self._engine.invoke(self.step, invocation, call=run)
+        return answer
+
+    async def _through(
+        self, request: Request, source: Source, ctx: Context, rest: Sequence[Middleware]
+    ) -> Any:
+        if rest and isinstance(rest[0], OnHead):
+            return await rest[0](
+                request, ctx, lambda: self._through(request, source, ctx, rest[1:])
+            )
+        if not source.is_read:
+            await source.read_in_time()
+        if rest:
+            return await rest[0](
+                request, ctx, lambda: self._through(request, source, ctx, rest[1:])
+            )
+        if self._body is not None:
+            request.body = self._body.check(request.body)
+        if self._query.converts:
+            request.query_params = self._query.convert(request.query_params, query_lists(request))
+        if self._yields:
+            return await first_segment(self._engine, self.step, request, ctx)
+        return await self._engine.call_handler(self.step, request, ctx)
+
+
+def trace_id_of(source: Source) -> str:
+    """Return the trace that the caller is in, or a new one."""
+    header = source.heads.get(b"traceparent")
+    match = _TRACEPARENT.fullmatch(header) if header else None
+    return match[1].decode() if match else new_trace_id()
+
+
+def problem_of(exc: Exception, source: Source) -> Answer | None:
+    """Return the answer to an error that is no bug, else None."""
+    if isinstance(exc, InvalidData):
+        return problem(422, "the request does not fit", errors=[f._asdict() for f in exc.flaws])
+    if isinstance(exc, HTTPError):
+        again = {"Retry-After": str(exc.retry_after_s)} if exc.status in (429, 503) else {}
+        return problem(exc.status, exc.detail, headers=again)
+    if isinstance(exc, (StoreAway, Conflict)):
+        return problem(503, str(exc), headers={"Retry-After": "1"})
+    if isinstance(exc, TimeoutError):
+        if source.is_reading:
+            return problem(408, too_slow().detail)
+        return problem(503, "the handler took too long", headers={"Retry-After": "1"})
+    if isinstance(exc, AnswerBroken):
+        log.error("api.answer_broken", reason=str(exc))
+        return problem(500, str(exc))
+    return problem(400, "the body ended early") if isinstance(exc, Gone) else None
