@@ -1,10 +1,10 @@
 """One api step over HTTP: a request becomes one invocation, its answer leaves after its commit."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import anyio
 import structlog
 from prometheus_client import Counter
 
@@ -66,11 +66,12 @@ class Endpoint:
         """Run the step. The one supervisor of foreign handlers' errors over HTTP."""
         timeout_s = self.step.config.timeout
         try:
-            with anyio.fail_after(timeout_s if self._reads_late else BODY_TIMEOUT_S) as limit:
+            # Not anyio's: that costs three times as much, a tenth of a small handler's call.
+            async with asyncio.timeout(timeout_s if self._reads_late else BODY_TIMEOUT_S) as limit:
                 if not self._reads_late:
                     await source.read()
-                    limit.deadline = anyio.current_time() + timeout_s
-                return await self._invoke(source)
+                    limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
+                return await self._invoke(source, limit)
         except Exception as exc:
             expected = problem_of(exc, source)
             if expected is None:
@@ -78,7 +79,9 @@ class Endpoint:
                 log.exception("api.failed", step=self.step.config.name)
             return expected or problem(500)
 
-    async def _invoke(self, source: Source) -> Answer | Delegated | Streamed:
+    async def _invoke(
+        self, source: Source, limit: asyncio.Timeout
+    ) -> Answer | Delegated | Streamed:
         invocation = new_invocation(self.step.config, trace_id_of(source))
 
         async def run(ctx: Context) -> Answer | Delegated | Streamed:
@@ -87,6 +90,9 @@ class Endpoint:
             answer = to_answer(await self._through(request, source, ctx, self._middleware))
             if self._checks is not None:
                 self._checks.check(answer)
+            if limit.expired():
+                # A handler that survives its end must not commit late.
+                raise TimeoutError
             return answer
 
         answer: Answer | Delegated | Streamed

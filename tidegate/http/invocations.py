@@ -1,6 +1,6 @@
 """One place that makes the invocations of api steps."""
 
-import secrets
+import os
 from typing import Any
 
 from tidegate.contract import StepConfig
@@ -9,7 +9,7 @@ from tidegate.engine.context import Invocation
 
 def new_invocation(config: StepConfig, trace_id: str) -> Invocation:
     """Return an invocation of an api step: it is not retried beyond its own conflict re-runs."""
-    key = f"{config.name}-{secrets.token_hex(8)}"
+    key = f"{config.name}-{os.urandom(8).hex()}"
     return Invocation(config, trace_id, 1, key, {}, _keep_nothing)
 
 
