@@ -9,6 +9,7 @@ from tidegate.discovery import Fault, config_line, discover
 from tidegate.engine.cron import schedule_of
 from tidegate.engine.schemas import Checker
 from tidegate.errors import Misconfigured
+from tidegate.http.checking import AnswerChecks
 from tidegate.http.query import QueryConverter
 
 
@@ -46,6 +47,7 @@ def _check(step: Step) -> None:
     Checker(config.input)
     Checker(config.body_schema)
     QueryConverter(config.query_params)
+    AnswerChecks(config.response_schema)
     if config.type == "cron":
         schedule_of(config)
     if config.type == "api":

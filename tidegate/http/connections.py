@@ -22,8 +22,9 @@ _MOST_FILES = 65_536
 # What is left of a body that nobody wanted, and of an answer that nobody takes.
 _LINGER_S = 20.0
 _STUCK_S = 30.0
-# The handshake's parser takes no longer line.
+# The parser of a WebSocket's handshake takes no longer lines, and no more of them.
 _MAX_LINE = 8_000
+_MOST_LINES = 120
 _CLOSE = (b"connection", b"close")
 _DETAILS = {
     400: "a request has exactly one Host",
@@ -122,8 +123,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket's protocol."""
-        if self._refused or any(len(value) > _MAX_LINE for _, value in self.headers):
-            self._refuse_now(400 if self._refused else 431, "bad_handshake")
+        longest = max(len(self.url), *(len(value) for _, value in self.headers))
+        too_much = longest > _MAX_LINE or len(self.headers) > _MOST_LINES
+        if self._refused or too_much:
+            self._refuse_now(431 if too_much else 400, "bad_handshake")
             return
         super().handle_websocket_upgrade()
 

@@ -15,20 +15,21 @@ _NONE: PathParams = {}
 _SLASH = "\udc2f"
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
-class Place(NamedTuple, Generic[T]):
+class Place(NamedTuple, Generic[T, W]):
     """What one path holds: endpoints by method, and the one that takes WebSockets."""
 
     path: str
     methods: dict[str, T]
-    websocket: list[T]
+    websocket: list[W]
 
     @property
     def allow(self) -> str:
         """The methods as `Allow` names them."""
-        heads = {"HEAD"} if "GET" in self.methods else set()
-        return ", ".join(sorted({*self.methods, *heads}))
+        more = {"HEAD"} if "GET" in self.methods else {"GET"} if self.websocket else set()
+        return ", ".join(sorted({*self.methods, *more}))
 
     def find(self, method: str) -> T | None:
         """Return the endpoint of a method; HEAD is answered by GET's."""
@@ -36,15 +37,15 @@ class Place(NamedTuple, Generic[T]):
         return self.methods.get("GET") if found is None and method == "HEAD" else found
 
 
-class Dispatch(Generic[T]):
+class Dispatch(Generic[T, W]):
     """The places of all paths."""
 
-    def __init__(self, places: Iterable[Place[T]]) -> None:
+    def __init__(self, places: Iterable[Place[T, W]]) -> None:
         self.exact = {p.path: p for p in places if not _has_parameters(p.path)}
         parametrised = [p for p in places if _has_parameters(p.path)]
         self._patterns = [(_pattern(p.path), p) for p in sorted(parametrised, key=_order)]
 
-    def find(self, path: str, raw_path: bytes = b"") -> tuple[Place[T], PathParams] | None:
+    def find(self, path: str, raw_path: bytes = b"") -> tuple[Place[T, W], PathParams] | None:
         """Return the place of a path and the path's parameters, decoded.
 
         `raw_path` is the path as it was sent: a `%2F` in it belongs to a parameter.
@@ -90,5 +91,5 @@ def _part(part: str) -> str:
     return "(?P<splat__>.*)" if part == "*" else re.escape(part)
 
 
-def _order(place: Place[T]) -> list[tuple[bool, str]]:
+def _order(place: Place[T, W]) -> list[tuple[bool, str]]:
     return [(part.startswith((":", "*")), part) for part in place.path.split("/")]

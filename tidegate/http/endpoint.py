@@ -1,7 +1,6 @@
 """One api step over HTTP: a request becomes one invocation, its answer leaves after its commit."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,22 +8,21 @@ import structlog
 from prometheus_client import Counter
 
 from tidegate.contract import Context, Step
-from tidegate.engine.engine import Engine, new_trace_id
-from tidegate.engine.schemas import Checker, InvalidData
-from tidegate.errors import Conflict, HTTPError, StoreAway
+from tidegate.engine.engine import Engine
+from tidegate.engine.schemas import Checker
 from tidegate.http.answer import Answer, Delegated, Streamed, to_answer
-from tidegate.http.checking import AnswerBroken, AnswerChecks
+from tidegate.http.checking import AnswerChecks
 from tidegate.http.dispatch import PathParams
 from tidegate.http.generating import first_segment, is_generator
 from tidegate.http.invocations import new_invocation
 from tidegate.http.middleware import Middleware, OnHead, middlewares_of
 from tidegate.http.problem import problem
 from tidegate.http.query import QueryConverter
+from tidegate.http.refusals import problem_of
 from tidegate.http.request import Request, query_lists
-from tidegate.http.source import BODY_TIMEOUT_S, Gone, Receive, Scope, Send, Source, too_slow
+from tidegate.http.source import BODY_TIMEOUT_S, Receive, Scope, Send, Source
 from tidegate.http.streaming import send_stream
-
-_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+from tidegate.http.tracing import trace_id_of
 
 _answers = Counter("tidegate_http_answers_total", "Answers of api steps", ["step", "status"])
 log = structlog.get_logger()
@@ -119,29 +117,3 @@ class Endpoint:
         if self._yields:
             return await first_segment(self._engine, self.step, request, ctx)
         return await self._engine.call_handler(self.step, request, ctx)
-
-
-def trace_id_of(source: Source) -> str:
-    """Return the trace that the caller is in, or a new one."""
-    header = source.heads.get(b"traceparent")
-    match = _TRACEPARENT.fullmatch(header) if header else None
-    return match[1].decode() if match else new_trace_id()
-
-
-def problem_of(exc: Exception, source: Source) -> Answer | None:
-    """Return the answer to an error that is no bug, else None."""
-    if isinstance(exc, InvalidData):
-        return problem(422, "the request does not fit", errors=[f._asdict() for f in exc.flaws])
-    if isinstance(exc, HTTPError):
-        again = {"Retry-After": str(exc.retry_after_s)} if exc.status in (429, 503) else {}
-        return problem(exc.status, exc.detail, headers=again)
-    if isinstance(exc, (StoreAway, Conflict)):
-        return problem(503, str(exc), headers={"Retry-After": "1"})
-    if isinstance(exc, TimeoutError):
-        if source.is_reading:
-            return problem(408, too_slow().detail)
-        return problem(503, "the handler took too long", headers={"Retry-After": "1"})
-    if isinstance(exc, AnswerBroken):
-        log.error("api.answer_broken", reason=str(exc))
-        return problem(500, str(exc))
-    return problem(400, "the body ended early") if isinstance(exc, Gone) else None

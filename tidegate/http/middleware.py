@@ -1,6 +1,6 @@
 """What a middleware of an api step is: `async mw(request, ctx, proceed)`."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from tidegate.contract import Context, Step
@@ -40,3 +40,12 @@ def _resolve(step: Step, item: object, known: Mapping[str, Middleware]) -> Middl
     if isinstance(item, str) and item in known:
         return known[item]
     raise Misconfigured(f"{step.file}: unknown middleware '{item}'; known are: {', '.join(known)}")
+
+
+async def through(
+    rest: Sequence[Middleware], request: Request, ctx: Context, last: Next
+) -> Any:
+    """Run middlewares one inside the other, around `last`."""
+    if not rest:
+        return await last()
+    return await rest[0](request, ctx, lambda: through(rest[1:], request, ctx, last))

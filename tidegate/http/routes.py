@@ -11,6 +11,9 @@ from tidegate.http.dispatch import Dispatch, PathParams, Place
 from tidegate.http.endpoint import Endpoint
 from tidegate.http.middleware import Middleware
 from tidegate.http.problem import problem
+from tidegate.http.socket_endpoint import SocketEndpoint, refuse_handshake
+
+StepPlace = Place[Endpoint, SocketEndpoint]
 
 
 def routes(
@@ -25,10 +28,13 @@ def routes(
         Misconfigured: a step names a middleware that nobody provides.
     """
     steps = [step for step in engine.steps.values() if step.config.type == "api"]
-    places: dict[str, Place[Endpoint]] = {}
+    places: dict[str, StepPlace] = {}
     for step in steps:
         path = step.config.path
         place = places.setdefault(path, Place(path, {}, []))
+        if step.config.websocket:
+            place.websocket.append(SocketEndpoint(engine, step, middleware))
+            continue
         endpoint = Endpoint(engine, step, middleware, check_answers=check_answers)
         place.methods[step.config.method.upper()] = endpoint
     return [StepsRoute(places.values())]
@@ -37,7 +43,7 @@ def routes(
 class StepsRoute(BaseRoute):
     """Serves the api steps; what is no step's path is left to the routes after it."""
 
-    def __init__(self, places: Sequence[Place[Endpoint]]) -> None:
+    def __init__(self, places: Sequence[StepPlace]) -> None:
         self._dispatch = Dispatch(list(places))
         self._before: list[BaseRoute] = []
         self._exact = self._dispatch.exact
@@ -65,7 +71,7 @@ class StepsRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Tell Starlette whether a path is a step's."""
-        found = scope["type"] == "http" and self._find(scope)
+        found = scope["type"] in ("http", "websocket") and self._find(scope)
         return (Match.FULL if found else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +80,7 @@ class StepsRoute(BaseRoute):
         if found is not None:
             await _serve_at(*found, scope, receive, send)
 
-    def _find(self, scope: Scope) -> tuple[Place[Endpoint], PathParams] | None:
+    def _find(self, scope: Scope) -> tuple[StepPlace, PathParams] | None:
         return self._dispatch.find(scope["path"], scope.get("raw_path") or b"")
 
     def _is_taken(self, scope: Scope) -> bool:
@@ -82,8 +88,11 @@ class StepsRoute(BaseRoute):
 
 
 async def _serve_at(
-    place: Place[Endpoint], params: PathParams, scope: Scope, receive: Receive, send: Send
+    place: StepPlace, params: PathParams, scope: Scope, receive: Receive, send: Send
 ) -> None:
+    if scope["type"] == "websocket":
+        await _connect_at(place, params, scope, receive, send)
+        return
     method = scope["method"]
     endpoint = place.find(method)
     if endpoint is not None:
@@ -92,6 +101,19 @@ async def _serve_at(
     allow = place.allow
     if method == "OPTIONS":
         answer = Answer(204, [(b"allow", allow.encode())], b"")
+    elif place.websocket and method == "GET":
+        headers = {"Upgrade": "websocket", "Connection": "upgrade"}
+        answer = problem(426, "this path takes WebSockets", headers=headers)
     else:
         answer = problem(405, f"this path knows {allow}", headers={"Allow": allow})
     await answer.send(scope, receive, send)
+
+
+async def _connect_at(
+    place: StepPlace, params: PathParams, scope: Scope, receive: Receive, send: Send
+) -> None:
+    if place.websocket:
+        await place.websocket[0].serve(scope, receive, send, params)
+        return
+    await receive()
+    await refuse_handshake(problem(404, "this path takes no WebSockets"), send)

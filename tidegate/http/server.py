@@ -17,9 +17,12 @@ from tidegate.errors import Misconfigured
 from tidegate.http.connections import BACKLOG, BoundedProtocol, bounded, connection_limit
 from tidegate.http.problem import problem
 from tidegate.http.routes import StepsRoute
+from tidegate.http.sockets import BoundedSocket
+from tidegate.http.websocket import MAX_MESSAGE_BYTES
 
 _GRACE_S = 1
-_STEPS_TAKE = ("http",)
+_STEPS_TAKE = ("http", "websocket")
+_PING_S = 20.0
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -96,6 +99,10 @@ async def serve(
         timeout_graceful_shutdown=_GRACE_S,
         backlog=BACKLOG,
         http=protocol or bounded(connection_limit()),
+        ws=BoundedSocket,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=_PING_S,
+        ws_ping_timeout=_PING_S,
     )
     server = _Server(config)
     async with anyio.create_task_group() as tasks:
