@@ -164,13 +164,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse_now(self, status: int, why: str, detail: str = "") -> None:
         """Answer past the app and close; an answer under way is not disturbed."""
-        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+        if self._may_answer() and not self.transport.is_closing():
             answer = problem(status, detail or _DETAILS.get(status, ""))
             lines = [b"%s: %s\r\n" % pair for pair in (*answer.headers, _CLOSE)]
-            self.transport.write(
-                b"".join([STATUS_LINE[status], *lines, b"\r\n", answer.body])
-            )
+            self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", answer.body]))
         self._close(why)
+
+    def _may_answer(self) -> bool:
+        """Tell whether no answer is due before ours; the app of a broken request is sent home."""
+        if self.cycle is None or self.cycle.response_complete:
+            return True
+        if self.cycle.response_started or self.pipeline:
+            return False
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        return True
 
     def _close(self, why: str) -> None:
         self._wait_no_more()
