@@ -47,14 +47,15 @@ from tidegate.contract import Context
 from tidegate.discovery import discover
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
-from tidegate.engine.worker import Worker
+from tidegate.engine.worker import Worker, working
 from tidegate.errors import Misconfigured
 from tidegate.http.operations import operations
 from tidegate.http.routes import routes
 from tidegate.http.server import bind, make_app, serve
 from tidegate.stopping import set_on_signal
-from tidegate.store.port import Key, Store
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.model import Key
+from tidegate.store.port import Store
+from tidegate.store.sqlite.store import open_sqlite
 from wire.events import ConditionChanged
 
 _ROOT = Path(__file__).parent.parent
@@ -187,9 +188,10 @@ async def _run_services(
     counts = ServiceMetrics(services.watcher, services.evaluator, services.live)
     prometheus_client.REGISTRY.register(counts)
     stack.callback(prometheus_client.REGISTRY.unregister, counts)
-    working = await _background(stack)
-    for part in (services.watcher, services.evaluator, Worker(engine), Cron(engine)):
-        working.start_soon(part.run)
+    await stack.enter_async_context(working(Worker(engine)))
+    running = await _background(stack)
+    for part in (services.watcher, services.evaluator, Cron(engine)):
+        running.start_soon(part.run)
 
 
 async def _admin_users(engine: Engine, folder: DataFolder) -> Users:

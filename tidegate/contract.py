@@ -288,5 +288,6 @@ class Step(msgspec.Struct, frozen=True):
     handler: Handler
     file: Path
     takes: int
+    is_async: bool = True
     resources: tuple[str, ...] = ()
     given: Mapping[str, object] = {}

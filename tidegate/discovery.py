@@ -4,7 +4,7 @@ import ast
 import inspect
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -60,7 +60,8 @@ def load(file: Path) -> Step:
         Misconfigured: it lacks `config` or `handler`, or one of them is wrong. Whatever the
             file itself raises comes through.
     """
-    module = _execute(file)
+    given = _provided_names(file.parent / GLOBALS_FILE)
+    module = _execute(file, given)
     if not hasattr(module, "config"):
         raise Misconfigured("exports no 'config'")
     config = normalise(module.config)
@@ -70,7 +71,8 @@ def load(file: Path) -> Step:
             raise Misconfigured("exports no 'handler'")
         handler = _no_handler
     takes, resources = _parameters(handler)
-    return Step(config, handler, file, takes, resources)
+    is_async = inspect.iscoroutinefunction(handler)
+    return Step(config, handler, file, takes, is_async, resources, given)
 
 
 def _no_handler() -> None:
@@ -86,7 +88,7 @@ def _step_files(roots: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _execute(file: Path) -> ModuleType:
+def _execute(file: Path, given: Mapping[str, object]) -> ModuleType:
     folder = str(file.parent)
     if folder not in sys.path:
         sys.path.append(folder)
@@ -94,7 +96,7 @@ def _execute(file: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise Misconfigured("cannot be imported")
     module = module_from_spec(spec)
-    module.__dict__.update(_provided_names(file.parent / GLOBALS_FILE))
+    module.__dict__.update(given)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module

@@ -50,7 +50,14 @@ class HTTPError(TidegateError):
 
 
 class Conflict(TidegateError):
-    """A value that the transaction read was changed by another before its commit."""
+    """A value that the transaction read was changed by another before its commit.
+
+    `place` is the value's (group, key), None when it was a list or is not known.
+    """
+
+    def __init__(self, reason: str, place: tuple[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.place = place
 
 
 class LeaseLost(Conflict):

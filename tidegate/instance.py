@@ -56,15 +56,17 @@ class InstanceFolder:
         os.umask(0o077)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, shared: bool = False) -> Iterator[None]:
         """Hold the folder; the lock goes with the process, however it ends.
+
+        Processes that each do a part of the work share it.
 
         Raises:
             Misconfigured: another instance holds it.
         """
         with self._lock_file() as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except OSError as exc:
                 file.seek(0)
                 holder = file.read().strip() or "unknown"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tidegate.contract import Step
 from tidegate.discovery import Fault, config_line, discover
-from tidegate.engine.cron import schedule_of
+from tidegate.engine.pointers import Pointer
+from tidegate.engine.schedules import schedule_of
 from tidegate.engine.schemas import Checker
 from tidegate.errors import Misconfigured
 from tidegate.http.checking import AnswerChecks
@@ -48,6 +49,11 @@ def _check(step: Step) -> None:
     Checker(config.body_schema)
     QueryConverter(config.query_params)
     AnswerChecks(config.response_schema)
+    for pointer in (config.key, config.concurrency_key, config.batch and config.batch.key):
+        if pointer:
+            Pointer(pointer)
+    if config.execution == "process" and step.resources:
+        raise Misconfigured("a handler in a process of its own cannot be given resources")
     if config.type == "cron":
         schedule_of(config)
     if config.type == "api":

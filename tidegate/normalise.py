@@ -1,18 +1,23 @@
 """From a step file's `config` dict to `StepConfig`: aliases, unknown keys, what a type needs."""
 
-import difflib
-import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from tidegate.contract import StepConfig
+from tidegate.config_keys import as_keys, spelled_anew
+from tidegate.config_rules import check
+from tidegate.contract import Batch, RateLimit, Retry, StepConfig
 from tidegate.errors import Misconfigured
 
 _KEPT_TYPES = (bytes, bytearray, datetime, date, Decimal)
-_KEYS = StepConfig.__struct_fields__
+_KEYS = (*StepConfig.__struct_fields__, "infrastructure")
+_OF_SECTIONS = {
+    "retry": Retry.__struct_fields__,
+    "batch": Batch.__struct_fields__,
+    "rate_limit": RateLimit.__struct_fields__,
+}
 _OUTLINED = (
     "type",
     "name",
@@ -23,13 +28,8 @@ _OUTLINED = (
     "path",
     "subscribes",
     "cron",
+    "topic",
 )
-_NEEDED_BY_TYPE = {
-    "api": ("path",),
-    "event": ("subscribes",),
-    "cron": ("cron",),
-    "noop": (),
-}
 
 
 def normalise(config: object) -> StepConfig:
@@ -40,19 +40,15 @@ def normalise(config: object) -> StepConfig:
     """
     if not isinstance(config, dict):
         raise Misconfigured("config must be a dict")
-    keys = {_snake(str(key)): value for key, value in config.items()}
-    for key in keys:
-        if key not in _KEYS:
-            close = difflib.get_close_matches(key, _KEYS, n=1, cutoff=0.5)
-            hint = f", did you mean '{close[0]}'?" if close else ""
-            raise Misconfigured(f"unknown key '{key}'{hint}")
+    keys = spelled_anew(as_keys(config, _KEYS))
+    for key, known in _OF_SECTIONS.items():
+        if isinstance(keys.get(key), dict):
+            keys[key] = as_keys(keys[key], known, within=key)
     try:
         step = msgspec.convert(keys, StepConfig)
     except msgspec.ValidationError as exc:
         raise Misconfigured(f"config: {exc}") from exc
-    for key in _NEEDED_BY_TYPE[step.type]:
-        if not getattr(step, key):
-            raise Misconfigured(f"a step of type '{step.type}' needs the key '{key}'")
+    check(step, given=set(keys))
     return step
 
 
@@ -60,10 +56,6 @@ def outline(step: StepConfig) -> dict[str, Any]:
     """Return what lists of steps show: the type, the name, and the keys that the step uses."""
     fields = msgspec.structs.asdict(step)
     return {key: fields[key] for key in _OUTLINED if fields[key] or key in ("type", "name")}
-
-
-def _snake(key: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key).lower()
 
 
 def emits(step: StepConfig, topic: str) -> bool:

@@ -25,8 +25,9 @@ from tidegate.http.server import address_of, bind, make_app, serve
 from tidegate.instance import InstanceFolder
 from tidegate.loading import load_steps
 from tidegate.stopping import set_on_signal
+from tidegate.store.model import Key
 from tidegate.store.open import open_store
-from tidegate.store.port import Key, Store
+from tidegate.store.port import Store
 
 WORKBENCH = Path(__file__).parent / "workbench" / "steps"
 """The steps that look into a running engine; they run beside the user's."""

@@ -7,7 +7,7 @@ import threading
 import anyio
 import structlog
 
-_DEADLINE_S = 4.7
+_DEADLINE_S = 7.0
 _FORCED_EXIT_CODE = 70
 
 log = structlog.get_logger()

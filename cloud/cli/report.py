@@ -20,7 +20,7 @@ from cloud.settings import Settings
 from cloud.timeseries.open import open_timeseries
 from tidegate.engine import values
 from tidegate.errors import Misconfigured
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.sqlite.store import open_sqlite
 from wire.records import ALERTS
 
 _HTTP_TIMEOUT_S = 10.0

@@ -21,7 +21,7 @@ from tidegate.contract import Context
 from tidegate.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.sqlite.store import open_sqlite
 from wire.events import AnomalyDetected, ConditionChanged
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.points import PointBatch, StoredBatch

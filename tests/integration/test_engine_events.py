@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.steps import dead_letters, running_engine, until, write_steps
 from tidegate.engine import values
-from tidegate.store.port import Key
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.model import Key
+from tidegate.store.sqlite.store import open_sqlite
 
 pytestmark = pytest.mark.anyio
 FAST = '"retry": {"attempts": 3, "base": 0.01, "cap": 0.01}'
@@ -148,7 +148,7 @@ from random import Random
 from tidegate.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.sqlite.store import open_sqlite
 
 async def main(folder):
     async with open_sqlite(folder / "state.db") as store, anyio.create_task_group() as tasks:

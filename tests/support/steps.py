@@ -13,8 +13,8 @@ import anyio
 from tidegate.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
-from tidegate.store.port import DeadLetter
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.model import DeadLetter
+from tidegate.store.sqlite.store import open_sqlite
 
 
 def write_steps(folder: Path, files: Mapping[str, str]) -> Path:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tidegate.engine.cron import schedule_of
+from tidegate.engine.schedules import schedule_of
 from tidegate.errors import Misconfigured
 from tidegate.normalise import normalise
 

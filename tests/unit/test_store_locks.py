@@ -1,7 +1,7 @@
 """Which locks commits take, so that those that conflict wait for each other."""
 
 from tidegate.store.locks import MAX_LOCKS, STORE, Lock, lock_id, locks_of
-from tidegate.store.port import Commit, GroupRead, Key, Write
+from tidegate.store.model import Commit, GroupRead, Key, Write
 
 _WRITE = Write(b"1")
 

@@ -1,51 +1,69 @@
 """`ctx`: what a handler is given beside its input, bound to one run of one invocation."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from tidegate.contract import Logger, StepConfig
-from tidegate.engine.state import TransactionState
-from tidegate.engine.transaction import Transaction
-from tidegate.store.port import Store
+import anyio
 
-Record = Callable[[str, Any], Awaitable[None]]
+from tidegate.contract import Logger, StepConfig, Streams
+from tidegate.engine.blocking import Blocking
+from tidegate.engine.journal import Journal, MemoryJournal, Suspended
+from tidegate.engine.logs import step_logger
+from tidegate.engine.state import TransactionState
+from tidegate.engine.transaction import Transaction, due_at_ms, emission
+from tidegate.errors import NonRetriable
+from tidegate.store.port import States
 
 
 class Invocation(NamedTuple):
-    """What stays the same over all runs of one invocation.
-
-    `journal` holds the results of `ctx.run` by name; `record` makes a new one durable.
-    """
+    """What stays the same over all runs of one invocation."""
 
     config: StepConfig | None
     trace_id: str
     attempt: int
     idempotency_key: str
-    journal: dict[str, Any]
-    record: Record
+    journal: Journal
+
+
+class Surroundings(NamedTuple):
+    """What a run is given by the engine: the state, the clock in Unix ms, the streams."""
+
+    store: States
+    now_ms: Callable[[], int]
+    streams_of: Callable[[TransactionState, Transaction], Streams]
 
 
 class InvocationContext:
     """See `tidegate.contract.Context`."""
 
-    def __init__(
-        self,
-        invocation: Invocation,
-        store: Store,
-        logger: Logger,
-        *,
-        now_ms: Callable[[], int],
-    ) -> None:
+    def __init__(self, invocation: Invocation, around: Surroundings) -> None:
         self.transaction = Transaction()
-        self.state = TransactionState(store, self.transaction, now_ms)
-        self.logger = logger
+        self.state = TransactionState(around.store, self.transaction, around.now_ms)
         self.trace_id = invocation.trace_id
         self.attempt = invocation.attempt
         self.idempotency_key = invocation.idempotency_key
         self._invocation = invocation
-        self._now_ms = now_ms
+        self._around = around
+        self._waits = 0
+
+    @cached_property
+    def logger(self) -> Logger:
+        """A logger that knows the step and the trace."""
+        config = self._invocation.config
+        return step_logger(config.name if config else "runtime", self.trace_id)
+
+    @cached_property
+    def streams(self) -> Streams:
+        """Streams by name, inside this invocation's transaction."""
+        return self._around.streams_of(self.state, self.transaction)
+
+    @cached_property
+    def sync(self) -> Any:
+        """The same calls, blocking: for plain `def` handlers."""
+        return Blocking(self)
 
     async def emit(
         self,
@@ -53,23 +71,87 @@ class InvocationContext:
         data: Any = None,
         *,
         delay: float | None = None,
+        at: datetime | None = None,
+        key: str | None = None,
         id: str | None = None,  # noqa: A002 - the contract's word
     ) -> None:
         """Emit an event when this invocation commits."""
-        name, content = (
-            (topic["topic"], topic.get("data")) if isinstance(topic, dict) else (topic, data)
+        name, content = topic, data
+        if isinstance(topic, dict):
+            # The seed's form: {"topic", "data"}, and an older word for `key`.
+            key = key if key is not None else topic.get("key", topic.get("messageGroupId"))
+            name, content = topic["topic"], topic.get("data")
+        due = None if delay is None and at is None else due_at_ms(self._around.now_ms(), delay, at)
+        config = self._invocation.config
+        self.transaction.emissions.append(
+            emission(config, str(name), content, due_at_ms=due, key=key, id=id)
         )
-        self.transaction.emit(self._invocation.config, name, content, delay_s=delay or 0.0, id=id)
 
     async def run(self, name: str, fn: Callable[[], Awaitable[Any] | Any]) -> Any:
         """Run a side effect once: a retry gets the recorded result."""
+        recorded = self.recorded(name)
+        if recorded is not None:
+            return recorded[0]
+        result = fn()
+        if inspect.isawaitable(result):
+            result = await result
+        return await self._invocation.journal.record(f"run:{name}", result)
+
+    def recorded(self, name: str) -> tuple[Any] | None:
+        """Return the recorded result of an effect, in a tuple; None when there is none yet."""
+        return self._invocation.journal.recorded(f"run:{name}")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait durably; in api steps a plain wait."""
+        if isinstance(self._invocation.journal, MemoryJournal):
+            await anyio.sleep(seconds)
+            return
+        until_ms = self._wait_until(f"sleep:{self._next_wait()}", seconds)
+        if self._around.now_ms() < until_ms:
+            raise Suspended(until_ms, {})
+
+    async def wait_for(
+        self,
+        topic: str,
+        match: Mapping[str, Any] | None = None,
+        *,
+        timeout: float,  # noqa: ASYNC109 - the contract's word
+    ) -> Any:
+        """Wait durably for an event of a topic; `TimeoutError` when none comes."""
         journal = self._invocation.journal
-        if name not in journal:
-            result = fn()
-            journal[name] = await result if inspect.isawaitable(result) else result
-            await self._invocation.record(name, journal[name])
-        return journal[name]
+        if isinstance(journal, MemoryJournal):
+            raise NonRetriable("ctx.wait_for needs an event or cron step: it outlives the request")
+        name = f"wait:{self._next_wait()}"
+        awaited: dict[str, Any] = {"name": name, "topic": topic, "match": dict(match or {})}
+        until_ms = self._wait_until(f"{name}:until", timeout, **awaited)
+        answer = journal.recorded(name)
+        if answer is None and self._around.now_ms() < until_ms:
+            raise Suspended(until_ms, {}, **awaited)
+        # Who is first decides: the time that is over, or an event that comes just now.
+        [kind, *data] = answer[0] if answer else await journal.record(name, ["timeout"])
+        if kind == "timeout":
+            raise TimeoutError(f"no '{topic}' came within {timeout} s")
+        return data[0]
 
     def now(self) -> datetime:
         """Return the runtime's clock, aware UTC."""
-        return datetime.fromtimestamp(self._now_ms() / 1000, UTC)
+        return datetime.fromtimestamp(self._around.now_ms() / 1000, UTC)
+
+    def _next_wait(self) -> int:
+        self._waits += 1
+        return self._waits
+
+    def _wait_until(self, mark: str, seconds: float, **awaited: Any) -> int:
+        """Return until when a wait lasts; the first time it is come to, the run ends here.
+
+        What the handler wrote and emitted before is committed with that end: so later runs, which
+        come by again, drop it.
+        """
+        marked = self._invocation.journal.recorded(mark)
+        if marked is None:
+            now_ms = self._around.now_ms()
+            until_ms = due_at_ms(now_ms, seconds, None) or now_ms
+            raise Suspended(until_ms, {mark: until_ms}, **awaited)
+        self.transaction.forget_changes()
+        until: int = marked[0]
+        return until

@@ -1,138 +1,93 @@
-"""Run cron steps when they are due. A run that is still going makes the next one skip."""
+"""Begin the runs of cron steps when they are due: once over all processes.
 
-import re
-from datetime import datetime, timedelta
-from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+What a step's next time is stands in the state; whoever looks first when it is over begins the run
+in a transaction. A run is a delivery like that of an event: leased (and the lease renewed),
+retried, journaled, one at a time.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import anyio
 import structlog
-from apscheduler.triggers.cron import CronTrigger
 from prometheus_client import Counter
 
-from tidegate.contract import Step, StepConfig
-from tidegate.engine.context import Invocation
-from tidegate.engine.engine import Engine, new_trace_id
-from tidegate.errors import Misconfigured
+from tidegate.contract import Context, Step
+from tidegate.engine.engine import Engine
+from tidegate.engine.routing import own_topic
+from tidegate.engine.schedules import Times, schedule_of, times_due
+from tidegate.errors import Conflict, StoreAway
 
-_EVERY = re.compile(r"@every (\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST_WAIT_S = 60.0
-_SIX_FIELDS = 6
-_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+GROUP = "tidegate.cron"
+_LOOK_AGAIN_S = 30.0
+_STORE_AWAY_WAIT_S = 1.0
 
-_runs = Counter("tidegate_cron_runs_total", "Cron runs by outcome", ["step", "outcome"])
+_times = Counter("tidegate_cron_runs_total", "Times of cron steps by outcome", ["step", "outcome"])
 log = structlog.get_logger()
 
 
-class Schedule(Protocol):
-    """Computes times; pure."""
+class CronStep:
+    """One cron step and its times."""
 
-    def next_after(self, now: datetime) -> datetime:
-        """Return the first time after `now` (aware) at which to run."""
-        ...
+    def __init__(self, engine: Engine, step: Step) -> None:
+        self.step = step
+        self._engine = engine
+        self._name = step.config.name
+        self._schedule = schedule_of(step.config)
+        # Another schedule in a new version of the step begins anew.
+        self._spelled = f"{step.config.cron} {step.config.timezone}"
 
+    async def begin_due(self) -> datetime:
+        """Begin the runs that are due; returns when the next one is. May raise `StoreAway`."""
+        busy = await self._engine.store.pending(self._name) > 0
+        times = await self._engine.transact(lambda ctx: self._begin(ctx, busy=busy))
+        _times.labels(self._name, "begun").inc(len(times.begin))
+        if times.passed_over:
+            _times.labels(self._name, "skipped").inc(times.passed_over)
+            log.info("cron.skipped", step=self._name, times=times.passed_over, running=busy)
+        return times.next_at
 
-class _Every:
-    def __init__(self, interval: timedelta) -> None:
-        self._interval = interval
-
-    def next_after(self, now: datetime) -> datetime:
-        return now + self._interval
-
-
-class _Crontab:
-    def __init__(self, trigger: CronTrigger) -> None:
-        self._trigger = trigger
-
-    def next_after(self, now: datetime) -> datetime:
-        due: datetime | None = self._trigger.get_next_fire_time(now, now)
-        if due is None:
-            raise Misconfigured("cron expression is never due")
-        return due
-
-
-def schedule_of(config: StepConfig) -> Schedule:
-    """Parse a cron step's schedule: 5 fields, 6 with leading seconds, or `@every 10s`.
-
-    Raises:
-        Misconfigured: the expression or the time zone is not valid.
-    """
-    every = _EVERY.fullmatch(config.cron)
-    if every:
-        seconds = float(every[1]) * _UNIT_S[every[2]]
-        if seconds <= 0:
-            raise Misconfigured(f"cron '{config.cron}': the interval must be above 0")
-        return _Every(timedelta(seconds=seconds))
-    fields = config.cron.split()
-    if len(fields) not in (5, _SIX_FIELDS):
-        raise Misconfigured(f"cron '{config.cron}': needs 5 or 6 fields or '@every 10s'")
-    second = fields.pop(0) if len(fields) == _SIX_FIELDS else "0"
-    minute, hour, day, month, day_of_week = fields
-    try:
-        trigger = CronTrigger(
-            second=second, minute=minute, hour=hour, day=day, month=month,
-            day_of_week=_weekdays(day_of_week), timezone=ZoneInfo(config.timezone),
-        )  # fmt: skip
-    except (ValueError, ZoneInfoNotFoundError) as exc:
-        raise Misconfigured(f"cron '{config.cron}' in zone '{config.timezone}': {exc}") from exc
-    return _Crontab(trigger)
-
-
-def _weekdays(field: str) -> str:
-    """Name the days of a crontab field: there 0 and 7 are Sunday, for APScheduler 0 is Monday."""
-    if not re.fullmatch(r"[\d,\-*/]+", field) or field == "*":
-        return field
-    days: set[int] = set()
-    for part in field.split(","):
-        span, _, step = part.partition("/")
-        first, _, last = ("0-6" if span == "*" else span).partition("-")
-        days.update(range(int(first), int(last or first) + 1, int(step or 1)))
-    if not days <= set(range(8)):
-        raise ValueError(f"day of week '{field}' is not in 0..7")
-    return ",".join(_WEEKDAYS[day % 7] for day in sorted(days))
+    async def _begin(self, ctx: Context, *, busy: bool) -> Times:
+        known: dict[str, Any] = await ctx.state.get(GROUP, self._name) or {}
+        next_at = known.get("next_at") if known.get("schedule") == self._spelled else None
+        times = times_due(self._schedule, self.step.config, next_at, ctx.now(), busy=busy)
+        if times.next_at != next_at:
+            entry = {"schedule": self._spelled, "next_at": times.next_at}
+            await ctx.state.set(GROUP, self._name, entry)
+        for at in times.begin:
+            await ctx.emit(own_topic(self.step.config), {"scheduledAt": at})
+        return times
 
 
 class Cron:
-    """Runs the cron steps of an engine until cancelled."""
+    """Begins the runs of an engine's cron steps until cancelled."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        steps = [step for step in engine.steps.values() if step.config.type == "cron"]
-        self.schedules = [(step, schedule_of(step.config)) for step in steps]
+        steps: Sequence[Step] = tuple(engine.steps.values())
+        self.steps = [CronStep(engine, step) for step in steps if step.config.type == "cron"]
 
     async def run(self) -> None:
-        """Run every cron step at its times until cancelled."""
+        """Begin every run at its time until cancelled."""
         async with anyio.create_task_group() as tasks:
-            for step, schedule in self.schedules:
-                tasks.start_soon(self._run_step, step, schedule)
+            for step in self.steps:
+                tasks.start_soon(self._follow, step)
 
-    async def _run_step(self, step: Step, schedule: Schedule) -> None:
+    async def _follow(self, step: CronStep) -> None:
         while True:
-            await self._sleep_until(schedule.next_after(self._now()))
-            await self.run_once(step)
+            try:
+                next_at = await step.begin_due()
+            except (StoreAway, Conflict) as exc:
+                log.warning("store.away", step=step.step.config.name, reason=str(exc))
+                await anyio.sleep(_STORE_AWAY_WAIT_S)
+            else:
+                await anyio.sleep(self._wait_s(next_at))
 
-    async def _sleep_until(self, due: datetime) -> None:
-        """Wait in short pieces, so that a step of the clock delays a run by a minute at most."""
-        while (left_s := (due - self._now()).total_seconds()) > 0:  # noqa: ASYNC110
-            await anyio.sleep(min(left_s, _LONGEST_WAIT_S))
-
-    async def run_once(self, step: Step) -> None:
-        """Run a cron step now; a failure is counted and logged, the next run is due anyway."""
-        name = step.config.name
-        trace_id = new_trace_id()
-        invocation = Invocation(step.config, trace_id, 1, f"{name}-{trace_id}", {}, _keep_nothing)
-        try:
-            with anyio.fail_after(step.config.timeout):
-                await self._engine.invoke(step, invocation)
-            _runs.labels(name, "done").inc()
-        except Exception as exc:  # noqa: BLE001 - a handler is foreign code
-            _runs.labels(name, "failed").inc()
-            log.warning("cron.failed", step=name, error=f"{type(exc).__name__}: {exc}")
+    def _wait_s(self, next_at: datetime) -> float:
+        """Return how long to sleep: in pieces, so that a clock that jumps is noticed."""
+        left_s = (next_at - self._now()).total_seconds()
+        return max(0.0, min(left_s, _LOOK_AGAIN_S))
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._engine.now_ms() / 1000, ZoneInfo("UTC"))
-
-
-async def _keep_nothing(_name: str, _result: object) -> None:
-    """Record nothing: a cron run that fails is not retried, the next one is due anyway."""
+        return datetime.fromtimestamp(self._engine.now_ms() / 1000, UTC)

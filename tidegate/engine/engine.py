@@ -4,31 +4,87 @@ A run reads from the store, buffers what it writes and emits, and ends in one co
 it read has changed meanwhile the handler runs again, from its top, on fresh reads.
 """
 
-import inspect
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 from anyio import to_thread
+from prometheus_client import Counter
 
-from tidegate.contract import Context, Step, StepConfig
+from tidegate.contract import Context, Step, Streams
 from tidegate.engine import values
-from tidegate.engine.context import Invocation, InvocationContext
-from tidegate.engine.logs import step_logger
-from tidegate.engine.transaction import Emission
+from tidegate.engine.contention import Contention, Place
+from tidegate.engine.context import Invocation, InvocationContext, Surroundings
+from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
+from tidegate.engine.process.pool import ProcessPool
+from tidegate.engine.routing import Destination, Router
+from tidegate.engine.state import TransactionState
+from tidegate.engine.transaction import Emission, Transaction
 from tidegate.errors import Conflict, LeaseLost, Misconfigured
-from tidegate.normalise import matches
-from tidegate.store.port import Claim, NewDelivery, Store
+from tidegate.normalise import as_plain
+from tidegate.store.model import (
+    WAITS,
+    Address,
+    Claim,
+    Commit,
+    Delivery,
+    Event,
+    Frame,
+)
+from tidegate.store.port import Store
 
 MAX_RUNS = 64
 _CONFLICT_WAIT_S = 0.02
-_MAX_KNOWN_TOPICS = 4096
+_MAX_THREADS = 32
+
+_reruns = Counter("tidegate_conflict_reruns_total", "Runs repeated because a value was changed")
 
 T = TypeVar("T")
 NowMs = Callable[[], int]
 Observer = Callable[[str, Any], None]
+Ended = tuple[Claim, ...] | Callable[[Any], tuple[Claim, ...]]
+
+
+class Ends(NamedTuple):
+    """What an invocation's commit ends beside what the handler changes."""
+
+    done: Ended
+    lapsed: tuple[int, ...]
+
+
+class Intake(Protocol):
+    """Where this process handles the events of one step."""
+
+    def reserve(self) -> int | None:
+        """Return until when a new event is leased to be handled here at once, None for not now."""
+        ...
+
+    def give_back(self) -> None:
+        """Free a reservation that came to nothing."""
+        ...
+
+    def take(self, delivery: Delivery) -> None:
+        """Handle a delivery for which a place was reserved."""
+        ...
+
+    def wake(self) -> None:
+        """Look for new deliveries in the store."""
+        ...
+
+
+class Publisher(Protocol):
+    """Who tells the clients of streams what a commit has changed."""
+
+    def publish(self, frames: Sequence[Frame]) -> None:
+        """Pass changes on; must not wait."""
+        ...
+
+    def streams_of(self, state: TransactionState, transaction: Transaction) -> Streams:
+        """Return the streams as one transaction sees and changes them."""
+        ...
 
 
 class Engine:
@@ -41,16 +97,21 @@ class Engine:
         *,
         now_ms: NowMs,
         rng: Random,
+        publisher: Publisher | None = None,
     ) -> None:
         self.steps = {step.config.name: step for step in steps}
         self.store = store
         self.now_ms = now_ms
         self.rng = rng
+        self._router = Router(self.steps)
+        self._publisher = publisher
+        self._surroundings = Surroundings(store, now_ms, self._streams_of)
         self._resources: dict[str, object] = {}
-        self._subscribers: dict[str, list[str]] = {}
-        self._wakers: dict[str, Callable[[], None]] = {}
+        self._intakes: dict[str, Intake] = {}
         self._observers: list[Observer] = []
-        self._threads = anyio.CapacityLimiter(32)
+        self._contention = Contention()
+        self._threads = anyio.CapacityLimiter(_MAX_THREADS)
+        self._processes = ProcessPool()
 
     def provide(self, resources: Mapping[str, object]) -> None:
         """Give handlers what their keyword-only parameters ask for, by name.
@@ -83,10 +144,16 @@ class Engine:
 
         await self.transact(emit_all)
 
-    async def transact(self, fn: Callable[[Context], Awaitable[T]]) -> T:
-        """Run a function in a transaction of its own; it may run several times."""
-        invocation = Invocation(None, new_trace_id(), 1, secrets.token_hex(8), {}, _keep_nothing)
-        return await self._in_transaction(invocation, fn)
+    async def transact(
+        self, fn: Callable[[Context], Awaitable[T]], *, lapsed: tuple[int, ...] = ()
+    ) -> T:
+        """Run a function in a transaction of its own; it may run several times.
+
+        `lapsed` are lapsed values whose end is part of the commit.
+        """
+        key = secrets.token_hex(8)
+        invocation = Invocation(None, new_trace_id(), 1, key, MemoryJournal())
+        return await self._in_transaction(invocation, fn, lapsed=lapsed)
 
     async def invoke(
         self,
@@ -94,7 +161,7 @@ class Engine:
         invocation: Invocation,
         input_data: object = None,
         *,
-        done: Claim | None = None,
+        done: Ended = (),
         call: Callable[[Context], Awaitable[Any]] | None = None,
     ) -> Any:
         """Run a step once, from reading to commit; returns what its handler returned.
@@ -103,18 +170,24 @@ class Engine:
             step: the step.
             invocation: who it is over all its runs.
             input_data: the handler's input.
-            done: the delivery whose end is part of the commit.
+            done: the deliveries whose end is part of the commit, or a function that returns
+                them for what the handler has returned.
             call: what to run instead of the plain handler (middleware around it).
+
+        Raises:
+            Suspended: the handler came to a durable wait; what it did before is committed.
         """
         run = call or (lambda ctx: self.call_handler(step, input_data, ctx))
         return await self._in_transaction(invocation, run, done=done)
 
     async def call_handler(self, step: Step, input_data: object, ctx: Context) -> Any:
         """Call a handler in the form it has: (input, ctx), (ctx) or ()."""
+        if step.config.execution == "process" and isinstance(ctx, InvocationContext):
+            return await self._processes.call(step, as_plain(input_data), ctx)
         only_ctx = step.takes == 1 and step.config.type == "cron"
         arguments = (ctx,) if only_ctx else (input_data, ctx)[: step.takes]
         resources = {name: self._resources[name] for name in step.resources}
-        if inspect.iscoroutinefunction(step.handler):
+        if step.is_async:
             return await step.handler(*arguments, **resources)
         return await to_thread.run_sync(
             lambda: step.handler(*arguments, **resources),
@@ -122,16 +195,25 @@ class Engine:
             limiter=self._threads,
         )
 
-    async def redrive(self, dead_id: int) -> bool:
-        """Make a dead event due again; False when there is none of that id."""
-        done = await self.store.redrive(dead_id, self.now_ms())
-        for wake in self._wakers.values():
-            wake()
-        return done
+    async def redrive(self, dead_ids: Sequence[int] | None) -> int:
+        """Make dead events due again (None: all of them); returns how many."""
+        redriven = await self.store.redrive(dead_ids, self.now_ms())
+        self.wake(None)
+        return redriven
 
-    def on_delivery(self, step: str, wake: Callable[[], None]) -> None:
-        """Call `wake` when this process commits an event for the step."""
-        self._wakers[step] = wake
+    async def aclose(self) -> None:
+        """End the processes of handlers that run in their own."""
+        await self._processes.aclose()
+
+    def take_in(self, step: str, intake: Intake) -> None:
+        """Handle the events of a step in this process."""
+        self._intakes[step] = intake
+
+    def wake(self, step: str | None) -> None:
+        """Look for deliveries of a step, or of every step that this process handles."""
+        for name in self._intakes if step is None else (step,):
+            if name in self._intakes:
+                self._intakes[name].wake()
 
     def on_emitted(self, observe: Observer) -> None:
         """Call `observe(topic, data)` for every event that this process commits.
@@ -145,67 +227,138 @@ class Engine:
         invocation: Invocation,
         run: Callable[[Context], Awaitable[T]],
         *,
-        done: Claim | None = None,
+        done: Ended = (),
+        lapsed: tuple[int, ...] = (),
     ) -> T:
-        for runs in range(1, MAX_RUNS + 1):
-            ctx = self._context(invocation)
-            result = await run(ctx)
+        ends = Ends(done, lapsed)
+        try:
+            return await self._run_and_commit(invocation, run, ends)
+        except LeaseLost:
+            raise
+        except Conflict as conflict:
+            return await self._run_again(invocation, run, ends, conflict.place)
+
+    async def _run_again(
+        self,
+        invocation: Invocation,
+        run: Callable[[Context], Awaitable[T]],
+        ends: Ends,
+        lost: Place | None,
+    ) -> T:
+        """Repeat a run that lost a value, in the queue of those who lost the same."""
+        for runs in range(2, MAX_RUNS + 1):
+            _reruns.inc()
+            if lost is None or runs > 2:  # noqa: PLR2004 - another process is faster
+                await anyio.sleep(self.rng.uniform(0, _CONFLICT_WAIT_S * min(runs, 8)))
             try:
-                await self._commit(ctx, done)
+                async with self._turn(lost):
+                    return await self._run_and_commit(invocation, run, ends, alone=lost is not None)
             except LeaseLost:
                 raise
-            except Conflict:
+            except Conflict as conflict:
                 if runs == MAX_RUNS:
                     raise
-                await anyio.sleep(self.rng.uniform(0, _CONFLICT_WAIT_S * min(runs, 8)))
-                continue
-            return result
+                lost = conflict.place
         raise AssertionError
 
-    def _context(self, invocation: Invocation) -> InvocationContext:
-        name = invocation.config.name if invocation.config else "runtime"
-        logger = step_logger(name, invocation.trace_id)
-        return InvocationContext(invocation, self.store, logger, now_ms=self.now_ms)
+    def _turn(self, lost: Place | None) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if lost is None else self._contention.turn(lost)
 
-    async def _commit(self, ctx: InvocationContext, done: Claim | None) -> None:
+    async def _run_and_commit(
+        self,
+        invocation: Invocation,
+        run: Callable[[Context], Awaitable[T]],
+        ends: Ends,
+        *,
+        alone: bool = False,
+    ) -> T:
+        ctx = InvocationContext(invocation, self._surroundings)
+        try:
+            result = await run(ctx)
+        except Suspended as pause:
+            await self._suspend(ctx, invocation, pause)
+            raise
         transaction = ctx.transaction
-        if transaction.is_one_read and done is None:
-            return
-        commit = transaction.as_commit(done)
-        for emission in transaction.emissions:
-            commit.deliveries.extend(self._route(emission, ctx.trace_id))
-        await self.store.commit(commit)
-        for step in {delivery.step for delivery in commit.deliveries}:
-            if wake := self._wakers.get(step):
-                wake()
-        for observe in self._observers:
-            for emission in transaction.emissions:
-                observe(emission.topic, values.decode(emission.payload))
+        done = ends.done(result) if callable(ends.done) else ends.done
+        if transaction.is_one_read and not done and not ends.lapsed:
+            return result
+        if not alone and (hot := self._contention.contended(transaction.reads)):
+            raise Conflict("somebody queues for what was read", hot)
+        await self._commit(ctx, Commit(now_ms=self.now_ms(), done=done, lapsed=ends.lapsed))
+        return result
 
-    def _route(self, emission: Emission, trace_id: str) -> list[NewDelivery]:
-        due_at = self.now_ms() + round(emission.delay_s * 1000)
-        return [
-            NewDelivery(step, emission.topic, emission.payload, due_at, trace_id, emission.id)
-            for step in self._subscribers_of(emission.topic)
-        ]
+    async def _suspend(
+        self, ctx: InvocationContext, invocation: Invocation, pause: Suspended
+    ) -> None:
+        journal = invocation.journal
+        if isinstance(journal, DeliveryJournal):
+            suspension = pause.suspension(journal.claim)
+            await self._commit(ctx, Commit(now_ms=self.now_ms(), suspension=suspension))
 
-    def _subscribers_of(self, topic: str) -> list[str]:
-        known = self._subscribers.get(topic)
-        if known is None:
-            known = [name for name, step in self.steps.items() if _subscribes(step.config, topic)]
-            if len(self._subscribers) < _MAX_KNOWN_TOPICS:
-                self._subscribers[topic] = known
-        return known
+    async def _commit(self, ctx: InvocationContext, commit: Commit) -> None:
+        transaction = ctx.transaction
+        commit.reads = transaction.reads
+        commit.group_reads = transaction.group_reads
+        commit.writes = transaction.writes
+        commit.changes = transaction.changes
+        for sent in transaction.emissions:
+            to = self._router.destinations(sent, commit.now_ms)
+            commit.events.append(self._event(sent, to, ctx.trace_id))
+        await self._apply(commit)
+        if self._observers:
+            self._tell_observers(transaction.emissions)
+
+    def _event(self, sent: Emission, to: Iterable[Destination], trace_id: str) -> Event:
+        addresses = tuple([self._address(one, sent) for one in to])
+        return Event(sent.topic, sent.payload, trace_id, addresses, sent.id)
+
+    def _address(self, to: Destination, sent: Emission) -> Address:
+        """Lease what can be handled here at once; the rest is claimed from the store."""
+        lease_until: int | None = None
+        at_once = to.lane is None and to.due_at_ms <= self.now_ms() and sent.id is None
+        if at_once and (intake := self._intakes.get(to.step)):
+            lease_until = intake.reserve()
+        return Address(to.step, to.due_at_ms, to.lane, lease_until)
+
+    async def _apply(self, commit: Commit) -> None:
+        try:
+            committed = await self.store.commit(commit)
+        except BaseException:
+            self._give_back(commit)
+            raise
+        if committed.leased:
+            for delivery in committed.leased:
+                self._intakes[delivery.step].take(delivery)
+        else:
+            self._give_back(commit)
+        for event in commit.events:
+            for address in event.to:
+                if address.lease_until_ms is None or not committed.leased:
+                    self.wake(address.step)
+        if committed.awaited:
+            self.wake(WAITS)
+        if commit.changes and self._publisher:
+            numbered = zip(committed.seqs, commit.changes, strict=True)
+            self._publisher.publish([Frame(seq, change) for seq, change in numbered])
+
+    def _give_back(self, commit: Commit) -> None:
+        """Free what was reserved; a store leases all that it is asked to, or nothing."""
+        for event in commit.events:
+            for address in event.to:
+                if address.lease_until_ms is not None:
+                    self._intakes[address.step].give_back()
+
+    def _tell_observers(self, emissions: Sequence[Emission]) -> None:
+        for sent in emissions:
+            for observe in self._observers:
+                observe(sent.topic, values.decode(sent.payload))
+
+    def _streams_of(self, state: TransactionState, transaction: Transaction) -> Streams:
+        if self._publisher is None:
+            raise Misconfigured("this engine was made without streams")
+        return self._publisher.streams_of(state, transaction)
 
 
 def new_trace_id() -> str:
     """Return a new W3C trace id."""
     return secrets.token_hex(16)
-
-
-def _subscribes(config: StepConfig, topic: str) -> bool:
-    return config.type == "event" and any(matches(p, topic) for p in config.subscribes)
-
-
-async def _keep_nothing(_name: str, _result: object) -> None:
-    """Record nothing: an invocation that is not retried needs its journal only in memory."""

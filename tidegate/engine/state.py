@@ -8,7 +8,8 @@ from typing import Any
 from tidegate.engine import values
 from tidegate.engine.transaction import Transaction
 from tidegate.errors import NonRetriable
-from tidegate.store.port import Key, Store, Write
+from tidegate.store.model import Key, Write
+from tidegate.store.port import States
 
 MAX_TTL_S = 100 * 365 * 24 * 3600.0
 
@@ -18,6 +19,8 @@ def _place(group: str, key: str) -> Key:
     for name, text in (("group", group), ("key", key)):
         if not isinstance(text, str):
             raise NonRetriable(f"state {name} must be a text, not {type(text).__name__}")
+        if text.isascii():
+            continue
         try:
             text.encode()
         except UnicodeEncodeError as exc:
@@ -28,7 +31,7 @@ def _place(group: str, key: str) -> Key:
 class TransactionState:
     """See `tidegate.contract.State`: an invocation reads its own writes."""
 
-    def __init__(self, store: Store, transaction: Transaction, now_ms: Callable[[], int]) -> None:
+    def __init__(self, store: States, transaction: Transaction, now_ms: Callable[[], int]) -> None:
         self._store = store
         self._transaction = transaction
         self._now_ms = now_ms
@@ -49,12 +52,17 @@ class TransactionState:
         key: str,
         value: Any,
         ttl: float | None = None,
+        *,
+        on_expire: str | None = None,
     ) -> None:
-        """Set the value; with `ttl` (seconds) it lapses."""
+        """Set the value; with `ttl` (seconds) it lapses, and tells it on the topic `on_expire`."""
         if ttl is not None and not 0 < ttl <= MAX_TTL_S:
             raise NonRetriable(f"ttl must be above 0 and at most {MAX_TTL_S:.0f} seconds")
+        if on_expire is not None and ttl is None:
+            raise NonRetriable("on_expire= needs ttl=: a value without one never lapses")
         expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
-        self._transaction.writes[_place(group, key)] = Write(values.encode(value), expires_at)
+        write = Write(values.encode(value), expires_at, on_expire)
+        self._transaction.writes[_place(group, key)] = write
 
     async def delete(self, group: str, key: str) -> None:
         """Delete the value if it is there."""

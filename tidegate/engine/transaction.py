@@ -1,36 +1,40 @@
 """What one invocation has read and means to write; becomes one `Commit`. Pure."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from tidegate.contract import StepConfig
 from tidegate.engine import values
+from tidegate.engine.pointers import bounded
 from tidegate.errors import NonRetriable, UndeclaredEmit
 from tidegate.normalise import as_plain, emits
-from tidegate.store.port import Claim, Commit, GroupRead, Key, Stored, Write
+from tidegate.store.model import GroupRead, Key, Stored, StreamChange, Write
 
 MAX_DELAY_S = 10 * 365 * 24 * 3600.0
 
 
-class Emission:
-    """One event that leaves with the commit."""
+class Emission(NamedTuple):
+    """One event that leaves with the commit; `due_at_ms` None is at once."""
 
-    __slots__ = ("delay_s", "id", "payload", "topic")
-
-    def __init__(self, topic: str, data: Any, *, delay_s: float, id: str | None) -> None:  # noqa: A002
-        self.topic = topic
-        self.payload = values.encode(as_plain(data))
-        self.delay_s = delay_s
-        self.id = id
+    topic: str
+    data: Any
+    payload: bytes
+    due_at_ms: int | None
+    key: str | None
+    id: str | None
 
 
 class Transaction:
-    """Reads with their versions, buffered writes and emissions."""
+    """Reads with their versions, buffered writes, emissions and changes of streams."""
+
+    __slots__ = ("changes", "emissions", "group_reads", "reads", "writes")
 
     def __init__(self) -> None:
         self.reads: dict[Key, int] = {}
         self.group_reads: list[GroupRead] = []
         self.writes: dict[Key, Write] = {}
         self.emissions: list[Emission] = []
+        self.changes: list[StreamChange] = []
 
     def note_read(self, key: Key, stored: Stored) -> None:
         """Remember the version that was read; the first read of a key counts."""
@@ -43,32 +47,60 @@ class Transaction:
         versions = tuple((key, stored.version) for key, stored in rows)
         self.group_reads.append(GroupRead(group, pattern, versions))
 
-    def emit(
-        self,
-        config: StepConfig | None,
-        topic: str,
-        data: Any,
-        *,
-        delay_s: float,
-        id: str | None,  # noqa: A002
-    ) -> None:
-        """Buffer an emission.
-
-        Raises:
-            UndeclaredEmit: the step's config lists topics, and this is not one of them.
-        """
-        if config is not None and not emits(config, topic):
-            raise UndeclaredEmit(f"step '{config.name}' does not list '{topic}' in emits")
-        if not 0 <= delay_s <= MAX_DELAY_S:
-            raise NonRetriable(f"delay must be between 0 and {MAX_DELAY_S:.0f} seconds")
-        self.emissions.append(Emission(topic, data, delay_s=delay_s, id=id))
+    def forget_changes(self) -> None:
+        """Drop what an earlier run has committed already, up to the same durable wait."""
+        self.writes.clear()
+        self.emissions.clear()
+        self.changes.clear()
 
     @property
     def is_one_read(self) -> bool:
         """Tell whether nothing is left to check or apply: at most one read, and no change."""
-        changes = len(self.writes) + len(self.emissions)
-        return not changes and len(self.reads) + len(self.group_reads) <= 1
+        if self.writes or self.emissions or self.changes:
+            return False
+        return len(self.reads) + len(self.group_reads) <= 1
 
-    def as_commit(self, done: Claim | None) -> Commit:
-        """Return the commit, without the deliveries that the engine routes."""
-        return Commit(reads=self.reads, group_reads=self.group_reads, writes=self.writes, done=done)
+
+def emission(
+    config: StepConfig | None,
+    topic: str,
+    data: Any,
+    *,
+    due_at_ms: int | None = None,
+    key: str | None = None,
+    id: str | None = None,  # noqa: A002 - the contract's word
+) -> Emission:
+    """Return an emission.
+
+    Raises:
+        UndeclaredEmit: the step's config lists topics, and this is not one of them.
+        NonRetriable: topic, key or id is no text, or the data cannot be kept.
+    """
+    if config is not None and not emits(config, topic):
+        raise UndeclaredEmit(f"step '{config.name}' does not list '{topic}' in emits")
+    for what, text in (("topic", topic), ("key", key), ("id", id)):
+        if text is not None and not isinstance(text, str):
+            raise NonRetriable(f"an emitted {what} must be a text, not {type(text).__name__}")
+    plain = as_plain(data)
+    lane = None if key is None else bounded(key)
+    return Emission(topic, plain, values.encode(plain), due_at_ms, lane, id)
+
+
+def due_at_ms(now_ms: int, delay: float | None, at: datetime | None) -> int | None:
+    """Return when an emission is due, None for at once.
+
+    Raises:
+        NonRetriable: both are given, the delay is below 0 or beyond ten years, or the time has
+            no time zone.
+    """
+    if at is None:
+        delay_s = delay or 0.0
+    elif delay is not None:
+        raise NonRetriable("emit takes delay= or at=, not both")
+    elif at.tzinfo is None:
+        raise NonRetriable("at= must have a time zone: datetime(..., tzinfo=UTC)")
+    else:
+        delay_s = max(0.0, at.timestamp() - now_ms / 1000)
+    if not 0 <= delay_s <= MAX_DELAY_S:
+        raise NonRetriable(f"delay must be between 0 and {MAX_DELAY_S:.0f} seconds")
+    return now_ms + round(delay_s * 1000) if delay_s else None

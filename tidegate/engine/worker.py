@@ -1,85 +1,97 @@
-"""Handle events: each event step has a lane that claims its due deliveries and runs them.
+"""Run the parts of an engine that work without being asked: events, lapses, notifications."""
 
-A process that dies gives its deliveries back when their leases run out.
-"""
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
 
-from tidegate.contract import Step
+from tidegate.contract import Step, StepType
+from tidegate.engine.batch_consumer import BatchConsumer
+from tidegate.engine.consumer import Consumer
 from tidegate.engine.engine import Engine
-from tidegate.engine.handling import Handling
+from tidegate.engine.lapses import Lapses
+from tidegate.engine.waits import waits_step, with_topic
 from tidegate.errors import StoreAway
-from tidegate.store.port import Delivery
 
-_LOOK_AGAIN_S = 1.0
+GRACE_S = 3.0
+_RELEASE_S = 1.0
 _STORE_AWAY_WAIT_S = 1.0
 
 log = structlog.get_logger()
 
 
-class Worker:
-    """Runs the event steps of an engine until cancelled."""
+@asynccontextmanager
+async def working(worker: "Worker", *, grace_s: float = GRACE_S) -> AsyncIterator[None]:
+    """Run a worker while the context is open.
 
-    def __init__(self, engine: Engine) -> None:
-        events = [step for step in engine.steps.values() if step.config.type == "event"]
-        self._lanes = [_Lane(engine, step) for step in events]
-
-    async def run(self) -> None:
-        """Handle events until cancelled; what is cancelled half-way stays undone."""
-        async with anyio.create_task_group() as tasks:
-            for lane in self._lanes:
-                tasks.start_soon(lane.run)
-
-
-class _Lane:
-    """One event step: its free places and its waiting deliveries."""
-
-    def __init__(self, engine: Engine, step: Step) -> None:
-        self._engine = engine
-        self._step = step
-        self._handling = Handling(engine, step)
-        self._free = step.config.concurrency
-        self._wake = anyio.Event()
-        engine.on_delivery(step.config.name, self._wake_up)
-
-    async def run(self) -> None:
-        """Claim and handle until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            while True:
-                wake = self._wake = anyio.Event()
-                try:
-                    claimed = await self._start_due(tasks)
-                    wait_s = 0.0 if claimed and self._free else await self._wait_s()
-                except StoreAway as exc:
-                    log.warning("store.away", step=self._step.config.name, reason=str(exc))
-                    wait_s = _STORE_AWAY_WAIT_S
-                with anyio.move_on_after(wait_s):
-                    await wake.wait()
-
-    def _wake_up(self) -> None:
-        self._wake.set()
-
-    async def _start_due(self, tasks: TaskGroup) -> int:
-        if not self._free:
-            return 0
-        claimed = await self._handling.claim(self._free)
-        self._free -= len(claimed)
-        for delivery in claimed:
-            tasks.start_soon(self._handle, delivery)
-        return len(claimed)
-
-    async def _wait_s(self) -> float:
-        """Return how long to sleep unless woken: to the next due one, else a look now and then."""
-        due_ms = await self._handling.next_due_ms()
-        if due_ms is None or not self._free:
-            return _LOOK_AGAIN_S
-        return min(_LOOK_AGAIN_S, max(0.0, (due_ms - self._engine.now_ms()) / 1000))
-
-    async def _handle(self, delivery: Delivery) -> None:
+    On leaving it takes nothing more, and gives what is under way `grace_s` to end; what has not
+    ended by then is broken off and given back, for anybody to take at once.
+    """
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(worker.run)
         try:
-            await self._handling.handle(delivery)
+            yield
         finally:
-            self._free += 1
-            self._wake_up()
+            with anyio.CancelScope(shield=True):
+                await worker.drain(grace_s)
+            tasks.cancel_scope.cancel()
+    with anyio.move_on_after(_RELEASE_S, shield=True):
+        await worker.release()
+
+
+class Worker:
+    """Handles the events of an engine's steps of some types until cancelled.
+
+    Events of other types, and of steps that are not loaded, wait in the store.
+    """
+
+    def __init__(
+        self, engine: Engine, types: Collection[StepType] = ("event", "mqtt", "cron")
+    ) -> None:
+        self._engine = engine
+        self._consumers = [
+            _consumer(engine, step) for step in engine.steps.values() if step.config.type in types
+        ]
+        self._lapses: Lapses | None = None
+        if "event" in types:
+            self._lapses = Lapses(engine)
+            self._consumers.append(Consumer(engine, waits_step(engine), decode=with_topic))
+
+    async def run(self) -> None:
+        """Work until cancelled; what is cancelled half-way stays undone."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch)
+            if self._lapses is not None:
+                tasks.start_soon(self._lapses.run)
+            for consumer in self._consumers:
+                tasks.start_soon(consumer.run)
+
+    async def drain(self, grace_s: float) -> None:
+        """Take nothing more, and wait up to `grace_s` for what is under way.
+
+        What is not done by then is broken off and given back when `run` is cancelled next.
+        """
+        with anyio.move_on_after(grace_s):
+            async with anyio.create_task_group() as tasks:
+                for consumer in self._consumers:
+                    tasks.start_soon(consumer.drain)
+
+    async def release(self) -> None:
+        """Give back what was broken off; after `run` has ended."""
+        for consumer in self._consumers:
+            await consumer.release()
+
+    async def _watch(self) -> None:
+        """Be told of events that other processes commit."""
+        while True:
+            try:
+                await self._engine.store.watch(self._engine.wake)
+            except StoreAway as exc:
+                log.warning("store.away", part="watch", reason=str(exc))
+            await anyio.sleep(_STORE_AWAY_WAIT_S)
+
+
+def _consumer(engine: Engine, step: Step) -> Consumer | BatchConsumer:
+    batch = step.config.batch
+    return Consumer(engine, step) if batch is None else BatchConsumer(engine, step, batch)

@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from tidegate.http.problem import problem
+from tidegate.http.problem import refusal
 from tidegate.http.source import Receive, Scope, Send
 
 HEAD_TIMEOUT_S = 30.0
@@ -165,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse_now(self, status: int, why: str, detail: str = "") -> None:
         """Answer past the app and close; an answer under way is not disturbed."""
         if self._may_answer() and not self.transport.is_closing():
-            answer = problem(status, detail or _DETAILS.get(status, ""))
+            answer = refusal(status, detail or _DETAILS.get(status, ""))
             lines = [b"%s: %s\r\n" % pair for pair in (*answer.headers, _CLOSE)]
             self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", answer.body]))
         self._close(why)
@@ -206,7 +206,7 @@ def _refusing(status: int) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Return an app that refuses a request and lets its connection end."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = problem(status, _DETAILS.get(status, ""))
+        answer = refusal(status, _DETAILS.get(status, ""))
         answer.headers.append(_CLOSE)
         await answer.send(scope, receive, send)
 

@@ -16,7 +16,7 @@ from tidegate.http.dispatch import PathParams
 from tidegate.http.generating import first_segment, is_generator
 from tidegate.http.invocations import new_invocation
 from tidegate.http.middleware import Middleware, OnHead, middlewares_of
-from tidegate.http.problem import problem
+from tidegate.http.problem import refusal
 from tidegate.http.query import QueryConverter
 from tidegate.http.refusals import problem_of
 from tidegate.http.request import Request, query_lists
@@ -75,7 +75,7 @@ class Endpoint:
             if expected is None:
                 # The caller gets neither text nor stack: they may hold what is not his.
                 log.exception("api.failed", step=self.step.config.name)
-            return expected or problem(500)
+            return expected or refusal(500)
 
     async def _invoke(
         self, source: Source, limit: asyncio.Timeout

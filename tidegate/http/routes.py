@@ -10,7 +10,7 @@ from tidegate.http.answer import Answer
 from tidegate.http.dispatch import Dispatch, PathParams, Place
 from tidegate.http.endpoint import Endpoint
 from tidegate.http.middleware import Middleware
-from tidegate.http.problem import problem
+from tidegate.http.problem import refusal
 from tidegate.http.socket_endpoint import SocketEndpoint, refuse_handshake
 
 StepPlace = Place[Endpoint, SocketEndpoint]
@@ -103,9 +103,9 @@ async def _serve_at(
         answer = Answer(204, [(b"allow", allow.encode())], b"")
     elif place.websocket and method == "GET":
         headers = {"Upgrade": "websocket", "Connection": "upgrade"}
-        answer = problem(426, "this path takes WebSockets", headers=headers)
+        answer = refusal(426, "this path takes WebSockets", headers=headers)
     else:
-        answer = problem(405, f"this path knows {allow}", headers={"Allow": allow})
+        answer = refusal(405, f"this path knows {allow}", headers={"Allow": allow})
     await answer.send(scope, receive, send)
 
 
@@ -116,4 +116,4 @@ async def _connect_at(
         await place.websocket[0].serve(scope, receive, send, params)
         return
     await receive()
-    await refuse_handshake(problem(404, "this path takes no WebSockets"), send)
+    await refuse_handshake(refusal(404, "this path takes no WebSockets"), send)

@@ -52,9 +52,7 @@ def make_app(routes: Sequence[BaseRoute]) -> App:
 def _http_error(_request: Request, exc: Exception) -> Response:
     if not isinstance(exc, HTTPException):
         raise exc
-    answer = problem(exc.status_code, exc.detail, headers=exc.headers)
-    headers = {name.decode(): value.decode() for name, value in answer.headers}
-    return Response(answer.body, status_code=answer.status, headers=headers)
+    return problem(exc.status_code, exc.detail, headers=exc.headers)
 
 
 def bind(host: str, port: int) -> socket.socket:

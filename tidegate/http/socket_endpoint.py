@@ -23,7 +23,7 @@ from tidegate.http.dispatch import PathParams
 from tidegate.http.invocations import new_invocation
 from tidegate.http.line import Line
 from tidegate.http.middleware import Middleware, middlewares_of, through
-from tidegate.http.problem import problem
+from tidegate.http.problem import refusal
 from tidegate.http.query import QueryConverter
 from tidegate.http.refusals import problem_of
 from tidegate.http.request import Request, query_lists
@@ -111,8 +111,8 @@ class _Connection:
             expected = problem_of(exc, self._source)
             if expected is None:
                 log.exception("websocket.failed", step=self._endpoint.step.config.name)
-            return expected or problem(500)
-        return answer if isinstance(answer, Answer) or answer is None else problem(answer.status)
+            return expected or refusal(500)
+        return answer if isinstance(answer, Answer) or answer is None else refusal(answer.status)
 
     async def serve(self, receive: Receive) -> None:
         """Handle messages until the connection ends, then tell the step."""

@@ -9,7 +9,7 @@ a number, a hash of the name: two names of one number wait for each other, no mo
 from hashlib import blake2b
 from typing import NamedTuple
 
-from tidegate.store.port import Commit
+from tidegate.store.model import Commit
 
 # PostgreSQL has room for 64 a connection; who needs more holds the whole store instead.
 MAX_LOCKS = 64

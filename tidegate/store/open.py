@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tidegate.errors import Misconfigured
 from tidegate.store.port import Store
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.sqlite.store import open_sqlite
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")

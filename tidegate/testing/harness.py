@@ -14,14 +14,14 @@ from tidegate.contract import Context
 from tidegate.engine import values
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
-from tidegate.engine.handling import Handling
 from tidegate.http.client import Client, in_process
 from tidegate.http.routes import routes
 from tidegate.http.server import make_app
 from tidegate.loading import load_steps
-from tidegate.store.sqlite import open_sqlite
+from tidegate.store.sqlite.store import open_sqlite
 from tidegate.testing.captures import Captures
 from tidegate.testing.clock import START, NoChance, VirtualClock
+from tidegate.testing.outlets import outlets_of
 from tidegate.testing.timeline import Endless, Timeline
 
 _TOKEN = "administrator"  # noqa: S105 - of an instance that ends with its test
@@ -97,11 +97,14 @@ class Harness:
             self.engine = Engine(steps, store, now_ms=self.clock.now_ms, rng=NoChance())
             self.engine.provide(self._resources)
             self.engine.on_emitted(self._captures.note)
-            events = [step for step in steps if step.config.type == "event"]
-            lanes = [Handling(self.engine, step) for step in events]
             self._timeline = Timeline(
-                self.clock, lanes, Cron(self.engine), most_events=self._most_events
+                self.engine,
+                self.clock,
+                outlets_of(self.engine),
+                Cron(self.engine).steps,
+                most_events=self._most_events,
             )
+            await self._timeline.begin()
             self.client = await stack.enter_async_context(self._make_client())
             self._stack = stack.pop_all()
         return self

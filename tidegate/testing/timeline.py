@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from tidegate.engine.cron import Cron
-from tidegate.engine.handling import Handling
+from tidegate.engine.cron import CronStep
+from tidegate.engine.engine import Engine
+from tidegate.engine.lapses import Lapses
 from tidegate.testing.clock import VirtualClock
+from tidegate.testing.outlets import Outlet
 
 
 class Endless(AssertionError):
@@ -16,18 +18,28 @@ class Timeline:
     """Runs what is due when the clock says so, instead of a worker's and cron's own waits."""
 
     def __init__(
-        self, clock: VirtualClock, lanes: Sequence[Handling], cron: Cron, *, most_events: int
+        self,
+        engine: Engine,
+        clock: VirtualClock,
+        outlets: Sequence[Outlet],
+        cron: Sequence[CronStep],
+        *,
+        most_events: int,
     ) -> None:
+        self._engine = engine
         self._clock = clock
+        self._outlets = outlets
+        self._cron = {step: clock.now_ms() for step in cron}
+        self._lapses = Lapses(engine)
         self._most_events = most_events
-        self._lanes = lanes
-        self._cron = cron
-        self._cron_due_ms = [
-            _ms(schedule.next_after(clock.now())) for _, schedule in cron.schedules
-        ]
+
+    async def begin(self) -> None:
+        """Note the first times of the cron steps."""
+        await self._begin_cron()
 
     async def drain(self) -> int:
         """Handle deliveries until none is due; return how many were."""
+        await self._lapses.tell()
         for handled in range(self._most_events):
             if not await self._handle_next():
                 return handled
@@ -41,30 +53,29 @@ class Timeline:
         await self.drain()
         while (due_ms := await self._next_due_ms()) is not None and due_ms <= end_ms:
             self._clock.move_to(due_ms)
-            await self._run_cron()
+            await self._begin_cron()
             await self.drain()
         self._clock.move_to(end_ms)
 
     async def _handle_next(self) -> bool:
         """Handle the delivery that is due first; equal ones go in order of their steps."""
-        due = [(at, lane) for lane in self._lanes if (at := await lane.next_due_ms()) is not None]
-        at_ms, lane = min(due, key=lambda item: item[0], default=(None, None))
-        if lane is None or at_ms is None or at_ms > self._clock.now_ms():
+        due = [(at, one) for one in self._outlets if (at := await one.next_due_ms()) is not None]
+        at_ms, outlet = min(due, key=lambda item: item[0], default=(None, None))
+        if outlet is None or at_ms is None or at_ms > self._clock.now_ms():
             return False
-        for delivery in await lane.claim(1):
-            await lane.handle(delivery)
+        await outlet.run_next()
         return True
 
     async def _next_due_ms(self) -> int | None:
-        deliveries = [await lane.next_due_ms() for lane in self._lanes]
-        times = [at for at in (*deliveries, *self._cron_due_ms) if at is not None]
+        deliveries = [await one.next_due_ms() for one in self._outlets]
+        lapse = await self._engine.store.next_lapse_ms()
+        times = [at for at in (*deliveries, lapse, *self._cron.values()) if at is not None]
         return min(times, default=None)
 
-    async def _run_cron(self) -> None:
-        for index, (step, schedule) in enumerate(self._cron.schedules):
-            if self._cron_due_ms[index] <= self._clock.now_ms():
-                await self._cron.run_once(step)
-                self._cron_due_ms[index] = _ms(schedule.next_after(self._clock.now()))
+    async def _begin_cron(self) -> None:
+        for step, due_ms in self._cron.items():
+            if due_ms <= self._clock.now_ms():
+                self._cron[step] = _ms(await step.begin_due())
 
 
 def _ms(time: datetime) -> int:

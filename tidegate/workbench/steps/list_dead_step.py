@@ -6,7 +6,7 @@ from tidegate import Context
 from tidegate.engine import values
 from tidegate.engine.engine import Engine
 from tidegate.http.request import Request
-from tidegate.store.port import DeadLetter
+from tidegate.store.model import DeadLetter
 
 config = {
     "type": "api",

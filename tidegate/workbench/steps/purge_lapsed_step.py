@@ -14,6 +14,6 @@ config = {
 
 async def handler(ctx: Context, *, engine: Engine) -> None:
     """Purge; reads do not see lapsed values, so nothing waits for it."""
-    purged = await engine.store.purge_lapsed(engine.now_ms())
+    purged = await engine.store.purge(engine.now_ms())
     if purged:
         ctx.logger.debug("state.purged", values=purged)

@@ -24,6 +24,6 @@ async def handler(request: Request, _ctx: Context, *, engine: Engine) -> dict[st
     # No id has more digits than the largest of SQLite.
     if not (dead_id.isascii() and dead_id.isdecimal()) or len(dead_id) > _MOST_DIGITS:
         raise HTTPError(404, "no such dead event")
-    if not await engine.redrive(int(dead_id)):
+    if not await engine.redrive([int(dead_id)]):
         raise HTTPError(404, "no such dead event")
     return {"status": 202, "body": {"id": int(dead_id)}}

@@ -1,0 +1,56 @@
+"""Resources that folders of steps bring along: their `step_resources.py`.
+
+It exports `resources`, an async context manager: given the data folder it yields the objects that
+the folder's handlers ask for, by name, and closes them when it is left.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from tidegate.errors import Misconfigured
+
+FILE = "step_resources.py"
+
+Provider = Callable[[Path], AbstractAsyncContextManager[Mapping[str, object]]]
+
+
+@asynccontextmanager
+async def provided(
+    roots: Iterable[Path], data_dir: Path, own: Mapping[str, object]
+) -> AsyncIterator[dict[str, object]]:
+    """Enter what the roots provide; yields it together with `own`.
+
+    Raises:
+        Misconfigured: a file cannot be loaded, or two provide one name.
+    """
+    resources = dict(own)
+    async with AsyncExitStack() as stack:
+        for file in _files(roots):
+            brought = await stack.enter_async_context(_provider(file)(data_dir))
+            for name in brought:
+                if name in resources:
+                    raise Misconfigured(f"{file}: the resource '{name}' is provided already")
+            resources.update(brought)
+        yield resources
+
+
+def _files(roots: Iterable[Path]) -> list[Path]:
+    found = [file for root in roots for file in sorted(root.resolve().glob(f"**/{FILE}"))]
+    return list(dict.fromkeys(found))
+
+
+def _provider(file: Path) -> Provider:
+    spec = spec_from_file_location(f"tidegate_resources_{abs(hash(file))}", file)
+    if spec is None or spec.loader is None:
+        raise Misconfigured(f"{file}: cannot be imported")
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as exc:
+        raise Misconfigured(f"{file}: {type(exc).__name__}: {exc}") from exc
+    provider: Provider | None = getattr(module, "resources", None)
+    if not callable(provider):
+        raise Misconfigured(f"{file}: exports no 'resources'")
+    return provider

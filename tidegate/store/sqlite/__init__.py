@@ -1,0 +1,1 @@
+"""The embedded store: one SQLite file, whose one writer commits in groups."""
