@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tidegate.http.problem import refusal
-from tidegate.http.source import Receive, Scope, Send
+from tidegate.http.source import BODY_IS_HERE, Receive, Scope, Send
 
 HEAD_TIMEOUT_S = 30.0
 MAX_HEAD_BYTES = 64 * 1024
@@ -113,6 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """End a request; what follows in this piece belongs to the next one."""
         self._in_body = False
         self._wait_no_more()
+        self.scope[BODY_IS_HERE] = True  # type: ignore[typeddict-unknown-key]  # our own
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

@@ -20,7 +20,14 @@ from tidegate.http.problem import refusal
 from tidegate.http.query import QueryConverter
 from tidegate.http.refusals import problem_of
 from tidegate.http.request import Request, query_lists
-from tidegate.http.source import BODY_TIMEOUT_S, Receive, Scope, Send, Source
+from tidegate.http.source import (
+    BODY_IS_HERE,
+    BODY_TIMEOUT_S,
+    Receive,
+    Scope,
+    Send,
+    Source,
+)
 from tidegate.http.streaming import send_stream
 from tidegate.http.tracing import trace_id_of
 
@@ -63,11 +70,13 @@ class Endpoint:
     async def _answer(self, source: Source) -> Answer | Delegated | Streamed:
         """Run the step. The one supervisor of foreign handlers' errors over HTTP."""
         timeout_s = self.step.config.timeout
+        waits = not (self._reads_late or BODY_IS_HERE in source.scope)
         try:
             # Not anyio's: that costs three times as much, a tenth of a small handler's call.
-            async with asyncio.timeout(timeout_s if self._reads_late else BODY_TIMEOUT_S) as limit:
+            async with asyncio.timeout(BODY_TIMEOUT_S if waits else timeout_s) as limit:
                 if not self._reads_late:
                     await source.read()
+                if waits:
                     limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
                 return await self._invoke(source, limit)
         except Exception as exc:

@@ -1,6 +1,7 @@
 """The api steps as one route: a table of their paths in front of whatever else an app serves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
@@ -14,6 +15,17 @@ from tidegate.http.problem import refusal
 from tidegate.http.socket_endpoint import SocketEndpoint, refuse_handshake
 
 StepPlace = Place[Endpoint, SocketEndpoint]
+_NO_PARAMS: PathParams = {}
+
+
+class Served(Protocol):
+    """Who serves what comes in at one path."""
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, path_params: PathParams, /
+    ) -> None:
+        """Serve one request or connection."""
+        ...
 
 
 def routes(
@@ -43,7 +55,7 @@ def routes(
 class StepsRoute(BaseRoute):
     """Serves the api steps; what is no step's path is left to the routes after it."""
 
-    def __init__(self, places: Sequence[StepPlace]) -> None:
+    def __init__(self, places: Iterable[StepPlace]) -> None:
         self._dispatch = Dispatch(list(places))
         self._before: list[BaseRoute] = []
         self._exact = self._dispatch.exact
@@ -57,17 +69,15 @@ class StepsRoute(BaseRoute):
             if not self._is_taken({"type": "http", "method": "GET", "path": path, "headers": []})
         }
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Serve a request if it is a step's; False when it is not."""
+    def find(self, scope: Scope) -> tuple[Served, PathParams] | None:
+        """Return who serves a request or a connection; None when it is no step's."""
         place = self._exact.get(scope["path"])
         if place is not None:
-            await _serve_at(place, {}, scope, receive, send)
-            return True
+            return _served_at(place, scope), _NO_PARAMS
         found = self._find(scope)
         if found is None or self._is_taken(scope):
-            return False
-        await _serve_at(*found, scope, receive, send)
-        return True
+            return None
+        return _served_at(found[0], scope), found[1]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Tell Starlette whether a path is a step's."""
@@ -78,7 +88,7 @@ class StepsRoute(BaseRoute):
         """Serve a request that `matches`."""
         found = self._find(scope)
         if found is not None:
-            await _serve_at(*found, scope, receive, send)
+            await _served_at(found[0], scope).serve(scope, receive, send, found[1])
 
     def _find(self, scope: Scope) -> tuple[StepPlace, PathParams] | None:
         return self._dispatch.find(scope["path"], scope.get("raw_path") or b"")
@@ -87,33 +97,36 @@ class StepsRoute(BaseRoute):
         return any(route.matches(scope)[0] is not Match.NONE for route in self._before)
 
 
-async def _serve_at(
-    place: StepPlace, params: PathParams, scope: Scope, receive: Receive, send: Send
-) -> None:
+class _Refused(NamedTuple):
+    """Stands where a path has nothing for a method, or no WebSocket."""
+
+    answer: Answer
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, _path_params: PathParams
+    ) -> None:
+        """Refuse."""
+        if scope["type"] == "websocket":
+            await receive()
+            await refuse_handshake(self.answer, send)
+        else:
+            await self.answer.send(scope, receive, send)
+
+
+def _served_at(place: StepPlace, scope: Scope) -> Served:
     if scope["type"] == "websocket":
-        await _connect_at(place, params, scope, receive, send)
-        return
+        if place.websocket:
+            return place.websocket[0]
+        return _Refused(refusal(404, "this path takes no WebSockets"))
     method = scope["method"]
-    endpoint = place.find(method)
-    if endpoint is not None:
-        await endpoint.serve(scope, receive, send, params)
-        return
+    return place.find(method) or _Refused(_no_method(place, method))
+
+
+def _no_method(place: StepPlace, method: str) -> Answer:
     allow = place.allow
     if method == "OPTIONS":
-        answer = Answer(204, [(b"allow", allow.encode())], b"")
-    elif place.websocket and method == "GET":
+        return Answer(204, [(b"allow", allow.encode())], b"")
+    if method == "GET" and place.websocket:
         headers = {"Upgrade": "websocket", "Connection": "upgrade"}
-        answer = refusal(426, "this path takes WebSockets", headers=headers)
-    else:
-        answer = refusal(405, f"this path knows {allow}", headers={"Allow": allow})
-    await answer.send(scope, receive, send)
-
-
-async def _connect_at(
-    place: StepPlace, params: PathParams, scope: Scope, receive: Receive, send: Send
-) -> None:
-    if place.websocket:
-        await place.websocket[0].serve(scope, receive, send, params)
-        return
-    await receive()
-    await refuse_handshake(refusal(404, "this path takes no WebSockets"), send)
+        return refusal(426, "this path takes WebSockets", headers=headers)
+    return refusal(405, f"this path knows {allow}", headers={"Allow": allow})

@@ -39,7 +39,10 @@ class App(Starlette):
         """Serve one request or connection."""
         if scope["type"] in _STEPS_TAKE:
             for steps in self._steps:
-                if await steps.serve(scope, receive, send):
+                found = steps.find(scope)
+                if found is not None:
+                    served, path_params = found
+                    await served.serve(scope, receive, send, path_params)
                     return
         await super().__call__(scope, receive, send)
 

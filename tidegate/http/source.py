@@ -11,6 +11,8 @@ from tidegate.http.forms import Upload, is_form, read_form
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 BODY_TIMEOUT_S = 20.0
+BODY_IS_HERE = "tidegate.body_is_here"
+"""In the scope of a request whose body came together with its head: nobody needs to wait."""
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
