@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from tests.support.serving import ADMIN_TOKEN, served_steps
 from tests.support.steps import until
@@ -122,7 +123,7 @@ def _cut(step: str) -> float:
 
 
 async def test_ws_echoes_texts_and_bytes(tmp_path: Path) -> None:
-    """A handler that has registered a callback stays connected; texts and bytes stay what they are."""
+    """A handler with a callback stays connected; texts and bytes stay what they are."""
     async with _steps(tmp_path) as (url, _), connect(f"{url}/echo/a%2Fb?n=5") as client:
         opened = json.loads(await _received(client))
         await client.send("text")
@@ -209,7 +210,7 @@ async def test_ws_on_close_learns_the_code(tmp_path: Path) -> None:
             await client.close(4321, "bye")
 
         async def left() -> bool:
-            return await _state(engine, "counts", "left") == 4321
+            return bool(await _state(engine, "counts", "left") == 4321)
 
         await until(left)
 
@@ -241,7 +242,7 @@ async def test_ws_handshake_is_refused_with_a_status(
 
 
 async def test_ws_middleware_lets_in_and_the_handler_closes(tmp_path: Path) -> None:
-    """The right token opens; a handler's own close carries its code and reason, after its frames."""
+    """The right token opens; a handler's own close has its code and reason, after its frames."""
     token = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
     async with (
         _steps(tmp_path) as (url, _),
@@ -261,8 +262,8 @@ async def test_ws_cookie_needs_our_own_origin(tmp_path: Path) -> None:
         await users.set_password("ada", "pw", roles=("admin",))
         cookie = {"Cookie": f"tidegate_session={await users.login('ada', 'pw')}"}
         with pytest.raises(InvalidStatus) as refused:
-            await connect(f"{url}/private", additional_headers=cookie, origin="http://evil")
-        own = url.replace("ws:", "http:")
+            await connect(f"{url}/private", additional_headers=cookie, origin=Origin("http://evil"))
+        own = Origin(url.replace("ws:", "http:"))
         async with connect(f"{url}/private", additional_headers=cookie, origin=own) as client:
             user = await _received(client)
 

@@ -32,9 +32,7 @@ class Answer(NamedTuple):
 
     async def send(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it."""
-        await send(
-            {"type": "http.response.start", "status": self.status, "headers": self.headers}
-        )
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
 
 

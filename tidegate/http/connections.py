@@ -104,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = status is not None
         app = self.app
         if status is not None:
-            self.app = _refusing(status)  # type: ignore[assignment]  # our own types of the same
+            self.app = _refusing(status)
         super().on_headers_complete()
         self.app = app
         self._head_bytes = 0
@@ -113,7 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """End a request; what follows in this piece belongs to the next one."""
         self._in_body = False
         self._wait_no_more()
-        self.scope[BODY_IS_HERE] = True  # type: ignore[typeddict-unknown-key]  # our own
+        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required]  # our own key
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

@@ -55,8 +55,7 @@ class Dispatch(Generic[T, W]):
             return place, _NONE
         if b"%2f" in raw_path.lower():
             path = "/".join(
-                unquote(part).replace("/", _SLASH)
-                for part in raw_path.decode("latin-1").split("/")
+                unquote(part).replace("/", _SLASH) for part in raw_path.decode("latin-1").split("/")
             )
         for pattern, candidate in self._patterns:
             if match := pattern.fullmatch(path):

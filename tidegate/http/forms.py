@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request as StarletteRequest
 
 from tidegate.errors import HTTPError
@@ -65,8 +66,9 @@ async def read_form(
                     uploads[name] = await _kept(value)
                 else:
                     fields[name] = value
-    except HTTPException as exc:
-        raise HTTPError(400, f"form cannot be read: {exc.detail}") from exc
+    except (HTTPException, MultiPartException) as exc:
+        reason = exc.detail if isinstance(exc, HTTPException) else exc.message
+        raise HTTPError(400, f"form cannot be read: {reason}") from exc
     return fields, uploads
 
 

@@ -36,15 +36,13 @@ def _resolve(step: Step, item: object, known: Mapping[str, Middleware]) -> Middl
         return item
     given = step.given.get(item) if isinstance(item, str) else None
     if callable(given):
-        return given  # type: ignore[return-value]  # a step_globals.py is foreign code
+        return given
     if isinstance(item, str) and item in known:
         return known[item]
     raise Misconfigured(f"{step.file}: unknown middleware '{item}'; known are: {', '.join(known)}")
 
 
-async def through(
-    rest: Sequence[Middleware], request: Request, ctx: Context, last: Next
-) -> Any:
+async def through(rest: Sequence[Middleware], request: Request, ctx: Context, last: Next) -> Any:
     """Run middlewares one inside the other, around `last`."""
     if not rest:
         return await last()

@@ -18,7 +18,7 @@ def refusal(
     errors: list[dict[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Return a problem document as an answer; `errors` are pointers into the request with reasons."""
+    """Return a problem document as an answer; `errors` are pointers with reasons."""
     body: dict[str, object] = {"type": "about:blank", "title": _title(status), "status": status}
     if detail:
         body["detail"] = detail

@@ -19,9 +19,7 @@ class QueryConverter:
         self._checker = Checker(declared)
         self._kinds = _properties(json_schema_of(declared))
 
-    def convert(
-        self, params: Mapping[str, Any], lists: Mapping[str, list[str]] = _NOTHING
-    ) -> Any:
+    def convert(self, params: Mapping[str, Any], lists: Mapping[str, list[str]] = _NOTHING) -> Any:
         """Return the parameters with their declared types.
 
         Args:
@@ -75,7 +73,7 @@ def _convert(text: str, types: set[str]) -> Any:
     for name, convert in (("integer", int), ("number", float)):
         if name in types:
             try:
-                # "１", "1_000" and " 1" are numbers to Python only.
+                # Other digits, "1_000" and " 1" are numbers to Python only.
                 return convert(text) if text.isascii() and _is_tight(text) else text
             except ValueError:
                 continue

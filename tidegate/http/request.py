@@ -65,7 +65,8 @@ class Request(dict[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is such a part, made or not."""
-        return super().__contains__(name) or (_source_of(self) is not None and name in _PARTS)
+        part = _ALIASES.get(name, name) if isinstance(name, str) else name
+        return super().__contains__(part) or (_source_of(self) is not None and part in _PARTS)
 
     def __iter__(self) -> Iterator[str]:
         """Go through the names of all parts; makes them."""

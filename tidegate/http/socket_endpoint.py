@@ -226,9 +226,7 @@ class _Connection:
         try:
             await run()
         except (StoreAway, Conflict) as exc:
-            log.warning(
-                "websocket.put_off", step=self._endpoint.step.config.name, reason=str(exc)
-            )
+            log.warning("websocket.put_off", step=self._endpoint.step.config.name, reason=str(exc))
             await self._break_off(_TRY_AGAIN_LATER)
         except Exception:
             # The client gets neither text nor stack: they may hold what is not his.

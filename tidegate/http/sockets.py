@@ -1,7 +1,6 @@
 """uvicorn's WebSocket protocol under our rules: how it ends, and that nobody holds it open."""
 
-import asyncio
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -20,7 +19,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         if self.handshake_complete and not self.close_sent:
             self.stop_keepalive()
             self._end(_GOING_AWAY, "")
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": _GOING_AWAY})  # type: ignore[typeddict-item]  # a reason is optional
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": _GOING_AWAY})
             self.transport.close()
             self.loop.call_later(_CLOSE_TIMEOUT_S, self.transport.abort)
             return
@@ -29,7 +28,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         """End a connection whose client does not answer pings."""
         super().keepalive_timeout()
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})  # type: ignore[typeddict-item]  # a reason is optional
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -54,7 +53,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
                 return
             self._end(message.get("code", 1000), message.get("reason") or "")
             code = message.get("code", 1000)
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": code})  # type: ignore[typeddict-item]  # a reason is optional
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
             self.close_timer = self.loop.call_later(_CLOSE_TIMEOUT_S, self.transport.abort)
             return
         if message["type"] == "websocket.send" and self.close_sent:
@@ -64,7 +63,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         """Serve the connection; its transport closes when the step is done with it."""
         await super().run_asgi()
-        end_when_stuck(cast("asyncio.Transport", self.transport), self.loop)
+        end_when_stuck(self.transport, self.loop)
 
     def _end(self, code: int, reason: str) -> None:
         self.conn.send_close(code, reason)
