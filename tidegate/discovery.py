@@ -43,13 +43,13 @@ def discover(roots: Iterable[Path]) -> Discovered:
     """
     steps: list[Step] = []
     faults: list[Fault] = []
-    for file in _step_files(roots):
+    for file in step_files(roots):
         try:
             step = load(file)
-            _refuse_double(step, steps)
+            refuse_double(step, steps)
             steps.append(step)
         except Exception as exc:  # noqa: BLE001 - a step file is foreign code: any error is its own
-            faults.append(Fault(file, _line_in(exc, file), _reason(exc)))
+            faults.append(fault_of(exc, file))
     return Discovered(steps, faults)
 
 
@@ -79,7 +79,8 @@ def _no_handler() -> None:
     """Stand for the handler of a noop step, which only appears in pictures."""
 
 
-def _step_files(roots: Iterable[Path]) -> list[Path]:
+def step_files(roots: Iterable[Path]) -> list[Path]:
+    """Return the step files below the roots; raise `Misconfigured` when one is no folder."""
     files: list[Path] = []
     for root in roots:
         if not root.is_dir():
@@ -132,7 +133,8 @@ def _parameters(handler: Handler) -> tuple[int, tuple[str, ...]]:
     return positional, tuple(resources)
 
 
-def _refuse_double(step: Step, known: list[Step]) -> None:
+def refuse_double(step: Step, known: list[Step]) -> None:
+    """Raise `Misconfigured` when a step has the name or the route of one that is known."""
     for other in known:
         if other.config.name == step.config.name:
             raise Misconfigured(f"step name '{step.config.name}' is taken by {other.file}")
@@ -140,6 +142,11 @@ def _refuse_double(step: Step, known: list[Step]) -> None:
             route = (step.config.method.upper(), step.config.path)
             if route == (other.config.method.upper(), other.config.path):
                 raise Misconfigured(f"{route[0]} {route[1]} is taken by {other.file}")
+
+
+def fault_of(exc: Exception, file: Path) -> Fault:
+    """Return what is wrong with a file that raised this when it was loaded."""
+    return Fault(file, _line_in(exc, file), _reason(exc))
 
 
 def config_line(file: Path) -> int | None:

@@ -34,13 +34,23 @@ def load_steps(
     faults = list(found.faults)
     for step in found.steps:
         try:
-            _check(step)
-            _check_names(step, resources, middleware)
+            check(step, resources=resources, middleware=middleware)
         except Misconfigured as exc:
             faults.append(Fault(step.file, config_line(step.file), str(exc)))
     if faults:
         raise Misconfigured("\n".join(str(fault) for fault in faults))
     return found.steps
+
+
+def check(
+    step: Step,
+    *,
+    resources: Collection[str] | None = None,
+    middleware: Collection[str] | None = None,
+) -> None:
+    """Check all of a step that can be checked before it runs; see `load_steps`."""
+    _check(step)
+    _check_names(step, resources, middleware)
 
 
 def _check(step: Step) -> None:
@@ -75,7 +85,8 @@ def _check_names(
         if resources is not None and name not in resources:
             raise Misconfigured(f"nobody provides the resource '{name}'; {_known(resources)}")
     for item in step.config.middleware:
-        if middleware is not None and not callable(item) and item not in middleware:
+        known = middleware is None or callable(item) or item in middleware or item in step.given
+        if not known and middleware is not None:
             raise Misconfigured(f"unknown middleware '{item}'; {_known(middleware)}")
 
 

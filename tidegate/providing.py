@@ -36,6 +36,11 @@ async def provided(
         yield resources
 
 
+def brings_resources(roots: Iterable[Path]) -> bool:
+    """Tell whether any of the roots brings resources along."""
+    return bool(_files(roots))
+
+
 def _files(roots: Iterable[Path]) -> list[Path]:
     found = [file for root in roots for file in sorted(root.resolve().glob(f"**/{FILE}"))]
     return list(dict.fromkeys(found))

@@ -1,46 +1,43 @@
-"""A process of steps alone: store, worker, cron and HTTP around the steps of some folders."""
+"""Run steps alone: the API, the events and the schedules of some folders."""
 
 import socket
-import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from random import Random
 
 import anyio
 import anyio.abc
 import msgspec
-import prometheus_client
 import structlog
+from starlette.applications import Starlette
 
-from tidegate.auth.middleware import MIDDLEWARE_NAMES, Authenticator, named_middlewares
-from tidegate.auth.users import Users
+from tidegate.auth.middleware import MIDDLEWARE_NAMES
 from tidegate.contract import Step
-from tidegate.engine.cron import Cron
-from tidegate.engine.engine import Engine
-from tidegate.engine.worker import Worker
-from tidegate.http.operations import Ping, operations
-from tidegate.http.routes import routes
-from tidegate.http.server import address_of, bind, make_app, serve
+from tidegate.errors import Misconfigured
+from tidegate.generation import OWN_RESOURCES, Ground, generation, now_ms
+from tidegate.http.front import Front
+from tidegate.http.server import address_of, bind, serve
 from tidegate.instance import InstanceFolder
 from tidegate.loading import load_steps
+from tidegate.providing import brings_resources
+from tidegate.reloading import Reloader
+from tidegate.roles import Role
 from tidegate.stopping import set_on_signal
-from tidegate.store.model import Key
 from tidegate.store.open import open_store
-from tidegate.store.port import Store
+from tidegate.streams.hub import Hub
 
 WORKBENCH = Path(__file__).parent / "workbench" / "steps"
 """The steps that look into a running engine; they run beside the user's."""
-RESOURCES = ("data_dir", "engine")
-"""What handlers may ask for: the data folder as a Path, the running `Engine`."""
 
 log = structlog.get_logger()
 
 
 class Process(msgspec.Struct, frozen=True):
-    """What to run: folders of steps, the data folder, where to listen.
+    """What to run: folders of steps, the data folder, where to listen, which part of the work.
 
-    `store` is a URL as `tidegate.store.open` takes it; None is SQLite in the data folder.
+    `store` is a URL as `tidegate.store.open` takes it; None is SQLite in the data folder. `mqtt`
+    is the broker that joins the streams of processes and brings the messages of mqtt steps. With
+    `reloads` changed files are loaded again, and a faulty file does not stop the others.
     """
 
     roots: Sequence[Path]
@@ -48,6 +45,9 @@ class Process(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"
     port: int = 8080
     store: str | None = None
+    role: Role = Role.ALL
+    mqtt: str | None = None
+    reloads: bool = False
 
 
 async def run(process: Process) -> None:
@@ -58,48 +58,104 @@ async def run(process: Process) -> None:
             file; nothing is left half started.
     """
     roots = [WORKBENCH, *process.roots]
-    steps = load_steps(roots, resources=RESOURCES, middleware=MIDDLEWARE_NAMES)
+    reloader = Reloader(roots, middleware=MIDDLEWARE_NAMES) if process.reloads else None
+    steps = reloader.steps if reloader else _all_steps(roots)
     folder = InstanceFolder(process.data)
     folder.prepare()
-    with folder.locked(), bind(process.host, process.port) as listener:
+    shared = process.role is not Role.ALL
+    with folder.locked(shared=shared), bind(process.host, process.port) as listener:
         stop = anyio.Event()
         async with anyio.create_task_group() as signals:
             signals.start_soon(set_on_signal, stop)
             async with AsyncExitStack() as stack:
-                store = open_store(process.store or f"sqlite:///{folder.state}")
-                await _start(stack, steps, folder, await stack.enter_async_context(store), listener)
+                ground = await _prepare(stack, process, folder)
+                await _run_steps(stack, ground, steps, reloader, listener)
                 address = address_of(process.host, process.port)
-                folder.note_address(address)
+                if process.role.answers:
+                    folder.note_address(address)
                 log.info("steps.started", address=address, steps=len(steps), data=str(folder.path))
                 await stop.wait()
             signals.cancel_scope.cancel()
     log.info("steps.stopped")
 
 
-async def _start(
+def _all_steps(roots: Sequence[Path]) -> list[Step]:
+    known = None if brings_resources(roots) else OWN_RESOURCES
+    return load_steps(roots, resources=known, middleware=MIDDLEWARE_NAMES)
+
+
+async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFolder) -> Ground:
+    """Open what outlives the steps."""
+    url = process.store or f"sqlite:///{folder.state}"
+    store = await stack.enter_async_context(open_store(url))
+    if process.store is None and process.role is Role.ALL:
+        # The folder is held by this process alone: whoever leased something is dead.
+        await store.release_all(now_ms=now_ms())
+    hub = Hub(store)
+    (await _background(stack)).start_soon(hub.run)
+    return Ground(folder, store, hub, process.role, process.roots, checks_answers=process.reloads)
+
+
+async def _run_steps(
     stack: AsyncExitStack,
+    ground: Ground,
     steps: list[Step],
-    folder: InstanceFolder,
-    store: Store,
+    reloader: Reloader | None,
     listener: socket.socket,
 ) -> None:
-    """Enter every part; left in reverse: HTTP first, then worker and cron, the store last."""
-    engine = Engine(steps, store, now_ms=_now_ms, rng=Random())  # noqa: S311 - jitter
-    engine.provide({"data_dir": folder.path, "engine": engine})
-    working = await _background(stack)
-    for part in (Worker(engine), Cron(engine)):
-        working.start_soon(part.run)
-    authenticator = Authenticator(
-        Users(engine), admin_token=folder.admin_token(), device_of_token=_no_device
-    )
-    state_answers = _ping(store)
-    app = make_app(
-        [
-            *operations({"state": state_answers}, state_answers, prometheus_client.REGISTRY),
-            *routes(engine, named_middlewares(authenticator)),
-        ]
-    )
-    await stack.enter_async_context(serve(app, listener))
+    """Let the steps work and serve them: HTTP stops first, then the steps, then the rest."""
+    if reloader is None:
+        at_work = await stack.enter_async_context(generation(ground, steps))
+        await stack.enter_async_context(serve(Front(at_work.app), listener))
+        return
+    front = await stack.enter_async_context(_reloading(ground, steps, reloader))
+    await stack.enter_async_context(serve(front, listener))
+
+
+@asynccontextmanager
+async def _reloading(ground: Ground, steps: list[Step], reloader: Reloader) -> AsyncIterator[Front]:
+    """Put a new generation in the place of the old one whenever steps have changed.
+
+    Calls that are under way end in the generation in which they began.
+    """
+    async with anyio.create_task_group() as tasks:
+        app, retire = await tasks.start(_live, ground, steps)
+        front = Front(app)
+
+        async def follow() -> None:
+            nonlocal retire
+            async for changed in reloader.changes():
+                try:
+                    app, retire_next = await tasks.start(_live, ground, changed)
+                except Misconfigured as exc:
+                    log.warning("steps.reload_failed", reason=str(exc))
+                    continue
+                before, front.app = front.app, app
+                log.info("steps.reloaded", steps=len(changed))
+                await front.wait_idle(before)
+                retire.set()
+                retire = retire_next
+
+        async with anyio.create_task_group() as following:
+            following.start_soon(follow)
+            try:
+                yield front
+            finally:
+                following.cancel_scope.cancel()
+        retire.set()
+
+
+async def _live(
+    ground: Ground,
+    steps: list[Step],
+    *,
+    task_status: anyio.abc.TaskStatus[tuple[Starlette, anyio.Event]],
+) -> None:
+    """Let a generation work until it is retired; it is entered and left by one task."""
+    retired = anyio.Event()
+    async with generation(ground, steps) as at_work:
+        task_status.started((at_work.app, retired))
+        await retired.wait()
 
 
 async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:
@@ -107,18 +163,3 @@ async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:
     tasks = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(tasks.cancel_scope.cancel)
     return tasks
-
-
-def _ping(store: Store) -> Ping:
-    async def state_answers() -> None:
-        await store.read(Key("tidegate.ping", ""), _now_ms())
-
-    return state_answers
-
-
-def _no_device(_token: str) -> None:
-    """Know no device: only the administrator's token opens."""
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,5 +1,6 @@
-"""What the step contract says about queues, waits, batches, rates and lapses, on a virtual clock."""
+"""What the step contract says of queues, waits, batches, rates and lapses; on a virtual clock."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -255,8 +256,6 @@ async def test_engine_process_handler_has_the_same_ctx(tmp_path: Path) -> None:
         """
     }
     async with Harness(write_steps(tmp_path / "steps", steps)) as h:
-        import os
-
         for n in (2, 3, -1, 5):
             await h.emit("n", n)
         await h.drain()

@@ -12,9 +12,9 @@ import anyio
 
 from tidegate.discovery import discover
 from tidegate.engine.engine import Engine
-from tidegate.engine.worker import Worker
+from tidegate.engine.worker import Worker, working
 from tidegate.store.model import DeadLetter
-from tidegate.store.sqlite.store import open_sqlite
+from tidegate.store.open import open_store
 
 
 def write_steps(folder: Path, files: Mapping[str, str]) -> Path:
@@ -27,12 +27,16 @@ def write_steps(folder: Path, files: Mapping[str, str]) -> Path:
 
 @asynccontextmanager
 async def running_engine(
-    folder: Path, files: Mapping[str, str], **resources: object
+    folder: Path, files: Mapping[str, str], *, url: str | None = None, **resources: object
 ) -> AsyncIterator[Engine]:
-    """Load the steps and handle their events while the context is open."""
+    """Load the steps and handle their events while the context is open.
+
+    The store is the one of `url`, else a file in the folder.
+    """
     found = discover([write_steps(folder / "steps", files)])
     assert found.faults == []
-    async with open_sqlite(folder / "state.db") as store, anyio.create_task_group() as tasks:
+    store_of = open_store(url or f"sqlite:///{folder}/state.db")
+    async with store_of as store, anyio.create_task_group() as tasks:
         engine = Engine(
             found.steps,
             store,
@@ -40,8 +44,10 @@ async def running_engine(
             rng=Random(1),
         )
         engine.provide(resources)
-        tasks.start_soon(Worker(engine).run)
-        yield engine
+        tasks.start_soon(engine.hub.run)
+        async with working(Worker(engine)):
+            yield engine
+        await engine.aclose()
         tasks.cancel_scope.cancel()
 
 

@@ -25,13 +25,7 @@ class _Run:
         self.hub = hub or Hub(self.log)
         self.state = FakeState(FakeClock())
         self.noted: list[StreamChange] = []
-        self.streams = TransactionStreams(
-            self.state,
-            self.noted.append,
-            self.hub,
-            encode=values.encode,
-            decode=values.decode,
-        )
+        self.streams = TransactionStreams(self.state, self.noted.append, self.hub)
 
     def commit(self) -> None:
         self.hub.publish(self.log.commit(*self.noted))

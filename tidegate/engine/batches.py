@@ -1,6 +1,7 @@
 """Hand the events of a step over as lists; those that the handler names are retried alone."""
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import anyio
@@ -59,8 +60,9 @@ class Batches:
         """Run the handler; what it did is committed with the end of those that did not fail."""
         first = events[0]
         key = f"{self._step.config.name}-{first.id}-{len(events)}"
+        until_s = monotonic() + self._step.config.timeout
         invocation = Invocation(
-            self._step.config, first.trace_id, first.attempt, key, MemoryJournal()
+            self._step.config, first.trace_id, first.attempt, key, MemoryJournal(), until_s
         )
 
         def ended(answer: Any) -> tuple[Claim, ...]:

@@ -1,6 +1,7 @@
 """`ctx`: what a handler is given beside its input, bound to one run of one invocation."""
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -8,24 +9,30 @@ from typing import Any, NamedTuple
 
 import anyio
 
-from tidegate.contract import Logger, StepConfig, Streams
+from tidegate.contract import Logger, StepConfig
 from tidegate.engine.blocking import Blocking
 from tidegate.engine.journal import Journal, MemoryJournal, Suspended
 from tidegate.engine.logs import step_logger
 from tidegate.engine.state import TransactionState
+from tidegate.engine.streams import TransactionStreams
 from tidegate.engine.transaction import Transaction, due_at_ms, emission
 from tidegate.errors import NonRetriable
 from tidegate.store.port import States
+from tidegate.streams.hub import Hub
 
 
 class Invocation(NamedTuple):
-    """What stays the same over all runs of one invocation."""
+    """What stays the same over all runs of one invocation.
+
+    `until_s` (of `time.monotonic`) is when it is too late to commit.
+    """
 
     config: StepConfig | None
     trace_id: str
     attempt: int
     idempotency_key: str
     journal: Journal
+    until_s: float = math.inf
 
 
 class Surroundings(NamedTuple):
@@ -33,7 +40,7 @@ class Surroundings(NamedTuple):
 
     store: States
     now_ms: Callable[[], int]
-    streams_of: Callable[[TransactionState, Transaction], Streams]
+    hub: Hub
 
 
 class InvocationContext:
@@ -56,9 +63,9 @@ class InvocationContext:
         return step_logger(config.name if config else "runtime", self.trace_id)
 
     @cached_property
-    def streams(self) -> Streams:
+    def streams(self) -> TransactionStreams:
         """Streams by name, inside this invocation's transaction."""
-        return self._around.streams_of(self.state, self.transaction)
+        return TransactionStreams(self.state, self.transaction.changes.append, self._around.hub)
 
     @cached_property
     def sync(self) -> Any:
@@ -132,6 +139,11 @@ class InvocationContext:
         if kind == "timeout":
             raise TimeoutError(f"no '{topic}' came within {timeout} s")
         return data[0]
+
+    def discard(self) -> None:
+        """End what this run has begun beside its transaction: the run is void."""
+        if "streams" in self.__dict__:
+            self.streams.discard()
 
     def now(self) -> datetime:
         """Return the runtime's clock, aware UTC."""

@@ -8,21 +8,21 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
+from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 from anyio import to_thread
 from prometheus_client import Counter
 
-from tidegate.contract import Context, Step, Streams
+from tidegate.contract import Context, Step
 from tidegate.engine import values
 from tidegate.engine.contention import Contention, Place
 from tidegate.engine.context import Invocation, InvocationContext, Surroundings
 from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
 from tidegate.engine.process.pool import ProcessPool
 from tidegate.engine.routing import Destination, Router
-from tidegate.engine.state import TransactionState
-from tidegate.engine.transaction import Emission, Transaction
+from tidegate.engine.transaction import Emission
 from tidegate.errors import Conflict, LeaseLost, Misconfigured
 from tidegate.normalise import as_plain
 from tidegate.store.model import (
@@ -35,6 +35,7 @@ from tidegate.store.model import (
     Frame,
 )
 from tidegate.store.port import Store
+from tidegate.streams.hub import Hub
 
 MAX_RUNS = 64
 _CONFLICT_WAIT_S = 0.02
@@ -75,18 +76,6 @@ class Intake(Protocol):
         ...
 
 
-class Publisher(Protocol):
-    """Who tells the clients of streams what a commit has changed."""
-
-    def publish(self, frames: Sequence[Frame]) -> None:
-        """Pass changes on; must not wait."""
-        ...
-
-    def streams_of(self, state: TransactionState, transaction: Transaction) -> Streams:
-        """Return the streams as one transaction sees and changes them."""
-        ...
-
-
 class Engine:
     """Steps, their resources, the store and the clock."""
 
@@ -97,15 +86,15 @@ class Engine:
         *,
         now_ms: NowMs,
         rng: Random,
-        publisher: Publisher | None = None,
+        hub: Hub | None = None,
     ) -> None:
         self.steps = {step.config.name: step for step in steps}
         self.store = store
         self.now_ms = now_ms
         self.rng = rng
         self._router = Router(self.steps)
-        self._publisher = publisher
-        self._surroundings = Surroundings(store, now_ms, self._streams_of)
+        self.hub = hub or Hub(store)
+        self._surroundings = Surroundings(store, now_ms, self.hub)
         self._resources: dict[str, object] = {}
         self._intakes: dict[str, Intake] = {}
         self._observers: list[Observer] = []
@@ -274,11 +263,29 @@ class Engine:
     ) -> T:
         ctx = InvocationContext(invocation, self._surroundings)
         try:
+            return await self._run_in(ctx, invocation, run, ends, alone=alone)
+        except BaseException:
+            ctx.discard()
+            raise
+
+    async def _run_in(
+        self,
+        ctx: InvocationContext,
+        invocation: Invocation,
+        run: Callable[[Context], Awaitable[T]],
+        ends: Ends,
+        *,
+        alone: bool,
+    ) -> T:
+        try:
             result = await run(ctx)
         except Suspended as pause:
             await self._suspend(ctx, invocation, pause)
             raise
         transaction = ctx.transaction
+        if monotonic() >= invocation.until_s:
+            # A handler that swallows its cancellation must not commit after all.
+            raise TimeoutError
         done = ends.done(result) if callable(ends.done) else ends.done
         if transaction.is_one_read and not done and not ends.lapsed:
             return result
@@ -337,9 +344,9 @@ class Engine:
                     self.wake(address.step)
         if committed.awaited:
             self.wake(WAITS)
-        if commit.changes and self._publisher:
+        if commit.changes:
             numbered = zip(committed.seqs, commit.changes, strict=True)
-            self._publisher.publish([Frame(seq, change) for seq, change in numbered])
+            self.hub.publish([Frame(seq, change) for seq, change in numbered])
 
     def _give_back(self, commit: Commit) -> None:
         """Free what was reserved; a store leases all that it is asked to, or nothing."""
@@ -352,11 +359,6 @@ class Engine:
         for sent in emissions:
             for observe in self._observers:
                 observe(sent.topic, values.decode(sent.payload))
-
-    def _streams_of(self, state: TransactionState, transaction: Transaction) -> Streams:
-        if self._publisher is None:
-            raise Misconfigured("this engine was made without streams")
-        return self._publisher.streams_of(state, transaction)
 
 
 def new_trace_id() -> str:

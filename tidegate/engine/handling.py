@@ -6,6 +6,7 @@ A failure is retried by the step's policy, then dead-lettered; every outcome is 
 import asyncio
 import traceback
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -64,7 +65,10 @@ class Handling:
     async def _run(self, delivery: Delivery) -> None:
         journal = DeliveryJournal(self._store, delivery)
         key = f"{self.name}-{delivery.id}"
-        invocation = Invocation(self.step.config, delivery.trace_id, delivery.attempt, key, journal)
+        until_s = monotonic() + self.step.config.timeout
+        invocation = Invocation(
+            self.step.config, delivery.trace_id, delivery.attempt, key, journal, until_s
+        )
         data = self.input_of(delivery)
         await self._engine.invoke(self.step, invocation, data, done=(journal.claim,))
 

@@ -4,12 +4,11 @@ Values are ordinary state in a group of their own; each write also notes a chang
 numbers and the hub tells to clients.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from tidegate.contract import State
 from tidegate.engine import values
-from tidegate.engine.transaction import Transaction
 from tidegate.errors import NonRetriable
 from tidegate.store.model import Frame, StreamChange, stream_group
 from tidegate.streams.hub import Hub
@@ -21,39 +20,13 @@ NoteChange = Callable[[StreamChange], None]
 Listener = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-class HubPublisher:
-    """Streams for an engine: see `tidegate.engine.engine.Publisher`."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    def publish(self, frames: Sequence[Frame]) -> None:
-        """Tell the clients of this process, and through the relay those of others."""
-        self._hub.publish(frames)
-
-    def streams_of(self, state: State, transaction: Transaction) -> "TransactionStreams":
-        """Return the streams as one transaction sees and changes them."""
-        note, encode, decode = transaction.changes.append, values.encode, values.decode
-        return TransactionStreams(state, note, self._hub, encode=encode, decode=decode)
-
-
 class TransactionStreams:
     """See `tidegate.contract.Streams`; `note_change` adds a change to the commit."""
 
-    def __init__(
-        self,
-        state: State,
-        note_change: NoteChange,
-        hub: Hub,
-        *,
-        encode: Callable[[Any], bytes],
-        decode: Callable[[bytes], Any],
-    ) -> None:
+    def __init__(self, state: State, note_change: NoteChange, hub: Hub) -> None:
         self.state = state
         self.note_change = note_change
         self.hub = hub
-        self.encode = encode
-        self.decode = decode
         self._subscriptions: list[Subscription] = []
 
     def __getitem__(self, name: str) -> "TransactionStream":
@@ -85,7 +58,7 @@ class TransactionStream:
     async def set(self, group: str, key: str, value: Any) -> None:
         """Set the value; clients of the group get a `set` frame."""
         await self._streams.state.set(self._place(group), key, value)
-        self._note(StreamChange(self._name, group, "set", key, self._streams.encode(value)))
+        self._note(StreamChange(self._name, group, "set", key, values.encode(value)))
 
     async def delete(self, group: str, key: str) -> None:
         """Delete the value; clients of the group get a `delete` frame."""
@@ -101,7 +74,7 @@ class TransactionStream:
         self._place(group)
         if id is not None:
             _checked("event id", id)
-        self._note(StreamChange(self._name, group, "event", id, self._streams.encode(event)))
+        self._note(StreamChange(self._name, group, "event", id, values.encode(event)))
 
     def subscribe(
         self, fn: Listener | None = None
@@ -114,11 +87,11 @@ class TransactionStream:
         if fn is None:
             subscription = streams.hub.subscribe(self._name)
             streams.keep(subscription)
-            return Changes(subscription, streams.decode)
-        listen, decode = fn, streams.decode
+            return Changes(subscription)
+        listen = fn
 
         async def tell(frame: Frame) -> None:
-            await listen(as_change(frame, decode))
+            await listen(as_change(frame))
 
         subscription = streams.hub.call(self._name, tell)
         streams.keep(subscription)
@@ -134,9 +107,8 @@ class TransactionStream:
 class Changes:
     """The changes of a subscription as a handler sees them; dropping it ends it."""
 
-    def __init__(self, subscription: Subscription, decode: Callable[[bytes], Any]) -> None:
+    def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
-        self._decode = decode
 
     def __aiter__(self) -> "Changes":
         """Return itself."""
@@ -144,14 +116,14 @@ class Changes:
 
     async def __anext__(self) -> dict[str, Any]:
         """Wait for the next change."""
-        return as_change(await anext(self._subscription), self._decode)
+        return as_change(await anext(self._subscription))
 
     async def aclose(self) -> None:
         """End it."""
         self._subscription.close()
 
 
-def as_change(frame: Frame, decode: Callable[[bytes], Any]) -> dict[str, Any]:
+def as_change(frame: Frame) -> dict[str, Any]:
     """Return a frame as the contract describes it."""
     change = frame.change
     return {
@@ -159,7 +131,7 @@ def as_change(frame: Frame, decode: Callable[[bytes], Any]) -> dict[str, Any]:
         "seq": frame.seq,
         "type": change.kind,
         "id": change.id,
-        "data": None if change.data is None else decode(change.data),
+        "data": None if change.data is None else values.decode(change.data),
     }
 
 

@@ -78,7 +78,7 @@ class Endpoint:
                     await source.read()
                 if waits:
                     limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
-                return await self._invoke(source, limit)
+                return await self._invoke(source)
         except Exception as exc:
             expected = problem_of(exc, source)
             if expected is None:
@@ -86,9 +86,7 @@ class Endpoint:
                 log.exception("api.failed", step=self.step.config.name)
             return expected or refusal(500)
 
-    async def _invoke(
-        self, source: Source, limit: asyncio.Timeout
-    ) -> Answer | Delegated | Streamed:
+    async def _invoke(self, source: Source) -> Answer | Delegated | Streamed:
         invocation = new_invocation(self.step.config, trace_id_of(source))
 
         async def run(ctx: Context) -> Answer | Delegated | Streamed:
@@ -97,9 +95,6 @@ class Endpoint:
             answer = to_answer(await self._through(request, source, ctx, self._middleware))
             if self._checks is not None:
                 self._checks.check(answer)
-            if limit.expired():
-                # A handler that survives its end must not commit late.
-                raise TimeoutError
             return answer
 
         answer: Answer | Delegated | Streamed

@@ -1,6 +1,7 @@
 """One place that makes the invocations of api steps."""
 
 import os
+from time import monotonic
 
 from tidegate.contract import StepConfig
 from tidegate.engine.context import Invocation
@@ -8,6 +9,9 @@ from tidegate.engine.journal import MemoryJournal
 
 
 def new_invocation(config: StepConfig, trace_id: str) -> Invocation:
-    """Return an invocation of an api step: it is not retried beyond its own conflict re-runs."""
+    """Return an invocation of an api step, which begins now and commits in time or never.
+
+    It is not retried beyond its own conflict re-runs.
+    """
     key = f"{config.name}-{os.urandom(8).hex()}"
-    return Invocation(config, trace_id, 1, key, MemoryJournal())
+    return Invocation(config, trace_id, 1, key, MemoryJournal(), monotonic() + config.timeout)

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.errors import Misconfigured
 from tidegate.http.connections import BACKLOG, BoundedProtocol, bounded, connection_limit
@@ -88,7 +88,7 @@ def address_of(host: str, port: int) -> str:
 
 @asynccontextmanager
 async def serve(
-    app: Starlette, listener: socket.socket, protocol: type[BoundedProtocol] | None = None
+    app: ASGIApp, listener: socket.socket, protocol: type[BoundedProtocol] | None = None
 ) -> AsyncIterator[None]:
     """Serve while the context is open; on leaving, answers under way get 1 s to finish."""
     config = uvicorn.Config(

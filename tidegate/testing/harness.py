@@ -6,11 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
+
+import anyio
 
 from tidegate.auth.middleware import MIDDLEWARE_NAMES, Authenticator, named_middlewares
 from tidegate.auth.users import Users
-from tidegate.contract import Context
+from tidegate.contract import Context, Step
 from tidegate.engine import values
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
@@ -18,9 +20,13 @@ from tidegate.http.client import Client, in_process
 from tidegate.http.routes import routes
 from tidegate.http.server import make_app
 from tidegate.loading import load_steps
+from tidegate.providing import brings_resources, provided
+from tidegate.store.port import Store
 from tidegate.store.sqlite.store import open_sqlite
 from tidegate.testing.captures import Captures
 from tidegate.testing.clock import START, NoChance, VirtualClock
+from tidegate.testing.faults import Faults
+from tidegate.testing.mortal import MortalStore
 from tidegate.testing.outlets import outlets_of
 from tidegate.testing.timeline import Endless, Timeline
 
@@ -60,6 +66,8 @@ class Harness:
     """An `httpx.AsyncClient` of the api steps, with the administrator's token."""
     engine: Engine
     """The engine, for what has no method here."""
+    faults: Faults
+    """What the test lets go wrong, by step."""
 
     def __init__(
         self,
@@ -90,19 +98,32 @@ class Harness:
         Raises:
             Misconfigured: a step is wrong; the message names file, line and reason.
         """
-        steps = load_steps([self._root], resources=self._resources, middleware=MIDDLEWARE_NAMES)
+        known = None if brings_resources([self._root]) else self._resources
+        steps = load_steps([self._root], resources=known, middleware=MIDDLEWARE_NAMES)
+        self.faults = Faults([step.config.name for step in steps])
         async with AsyncExitStack() as stack:
-            folder = stack.enter_context(TemporaryDirectory(prefix="tidegate-"))
-            store = await stack.enter_async_context(open_sqlite(Path(folder) / "state.db"))
-            self.engine = Engine(steps, store, now_ms=self.clock.now_ms, rng=NoChance())
-            self.engine.provide(self._resources)
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="tidegate-")))
+            store = await stack.enter_async_context(open_sqlite(folder / "state.db"))
+            self._mortal = MortalStore(store)
+            self.engine = Engine(
+                [self.faults.around(step) for step in steps],
+                cast("Store", self._mortal),
+                now_ms=self.clock.now_ms,
+                rng=NoChance(),
+            )
+            stack.push_async_callback(self.engine.aclose)
+            self.engine.provide(await self._all_resources(stack, steps, folder))
             self.engine.on_emitted(self._captures.note)
+            streams = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(streams.cancel_scope.cancel)
+            streams.start_soon(self.engine.hub.run)
             self._timeline = Timeline(
                 self.engine,
                 self.clock,
-                outlets_of(self.engine),
+                outlets_of(self.engine, self.faults),
                 Cron(self.engine).steps,
                 most_events=self._most_events,
+                faults=self.faults,
             )
             await self._timeline.begin()
             self.client = await stack.enter_async_context(self._make_client())
@@ -129,6 +150,22 @@ class Harness:
         delayed one, also one that nobody subscribes to.
         """
         return self._captures.of(topic)
+
+    def crash_at(self, operation: int | None) -> None:
+        """Die before the n-th operation on the store from now on, counted from 1; None: live on.
+
+        What is being done then raises `Crash`, and so does what the test called for it.
+        """
+        self._mortal.crash_at(operation)
+
+    @property
+    def has_crashed(self) -> bool:
+        """Whether the process has died as it was told to."""
+        return self._mortal.has_crashed
+
+    async def restart(self) -> None:
+        """Begin again after a crash: what was under way is due at once."""
+        await self.engine.store.release_all(now_ms=self.clock.now_ms())
 
     async def drain(self) -> int:
         """Handle events until none is due, and return how many were; delayed ones stay.
@@ -162,9 +199,19 @@ class Harness:
             for letter in letters
         ]
 
+    async def _all_resources(
+        self, stack: AsyncExitStack, steps: list[Step], folder: Path
+    ) -> Mapping[str, object]:
+        """Return the test's resources, and what the folder provides of those it does not give."""
+        own = self._resources
+        if all(name in own for step in steps for name in step.resources):
+            return own
+        brought = await stack.enter_async_context(provided([self._root], folder, {}))
+        return {**brought, **own}
+
     def _make_client(self) -> Client:
         known = Authenticator(
             Users(self.engine), admin_token=_TOKEN, device_of_token=lambda _token: None
         )
-        app = make_app(routes(self.engine, named_middlewares(known)))
+        app = make_app(routes(self.engine, named_middlewares(known), check_answers=True))
         return in_process(app, _TOKEN)

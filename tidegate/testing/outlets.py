@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import anyio
+
 from tidegate.contract import Step
 from tidegate.engine.batches import Batches
 from tidegate.engine.claims import Claims
@@ -11,6 +13,9 @@ from tidegate.engine.handling import Decode, Handling, payload_of
 from tidegate.engine.pointers import Pointer
 from tidegate.engine.waits import waits_step, with_topic
 from tidegate.store.model import Delivery
+from tidegate.testing.faults import Faults
+
+_CHOICE = 8
 
 
 class Outlet(Protocol):
@@ -28,9 +33,12 @@ class Outlet(Protocol):
 class OneByOne:
     """An outlet of single events."""
 
-    def __init__(self, engine: Engine, step: Step, *, decode: Decode = payload_of) -> None:
+    def __init__(
+        self, engine: Engine, step: Step, faults: Faults, *, decode: Decode = payload_of
+    ) -> None:
         self._claims = Claims(engine, step)
         self._handling = Handling(engine, step, decode=decode)
+        self._faults = faults
 
     async def next_due_ms(self) -> int | None:
         """Return when the next delivery may begin."""
@@ -38,8 +46,22 @@ class OneByOne:
 
     async def run_next(self) -> None:
         """Run the delivery that is due first."""
-        for delivery in await self._claims.claim(1):
+        claimed = await self._claims.claim(1 if self._faults.order is None else _CHOICE)
+        if self._faults.order is not None:
+            self._faults.order.shuffle(claimed)
+        for delivery in claimed[1:]:
+            await self._claims.give_back(delivery, 0.0)
+        for delivery in claimed[:1]:
+            await self._handle(delivery)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        if not self._faults.takes_duplicate(delivery.step):
             await self._handling.handle(delivery)
+            return
+        async with anyio.create_task_group() as workers:
+            for _ in range(2):
+                mine = delivery._replace(journal=dict(delivery.journal))
+                workers.start_soon(self._handling.handle, mine)
 
 
 class InLists:
@@ -67,17 +89,17 @@ class InLists:
             await self._batches.handle(batch)
 
 
-def outlets_of(engine: Engine) -> Sequence[Outlet]:
+def outlets_of(engine: Engine, faults: Faults) -> Sequence[Outlet]:
     """Return an outlet for every step that handles deliveries."""
     steps = [
         step for step in engine.steps.values() if step.config.type in ("event", "cron", "mqtt")
     ]
-    waits = OneByOne(engine, waits_step(engine), decode=with_topic)
-    return [*(_outlet(engine, step) for step in steps), waits]
+    waits = OneByOne(engine, waits_step(engine), faults, decode=with_topic)
+    return [*(_outlet(engine, step, faults) for step in steps), waits]
 
 
-def _outlet(engine: Engine, step: Step) -> Outlet:
+def _outlet(engine: Engine, step: Step, faults: Faults) -> Outlet:
     batch = step.config.batch
     if batch is None:
-        return OneByOne(engine, step)
+        return OneByOne(engine, step, faults)
     return InLists(engine, step, size=batch.size, key=batch.key)

@@ -7,6 +7,7 @@ from tidegate.engine.cron import CronStep
 from tidegate.engine.engine import Engine
 from tidegate.engine.lapses import Lapses
 from tidegate.testing.clock import VirtualClock
+from tidegate.testing.faults import Faults
 from tidegate.testing.outlets import Outlet
 
 
@@ -25,6 +26,7 @@ class Timeline:
         cron: Sequence[CronStep],
         *,
         most_events: int,
+        faults: Faults,
     ) -> None:
         self._engine = engine
         self._clock = clock
@@ -32,6 +34,7 @@ class Timeline:
         self._cron = {step: clock.now_ms() for step in cron}
         self._lapses = Lapses(engine)
         self._most_events = most_events
+        self._faults = faults
 
     async def begin(self) -> None:
         """Note the first times of the cron steps."""
@@ -60,9 +63,11 @@ class Timeline:
     async def _handle_next(self) -> bool:
         """Handle the delivery that is due first; equal ones go in order of their steps."""
         due = [(at, one) for one in self._outlets if (at := await one.next_due_ms()) is not None]
-        at_ms, outlet = min(due, key=lambda item: item[0], default=(None, None))
-        if outlet is None or at_ms is None or at_ms > self._clock.now_ms():
+        now = [item for item in due if item[0] <= self._clock.now_ms()]
+        if not now:
             return False
+        dice = self._faults.order
+        _, outlet = dice.choice(now) if dice else min(now, key=lambda item: item[0])
         await outlet.run_next()
         return True
 

@@ -1,0 +1,1 @@
+"""The points of conformance of the step contract, on every store."""

@@ -1,0 +1,109 @@
+"""One set of loaded steps at work: the engine, its worker and schedules, and the routes.
+
+A process that does not reload has one; `tidegate dev` puts a new one in the place of the old.
+"""
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import anyio
+import prometheus_client
+from starlette.applications import Starlette
+
+from tidegate.auth.middleware import Authenticator, named_middlewares
+from tidegate.auth.users import Users
+from tidegate.contract import Step
+from tidegate.engine.cron import Cron
+from tidegate.engine.engine import Engine
+from tidegate.engine.worker import Worker, working
+from tidegate.http.operations import Ping, operations
+from tidegate.http.routes import routes
+from tidegate.http.server import make_app
+from tidegate.instance import InstanceFolder
+from tidegate.providing import provided
+from tidegate.roles import Role
+from tidegate.store.model import Key
+from tidegate.store.port import Store
+from tidegate.streams.hub import Hub
+
+OWN_RESOURCES = ("data_dir", "engine")
+"""What handlers may always ask for: the data folder as a Path, the running `Engine`."""
+
+
+class Ground(NamedTuple):
+    """What outlives the steps: the folder, the store, the streams, what this process does."""
+
+    folder: InstanceFolder
+    store: Store
+    hub: Hub
+    role: Role
+    roots: Sequence[Path]
+    checks_answers: bool = False
+
+
+class Generation(NamedTuple):
+    """Loaded steps at work."""
+
+    engine: Engine
+    app: Starlette
+
+
+@asynccontextmanager
+async def generation(ground: Ground, steps: list[Step]) -> AsyncIterator[Generation]:
+    """Let the steps work while the context is open.
+
+    On leaving events under way get some seconds to end, what is broken off is given back.
+
+    Raises:
+        Misconfigured: a step asks for a resource that nobody provides.
+    """
+    engine = Engine(steps, ground.store, now_ms=now_ms, rng=Random(), hub=ground.hub)  # noqa: S311
+    own = {"data_dir": ground.folder.path, "engine": engine}
+    async with AsyncExitStack() as stack:
+        resources = await stack.enter_async_context(provided(ground.roots, ground.folder.path, own))
+        engine.provide(resources)
+        stack.push_async_callback(engine.aclose)
+        await _start_working(stack, engine, ground.role)
+        yield Generation(engine, _app(engine, ground))
+
+
+async def _start_working(stack: AsyncExitStack, engine: Engine, role: Role) -> None:
+    if role.handles:
+        await stack.enter_async_context(working(Worker(engine, role.handles)))
+    if role.begins_cron:
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        tasks.start_soon(Cron(engine).run)
+
+
+def _app(engine: Engine, ground: Ground) -> Starlette:
+    state_answers = _ping(ground.store)
+    shown = operations({"state": state_answers}, state_answers, prometheus_client.REGISTRY)
+    if not ground.role.answers:
+        return make_app(shown)
+    authenticator = Authenticator(
+        Users(engine), admin_token=ground.folder.admin_token(), device_of_token=_no_device
+    )
+    named = named_middlewares(authenticator)
+    return make_app([*shown, *routes(engine, named, check_answers=ground.checks_answers)])
+
+
+def _ping(store: Store) -> Ping:
+    async def state_answers() -> None:
+        await store.read(Key("tidegate.ping", ""), now_ms())
+
+    return state_answers
+
+
+def _no_device(_token: str) -> Mapping[str, str] | None:
+    """Know no device: steps alone have none."""
+    return None
+
+
+def now_ms() -> int:
+    """Return the time as Unix milliseconds."""
+    return time.time_ns() // 1_000_000
