@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
@@ -217,3 +218,21 @@ async def test_plain_handlers_see_the_same(tmp_path: Path) -> None:
         answer = await client.get("/sync", headers=headers)
 
     assert answer.json() == {"agent": "1, 2", "cookie": "d"}
+
+
+async def test_files_are_whole_in_every_run(tmp_path: Path) -> None:
+    """A handler that runs again on a conflict reads its file from the start."""
+    sizes: list[int] = []
+
+    async def post(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/form", files={"up": ("a", b"1,2", "text/csv")})
+        sizes.append(len(answer.json()["files"]["up"]["text"]))
+
+    async with _client(tmp_path) as client:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(post, client)
+        last = await client.post("/form", data={})
+
+    assert sizes == [3] * 20
+    assert last.json()["seen"] == 21

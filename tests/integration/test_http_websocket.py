@@ -81,6 +81,50 @@ STEPS = {
                 await req.ws.send("x" * 1000)
         req.ws.on("message", flood)
     """,
+    "chat_step": """
+    config = {"type": "api", "name": "Chat", "path": "/chat", "websocket": True}
+    peers = []
+    async def handler(req, ctx):
+        peers.append(req.ws)
+        async def tell(message):
+            await ctx.state.set("chat", "last", message)
+            for peer in peers:
+                await peer.send(message)
+            if message == "fail":
+                raise ValueError("secret text")
+        req.ws.on("message", tell)
+        req.ws.on("close", lambda: peers.remove(req.ws))
+        await req.ws.send("welcome")
+    """,
+    "greedy_step": """
+    config = {"type": "api", "name": "Greedy", "path": "/greedy", "websocket": True}
+    async def handler(req, ctx):
+        async def answer(message):
+            for _ in range(40):
+                await req.ws.send(b"x" * 1024 * 1024)
+        req.ws.on("message", answer)
+    """,
+    "late_step": """
+    import anyio
+    config = {"type": "api", "name": "Late", "path": "/late", "websocket": True}
+    async def handler(req, ctx, *, tasks):
+        async def later():
+            await anyio.sleep(0.1)
+            try:
+                await ctx.state.set("late", "n", 1)
+            except RuntimeError as exc:
+                await req.ws.send(str(exc))
+        def begin(message):
+            tasks.start_soon(later)
+        req.ws.on("message", begin)
+    """,
+    "slow_step": """
+    import anyio
+    config = {"type": "api", "name": "Slow", "path": "/slow", "websocket": True, "timeout": 0.3}
+    async def handler(req, ctx):
+        async for message in req.ws:
+            await anyio.sleep(60)
+    """,
     "plain_step": """
     config = {"type": "api", "name": "Plain", "path": "/plain"}
     async def handler(req, ctx):
@@ -91,7 +135,10 @@ STEPS = {
 
 @asynccontextmanager
 async def _steps(tmp_path: Path) -> AsyncIterator[tuple[str, Engine]]:
-    async with served_steps(tmp_path, STEPS) as (port, engine):
+    async with (
+        anyio.create_task_group() as tasks,
+        served_steps(tmp_path, STEPS, tasks=tasks) as (port, engine),
+    ):
         yield f"ws://127.0.0.1:{port}", engine
 
 
@@ -371,3 +418,51 @@ async def test_ws_patient_reader_gets_all_of_it(tmp_path: Path) -> None:
                 received += 1
 
     assert received == 100_000
+
+
+async def test_ws_message_to_others_leaves_with_the_commit(tmp_path: Path) -> None:
+    """What an invocation sends to other connections leaves after its commit, or not at all."""
+    async with (
+        _steps(tmp_path) as (url, _),
+        connect(f"{url}/chat") as ada,
+        connect(f"{url}/chat") as bob,
+    ):
+        welcomes = [await _received(ada), await _received(bob)]
+        await ada.send("fail")
+        end = await _end_of(ada)
+        await bob.send("hello")
+        heard = await _received(bob)
+
+    assert welcomes == ["welcome", "welcome"]
+    assert end[0] == 1011
+    assert heard == "hello"
+
+
+async def test_ws_invocation_that_sends_too_much_fails(tmp_path: Path) -> None:
+    """40 MiB in one invocation is an error of the step, not memory of ours."""
+    async with _steps(tmp_path) as (url, _), connect(f"{url}/greedy", max_size=None) as client:
+        await client.send("go")
+        end = await _end_of(client)
+
+    assert end == (1011, "")
+
+
+async def test_ws_ctx_outside_of_an_invocation_says_so(tmp_path: Path) -> None:
+    """A task that outlives its invocation may send, but its writes would be nobody's."""
+    async with _steps(tmp_path) as (url, engine), connect(f"{url}/late") as client:
+        await client.send("go")
+        told = await _received(client)
+        written = await _state(engine, "late", "n")
+
+    assert "no invocation runs" in told
+    assert written is None
+
+
+async def test_ws_handler_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    """A segment has the step's timeout; waiting for a message does not count."""
+    async with _steps(tmp_path) as (url, _), connect(f"{url}/slow") as client:
+        await anyio.sleep(0.5)
+        await client.send("go")
+        end = await _end_of(client)
+
+    assert end == (1011, "")

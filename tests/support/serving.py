@@ -22,7 +22,7 @@ async def served_steps(
 ) -> AsyncIterator[tuple[int, Engine]]:
     """Serve the steps; gives the port and the engine behind it."""
     port = unused_port()
-    async with running_engine(folder, files, **resources) as engine:
+    async with running_engine(folder, files, url=None, **resources) as engine:
         known = Authenticator(
             Users(engine), admin_token=ADMIN_TOKEN, device_of_token=lambda _token: None
         )

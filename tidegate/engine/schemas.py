@@ -124,10 +124,27 @@ def _converted(data: object, struct: type[msgspec.Struct]) -> msgspec.Struct:
     if isinstance(data, struct):
         return data
     try:
-        return msgspec.convert(data, struct)
+        return _convert(data, struct)
     except msgspec.ValidationError as exc:
         reason, _, path = str(exc).partition(" - at `$")
         raise InvalidData([Flaw(_pointer(path), reason)]) from exc
+
+
+def _convert(data: object, struct: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.convert(data, struct)
+    except msgspec.ValidationError:
+        # To JSON Schema 2.0 is an integer.
+        return msgspec.convert(_with_integers(data), struct)
+
+
+def _with_integers(data: Any) -> Any:
+    """Return the data with its whole floats as integers; those count as floats all the same."""
+    if isinstance(data, float) and data.is_integer():
+        return int(data)
+    if isinstance(data, dict):
+        return {key: _with_integers(value) for key, value in data.items()}
+    return [_with_integers(item) for item in data] if isinstance(data, list) else data
 
 
 def _pointer(path: str) -> str:

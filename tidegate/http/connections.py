@@ -88,8 +88,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse_now(431, "head_too_large")
             elif self._timer is None:
                 self._wait(self.head_timeout_s, "head_too_slow")
-        elif self._in_body:
-            self._linger()
 
     def on_message_begin(self) -> None:
         """Begin a request."""

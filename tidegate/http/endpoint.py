@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from tidegate.contract import Context, Step
 from tidegate.engine.engine import Engine
-from tidegate.engine.schemas import Checker
+from tidegate.engine.schemas import Checker, Flaw, InvalidData
 from tidegate.http.answer import Answer, Delegated, Streamed, to_answer
 from tidegate.http.checking import AnswerChecks
 from tidegate.http.dispatch import PathParams
@@ -115,7 +115,10 @@ class Endpoint:
                 request, ctx, lambda: self._through(request, source, ctx, rest[1:])
             )
         if self._body is not None:
-            request.body = self._body.check(request.body)
+            body = request.body
+            if body is None and not source.raw_body:
+                raise InvalidData([Flaw("", "a body is due")])
+            request.body = self._body.check(body)
         if self._query.converts:
             request.query_params = self._query.convert(request.query_params, query_lists(request))
         if self._yields:
