@@ -41,14 +41,16 @@ from cloud.reports.schedule import time_of_day
 from cloud.settings import Settings, zone_of
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import TimeSeries
+from tidegate.auth.access import Access
 from tidegate.auth.middleware import ADMIN, Authenticator, named_middlewares
+from tidegate.auth.signing import SigningKeys
 from tidegate.auth.users import Users
 from tidegate.contract import Context
 from tidegate.discovery import discover
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker, working
-from tidegate.errors import Misconfigured
+from tidegate.errors import HTTPError, Misconfigured
 from tidegate.http.operations import operations
 from tidegate.http.routes import routes
 from tidegate.http.server import bind, make_app, serve
@@ -61,6 +63,7 @@ from wire.events import ConditionChanged
 _ROOT = Path(__file__).parent.parent
 STEP_ROOTS = (
     _ROOT / "tidegate" / "workbench" / "steps",
+    _ROOT / "tidegate" / "auth" / "steps",
     *(
         _ROOT / "cloud" / service / "steps"
         for service in ("alerts", "dashboard", "fleet", "ingest", "reports", "timeseries")
@@ -144,9 +147,10 @@ async def _start(
     engine = _make_engine(stores.state, settings.steps.roots)
     rules = typed_rules(settings.alerts.rules)
     services = await _make_services(settings, rules, stores, engine, connection.access)
-    users = await _admin_users(engine, folder)
+    access = await _access(engine, folder, settings)
     engine.provide(
         {
+            "access": access,
             "connect_hint": hint,
             "data_dir": folder.path,
             "engine": engine,
@@ -158,11 +162,11 @@ async def _start(
             "rules": rules,
             "settings": settings,
             "telemetry": stores.telemetry,
-            "users": users,
+            "users": access.users,
         }
     )
     await _run_services(stack, services, engine, accounts, connection.own)
-    authenticator = _authenticator(users, stores.registry, folder, settings)
+    authenticator = _authenticator(access, stores.registry, folder, settings)
     app = make_app(_routes(engine, authenticator, stores, services.ingest))
     await stack.enter_async_context(serve(app, listener))
     pages = await _background(stack)
@@ -194,12 +198,20 @@ async def _run_services(
         running.start_soon(part.run)
 
 
-async def _admin_users(engine: Engine, folder: DataFolder) -> Users:
-    """Return the users, with an administrator made at the first start."""
+async def _access(engine: Engine, folder: DataFolder, settings: Settings) -> Access:
+    """Return users, tokens and keys, with an administrator made at the first start.
+
+    Raises:
+        Misconfigured: the password that stands ready for the administrator is not taken.
+    """
     users = Users(engine)
     if not await users.exists(ADMIN):
-        await users.set_password(ADMIN, folder.admin_password(), roles=(ADMIN,))
-    return users
+        try:
+            await users.set_password(ADMIN, folder.admin_password(), roles=(ADMIN,))
+        except HTTPError as exc:
+            raise Misconfigured(f"{folder.path / 'admin.password'}: {exc.detail}") from exc
+    signing = SigningKeys.kept_in(folder)
+    return Access(users, signing=signing, public_url=settings.http.public_url)
 
 
 async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:
@@ -252,17 +264,18 @@ async def _make_services(
 
 
 def _authenticator(
-    users: Users, registry: Registry, folder: DataFolder, settings: Settings
+    access: Access, registry: Registry, folder: DataFolder, settings: Settings
 ) -> Authenticator:
     def device_of_token(token: str) -> dict[str, str] | None:
         device = registry.device_of_token(token)
         return None if device is None else dict(device._asdict())
 
     return Authenticator(
-        users,
+        access.users,
         admin_token=folder.admin_token(),
         device_of_token=device_of_token,
         public_url=settings.http.public_url,
+        access=access,
     )
 
 

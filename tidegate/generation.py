@@ -14,7 +14,9 @@ import anyio
 import prometheus_client
 from starlette.applications import Starlette
 
+from tidegate.auth.access import Access
 from tidegate.auth.middleware import Authenticator, named_middlewares
+from tidegate.auth.signing import SigningKeys
 from tidegate.auth.users import Users
 from tidegate.contract import Step
 from tidegate.engine.cron import Cron
@@ -30,8 +32,8 @@ from tidegate.store.model import Key
 from tidegate.store.port import Store
 from tidegate.streams.hub import Hub
 
-OWN_RESOURCES = ("data_dir", "engine")
-"""What handlers may always ask for: the data folder as a Path, the running `Engine`."""
+OWN_RESOURCES = ("access", "data_dir", "engine")
+"""What handlers may always ask for: `Access`, the data folder as a Path, the running `Engine`."""
 
 
 class Ground(NamedTuple):
@@ -62,13 +64,14 @@ async def generation(ground: Ground, steps: list[Step]) -> AsyncIterator[Generat
         Misconfigured: a step asks for a resource that nobody provides.
     """
     engine = Engine(steps, ground.store, now_ms=now_ms, rng=Random(), hub=ground.hub)  # noqa: S311
-    own = {"data_dir": ground.folder.path, "engine": engine}
+    access = Access(Users(engine), signing=SigningKeys.kept_in(ground.folder))
+    own = {"access": access, "data_dir": ground.folder.path, "engine": engine}
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(provided(ground.roots, ground.folder.path, own))
         engine.provide(resources)
         stack.push_async_callback(engine.aclose)
         await _start_working(stack, engine, ground.role)
-        yield Generation(engine, _app(engine, ground))
+        yield Generation(engine, _app(engine, ground, access))
 
 
 async def _start_working(stack: AsyncExitStack, engine: Engine, role: Role) -> None:
@@ -80,13 +83,16 @@ async def _start_working(stack: AsyncExitStack, engine: Engine, role: Role) -> N
         tasks.start_soon(Cron(engine).run)
 
 
-def _app(engine: Engine, ground: Ground) -> Starlette:
+def _app(engine: Engine, ground: Ground, access: Access) -> Starlette:
     state_answers = _ping(ground.store)
     shown = operations({"state": state_answers}, state_answers, prometheus_client.REGISTRY)
     if not ground.role.answers:
         return make_app(shown)
     authenticator = Authenticator(
-        Users(engine), admin_token=ground.folder.admin_token(), device_of_token=_no_device
+        access.users,
+        admin_token=ground.folder.admin_token(),
+        device_of_token=_no_device,
+        access=access,
     )
     named = named_middlewares(authenticator)
     return make_app([*shown, *routes(engine, named, check_answers=ground.checks_answers)])

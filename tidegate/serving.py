@@ -28,6 +28,8 @@ from tidegate.streams.hub import Hub
 
 WORKBENCH = Path(__file__).parent / "workbench" / "steps"
 """The steps that look into a running engine; they run beside the user's."""
+LOGINS = Path(__file__).parent / "auth" / "steps"
+"""The steps of users, logins and API keys; they run beside the user's, too."""
 
 log = structlog.get_logger()
 
@@ -57,7 +59,7 @@ async def run(process: Process) -> None:
         Misconfigured: something that the operator must correct, such as a fault in any step
             file; nothing is left half started.
     """
-    roots = [WORKBENCH, *process.roots]
+    roots = [WORKBENCH, LOGINS, *process.roots]
     reloader = Reloader(roots, middleware=MIDDLEWARE_NAMES) if process.reloads else None
     steps = reloader.steps if reloader else _all_steps(roots)
     folder = InstanceFolder(process.data)

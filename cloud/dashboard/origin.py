@@ -1,6 +1,5 @@
 """What protects the pages' forms and redirects: pure checks on request headers and paths."""
 
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from tidegate.auth.session import COOKIE, TTL_S
@@ -13,12 +12,6 @@ def safe_next(path: str | None, default: str = "/") -> str:
     parts = urlsplit(path)
     leaves = path.startswith("//") or parts.scheme or parts.netloc
     return default if leaves or parts.path in ("/login", "/logout") else path
-
-
-def came_by_https(headers: Mapping[str, str], public_url: str | None = None) -> bool:
-    """Return whether the person's browser spoke HTTPS, to us or to a proxy before us."""
-    forwarded = headers.get("x-forwarded-proto", "").split(",")[0].strip().lower()
-    return (forwarded or urlsplit(public_url or "").scheme) == "https"
 
 
 def session_cookie(token: str, *, secure: bool) -> str:

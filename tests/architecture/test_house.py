@@ -36,6 +36,7 @@ _DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "jsonschema_rs": "jsonschema-rs",
     "pytest_socket": "pytest-socket",
+    "sklearn": "scikit-learn",
     "typing_extensions": "typing-extensions",
 }
 

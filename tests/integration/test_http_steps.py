@@ -192,9 +192,9 @@ async def test_http_tokens_open_what_is_theirs(
 async def test_http_session_needs_the_same_origin_to_change(tmp_path: Path) -> None:
     """A cookie opens pages; a request from another site's page changes nothing with it."""
     async with client_of(tmp_path) as (client, users):
-        await users.set_password("ada", "pw", roles=("admin",))
+        await users.set_password("ada", "right-password", roles=("admin",))
         assert await users.login("ada", "no") is None
-        token = await users.login("ada", "pw")
+        token = await users.login("ada", "right-password")
         outside = await client.get("/page")
         client.cookies.set("tidegate_session", token or "")
         page = await client.get("/page")
@@ -211,12 +211,12 @@ async def test_http_session_needs_the_same_origin_to_change(tmp_path: Path) -> N
 async def test_http_login_is_slowed_after_ten_failures(tmp_path: Path) -> None:
     """The eleventh guess from one address is refused, whatever it is; others still get in."""
     async with client_of(tmp_path) as (_, users):
-        await users.set_password("ada", "pw", roles=("admin",))
+        await users.set_password("ada", "right-password", roles=("admin",))
         guesses: list[Any] = [await users.login("ada", "no", client="a") for _ in range(10)]
 
         with pytest.raises(HTTPError, match="too many failed logins"):
-            await users.login("ada", "pw", client="a")
-        elsewhere = await users.login("ada", "pw", client="b")
+            await users.login("ada", "right-password", client="a")
+        elsewhere = await users.login("ada", "right-password", client="b")
 
     assert guesses == [None] * 10
     assert elsewhere is not None

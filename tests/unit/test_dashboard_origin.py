@@ -3,12 +3,11 @@
 import pytest
 
 from cloud.dashboard.origin import (
-    came_by_https,
     expired_cookie,
     safe_next,
     session_cookie,
 )
-from tidegate.auth.origin import same_origin
+from tidegate.auth.origin import came_by_https, same_origin
 from tidegate.auth.session import TTL_S
 
 

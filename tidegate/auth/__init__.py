@@ -1,1 +1,8 @@
-"""Who is calling: users with passwords and sessions, bearer tokens, the named middlewares."""
+"""Who is calling: users, sessions, tokens, API keys, and the middlewares that steps name.
+
+`role` and `scope` are for a step's `config["middleware"]`, after `authMiddleware`.
+"""
+
+from tidegate.auth.guards import role, scope
+
+__all__ = ["role", "scope"]

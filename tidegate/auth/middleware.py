@@ -1,84 +1,58 @@
 """The named middlewares of api steps: who may call.
 
-A caller is known by a bearer token (the administrator's, a device's) or by a session cookie.
-A cookie alone is not enough to change something: the request must also come from our own pages.
+A caller is known by a bearer token or by a session cookie. A cookie alone is not enough to change
+something: the request must also come from our own pages.
 """
 
-import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from tidegate.auth.origin import same_origin
-from tidegate.auth.session import COOKIE
-from tidegate.auth.users import Users
-from tidegate.contract import Context
+from tidegate.auth.authenticator import Authenticator, DeviceOfToken
+from tidegate.auth.caller import ADMIN, DEVICE, Record, is_administrator, is_restricted_key
+from tidegate.auth.guards import Scope
+from tidegate.auth.tenant import Require, tenant_middleware
+from tidegate.contract import Context, Step
 from tidegate.errors import HTTPError
-from tidegate.http.middleware import Middleware, Next, OnHead
+from tidegate.http.middleware import Middleware, Next, OnHead, PerStep
 from tidegate.http.request import Request
 
-ADMIN = "admin"
-DEVICE = "device"
-MIDDLEWARE_NAMES = ("authMiddleware", "adminMiddleware", "deviceMiddleware", "pageMiddleware")
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MIDDLEWARE_NAMES = (
+    "authMiddleware",
+    "adminMiddleware",
+    "deviceMiddleware",
+    "pageMiddleware",
+    "tenantMiddleware",
+)
 
-DeviceOfToken = Callable[[str], Mapping[str, str] | None]
-
-
-class Authenticator:
-    """Finds out who is calling.
-
-    `device_of_token` returns `{"tenant", "device"}` of a device's token, or None; `public_url` is
-    what browsers call us by behind a proxy.
-    """
-
-    def __init__(
-        self,
-        users: Users,
-        *,
-        admin_token: str,
-        device_of_token: DeviceOfToken,
-        public_url: str | None = None,
-    ) -> None:
-        self._users = users
-        self._admin_token = admin_token.encode()
-        self._device_of_token = device_of_token
-        self._public_url = public_url
-
-    async def caller(self, request: Request) -> dict[str, Any] | None:
-        """Return `{"userId", "roles", …}` of the caller, or None."""
-        token = _bearer(request.headers.get("authorization", ""))
-        if token:
-            return self._of_token(token)
-        cookie = request.cookies.get(COOKIE)
-        if not cookie:
-            return None
-        # A WebSocket is opened by GET, but from then on it is not bound by any page's origin.
-        is_safe = request.method in _SAFE_METHODS and request.get("ws") is None
-        if not is_safe and not same_origin(request.headers, self._public_url):
-            raise HTTPError(403, "the request does not come from this site")
-        return await self._users.of_session(cookie)
-
-    def _of_token(self, token: str) -> dict[str, Any] | None:
-        if hmac.compare_digest(token.encode(), self._admin_token):
-            return {"userId": ADMIN, "roles": [ADMIN]}
-        device = self._device_of_token(token)
-        if device is None:
-            return None
-        name = f"{device['tenant']}/{device['device']}"
-        return {"userId": name, "roles": [DEVICE], **device}
+__all__ = [
+    "ADMIN",
+    "DEVICE",
+    "MIDDLEWARE_NAMES",
+    "Authenticator",
+    "DeviceOfToken",
+    "named_middlewares",
+]
 
 
 def named_middlewares(authenticator: Authenticator) -> dict[str, Middleware]:
     """Return the middlewares that steps may name."""
+    require = _requiring(authenticator)
 
-    async def any_caller(request: Request, _ctx: Context, proceed: Next) -> Any:
-        await _require(authenticator, request)
+    async def device(request: Request, _ctx: Context, proceed: Next) -> Any:
+        user = await require(request)
+        if not is_administrator(user) and user["kind"] != "device":
+            raise HTTPError(403, f"needs one of the roles: {ADMIN}, {DEVICE}")
+        return await proceed()
+
+    async def admin(request: Request, _ctx: Context, proceed: Next) -> Any:
+        if not is_administrator(await require(request)):
+            raise HTTPError(403, f"needs the role: {ADMIN}")
         return await proceed()
 
     async def page(request: Request, _ctx: Context, proceed: Next) -> Any:
         request.user = await authenticator.caller(request)
-        if request.user is None or ADMIN not in request.user["roles"]:
+        if request.user is None or not is_administrator(request.user):
             return {
                 "status": 303,
                 "headers": {"Location": f"/login?next={quote(request.target, safe='/')}"},
@@ -86,32 +60,45 @@ def named_middlewares(authenticator: Authenticator) -> dict[str, Middleware]:
         return await proceed()
 
     return {
-        "authMiddleware": OnHead(any_caller),
-        "adminMiddleware": _requiring(authenticator, ADMIN),
-        "deviceMiddleware": _requiring(authenticator, ADMIN, DEVICE),
+        "authMiddleware": _open_to_keys(authenticator, _any_caller),
+        "adminMiddleware": OnHead(admin),
+        "deviceMiddleware": OnHead(device),
         "pageMiddleware": OnHead(page),
+        "tenantMiddleware": _open_to_keys(authenticator, tenant_middleware),
     }
 
 
-def _requiring(authenticator: Authenticator, *roles: str) -> Middleware:
-    async def require_role(request: Request, _ctx: Context, proceed: Next) -> Any:
-        user = await _require(authenticator, request)
-        if not set(roles) & set(user["roles"]):
-            raise HTTPError(403, f"needs one of the roles: {', '.join(roles)}")
+def _any_caller(require: Require) -> OnHead:
+    async def any_caller(request: Request, _ctx: Context, proceed: Next) -> Any:
+        await require(request)
         return await proceed()
 
-    return OnHead(require_role)
+    return OnHead(any_caller)
 
 
-async def _require(authenticator: Authenticator, request: Request) -> dict[str, Any]:
-    request.user = await authenticator.caller(request)
-    if request.user is None:
-        raise HTTPError(401, "needs a bearer token or a session")
-    user: dict[str, Any] = request.user
-    return user
+def _open_to_keys(authenticator: Authenticator, make: Callable[[Require], OnHead]) -> PerStep:
+    """Return a middleware that lets a key for certain scopes into steps that ask for a scope.
+
+    The scope itself is checked after this, by what the step lists.
+    """
+
+    def for_step(step: Step) -> OnHead:
+        scoped = any(isinstance(item, Scope) for item in step.config.middleware)
+        return make(_requiring(authenticator, scoped=scoped))
+
+    return PerStep(make(_requiring(authenticator)), for_step)
 
 
-def _bearer(header: str) -> str:
-    """Return the token of `Bearer x`, or of `Token x` as InfluxDB's clients write it."""
-    scheme, _, token = header.partition(" ")
-    return token.strip() if scheme.lower() in ("bearer", "token") else ""
+def _requiring(authenticator: Authenticator, *, scoped: bool = False) -> Require:
+    """Return what finds the caller, and refuses a request that has none."""
+
+    async def require(request: Request) -> Record:
+        request.user = await authenticator.caller(request)
+        if request.user is None:
+            raise HTTPError(401, "needs a bearer token or a session")
+        user: Record = request.user
+        if is_restricted_key(user) and not scoped:
+            raise HTTPError(403, "the key is for certain scopes, and this asks for none")
+        return user
+
+    return require

@@ -25,3 +25,16 @@ def same_origin(headers: Mapping[str, str], public_url: str | None = None) -> bo
 def _host(url: str) -> str:
     """Return host and port of a URL as a browser writes them in `Host`, '' when it has none."""
     return urlsplit(url).netloc.rpartition("@")[2].lower()
+
+
+def came_by_https(
+    headers: Mapping[str, str], public_url: str | None = None, *, scheme: str = ""
+) -> bool:
+    """Return whether the person's browser spoke HTTPS, to us or to a proxy before us."""
+    forwarded = headers.get("x-forwarded-proto", "").split(",")[0].strip().lower()
+    return (forwarded or scheme_of(public_url) or scheme) == "https"
+
+
+def scheme_of(url: str | None) -> str:
+    """Return `http` or `https`, '' for no URL."""
+    return urlsplit(url or "").scheme.lower()

@@ -135,9 +135,12 @@ class Consumer:
         try:
             while self._queue:
                 delivery = self._queue.popleft()
-                await self._handling.handle(delivery)
+                ended = await self._handling.handle(delivery)
                 self._keys.free(delivery)
                 del self._held[delivery.id]
+                if not ended or delivery.lane is not None:
+                    # It is due again, or the next of its lane is: both only the store knows.
+                    self._behind = True
                 if self._behind and len(self._queue) < self._places // 2:
                     self._wake.set()
         finally:

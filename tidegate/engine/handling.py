@@ -48,19 +48,25 @@ class Handling:
         self._checker = Checker(step.config.input)
         self._done = _handled.labels(self.name, "done")
 
-    async def handle(self, delivery: Delivery) -> None:
-        """Run one delivery to its fate. The one supervisor of foreign handlers' errors."""
+    async def handle(self, delivery: Delivery) -> bool:
+        """Run one delivery to its fate; True when it is done, False when it is in the store.
+
+        The one supervisor of foreign handlers' errors.
+        """
         try:
             # Of asyncio: a cancel scope of anyio costs four times as much, for every event.
             async with asyncio.timeout(self.step.config.timeout):
                 await self._run(delivery)
-            self._done.inc()
         except LeaseLost:
             self.count("lease_lost")
         except Suspended:
             self.count("suspended")
         except Exception as exc:  # noqa: BLE001 - a handler is foreign code
             await self.failed(delivery, exc)
+        else:
+            self._done.inc()
+            return True
+        return False
 
     async def _run(self, delivery: Delivery) -> None:
         journal = DeliveryJournal(self._store, delivery)

@@ -22,6 +22,19 @@ class OnHead:
         return self._middleware(request, ctx, proceed)
 
 
+class PerStep(OnHead):
+    """A middleware that depends on the step which names it: `make` is called once for each."""
+
+    def __init__(self, middleware: Middleware, make: Callable[[Step], Middleware]) -> None:
+        super().__init__(middleware)
+        self.make = make
+
+
+def for_step(middleware: Middleware, step: Step) -> Middleware:
+    """Return a named middleware as the step gets it."""
+    return middleware.make(step) if isinstance(middleware, PerStep) else middleware
+
+
 def middlewares_of(step: Step, known: Mapping[str, Middleware]) -> list[Middleware]:
     """Return a step's middlewares; a name is looked up beside the step, then among the known.
 
@@ -38,7 +51,7 @@ def _resolve(step: Step, item: object, known: Mapping[str, Middleware]) -> Middl
     if callable(given):
         return given
     if isinstance(item, str) and item in known:
-        return known[item]
+        return for_step(known[item], step)
     raise Misconfigured(f"{step.file}: unknown middleware '{item}'; known are: {', '.join(known)}")
 
 

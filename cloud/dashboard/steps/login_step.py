@@ -3,15 +3,15 @@
 from typing import Any
 
 from cloud.dashboard.needs import PageRequest, Users
-from cloud.dashboard.origin import came_by_https, safe_next, session_cookie
+from cloud.dashboard.origin import safe_next, session_cookie
 from cloud.dashboard.pages import frame_of, page, redirect
 from cloud.settings import Settings
-from tidegate.auth.origin import same_origin
+from tidegate.auth.origin import came_by_https, same_origin
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 
 config = {"type": "api", "name": "LogIn", "method": "POST", "path": "/login", "emits": []}
-_MAX_CHARS = 256
+_MAX_CHARS, _MAX_PASSWORD_CHARS = 256, 1024
 _TOO_MANY = 429
 _WRONG = "User name or password is wrong."
 
@@ -41,7 +41,7 @@ async def _attempt(
     users: Users, username: str, password: str, *, client: str
 ) -> tuple[int, str, str | None]:
     """Return status, what to tell the person, and the session's token."""
-    if not username or not 0 < len(password) <= _MAX_CHARS:
+    if not username or not 0 < len(password) <= _MAX_PASSWORD_CHARS:
         return 401, _WRONG, None
     try:
         token = await users.login(username, password, client=client)

@@ -3,10 +3,10 @@
 from typing import Any
 
 from cloud.dashboard.needs import PageRequest, Users
-from cloud.dashboard.origin import came_by_https, expired_cookie
+from cloud.dashboard.origin import expired_cookie
 from cloud.dashboard.pages import redirect
 from cloud.settings import Settings
-from tidegate.auth.origin import same_origin
+from tidegate.auth.origin import came_by_https, same_origin
 from tidegate.auth.session import COOKIE
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
