@@ -306,8 +306,8 @@ async def test_ws_cookie_needs_our_own_origin(tmp_path: Path) -> None:
     """A page of another site cannot open a connection with a person's cookie."""
     async with _steps(tmp_path) as (url, engine):
         users = Users(engine)
-        await users.set_password("ada", "pw", roles=("admin",))
-        cookie = {"Cookie": f"tidegate_session={await users.login('ada', 'pw')}"}
+        await users.set_password("ada", "right-password", roles=("admin",))
+        cookie = {"Cookie": f"tidegate_session={await users.login("ada", "right-password")}"}
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"{url}/private", additional_headers=cookie, origin=Origin("http://evil"))
         own = Origin(url.replace("ws:", "http:"))
