@@ -125,6 +125,16 @@ STEPS = {
         async for message in req.ws:
             await anyio.sleep(60)
     """,
+    "clash_step": """
+    import anyio
+    config = {"type": "api", "name": "Clash", "path": "/clash", "websocket": True}
+    async def handler(req, ctx):
+        async for message in req.ws:
+            n = await ctx.state.get("clash", "n") or 0
+            await anyio.sleep(0.3)
+            await ctx.state.set("clash", "n", n + 1)
+            await req.ws.send("done")
+    """,
     "plain_step": """
     config = {"type": "api", "name": "Plain", "path": "/plain"}
     async def handler(req, ctx):
@@ -307,7 +317,7 @@ async def test_ws_cookie_needs_our_own_origin(tmp_path: Path) -> None:
     async with _steps(tmp_path) as (url, engine):
         users = Users(engine)
         await users.set_password("ada", "right-password", roles=("admin",))
-        cookie = {"Cookie": f"tidegate_session={await users.login("ada", "right-password")}"}
+        cookie = {"Cookie": f"tidegate_session={await users.login('ada', 'right-password')}"}
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"{url}/private", additional_headers=cookie, origin=Origin("http://evil"))
         own = Origin(url.replace("ws:", "http:"))
@@ -466,3 +476,24 @@ async def test_ws_handler_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         end = await _end_of(client)
 
     assert end == (1011, "")
+
+
+async def test_ws_segment_that_conflicts_is_put_off(tmp_path: Path) -> None:
+    """A loop cannot run again: the one who loses is told to come again, and nothing is lost."""
+    async with (
+        _steps(tmp_path) as (url, engine),
+        connect(f"{url}/clash") as ada,
+        connect(f"{url}/clash") as bob,
+    ):
+        await ada.send("go")
+        await bob.send("go")
+        ends = []
+        for client in (ada, bob):
+            try:
+                ends.append(await _received(client))
+            except ConnectionClosed as exc:
+                ends.append(str(exc.rcvd.code if exc.rcvd else 1006))
+        total = await _state(engine, "clash", "n")
+
+    assert sorted(ends) == ["1013", "done"]
+    assert total == 1

@@ -32,7 +32,7 @@ class Place(NamedTuple, Generic[T, W]):
         return ", ".join(sorted({*self.methods, *more}))
 
     def find(self, method: str) -> T | None:
-        """Return the endpoint of a method; HEAD is answered by GET's."""
+        """Return the endpoint of a method; what answers GET answers HEAD."""
         found = self.methods.get(method)
         return self.methods.get("GET") if found is None and method == "HEAD" else found
 

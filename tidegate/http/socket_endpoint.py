@@ -225,7 +225,7 @@ class _Connection:
         """Run a part of the step; an error closes the connection. False when there was one."""
         try:
             await run()
-        except (StoreAway, Conflict) as exc:
+        except (StoreAway, Conflict, CannotRunAgain) as exc:
             log.warning("websocket.put_off", step=self._endpoint.step.config.name, reason=str(exc))
             await self._break_off(_TRY_AGAIN_LATER)
         except Exception:
