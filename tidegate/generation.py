@@ -49,6 +49,7 @@ class Ground(NamedTuple):
     role: Role
     roots: Sequence[Path]
     broker: Broker | None = None
+    checks_answers: bool = False
 
 
 class Generation(NamedTuple):
@@ -107,7 +108,8 @@ def _app(engine: Engine, ground: Ground, access: Access) -> Starlette:
         access=access,
     )
     streams = stream_routes(ground.hub, values.decode, stream_guard(authenticator))
-    return make_app([*shown, *streams, *routes(engine, named_middlewares(authenticator))])
+    steps = routes(engine, named_middlewares(authenticator), check_answers=ground.checks_answers)
+    return make_app([*shown, *streams, *steps])
 
 
 def _ping(store: Store) -> Ping:

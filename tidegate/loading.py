@@ -10,6 +10,7 @@ from tidegate.engine.pointers import Pointer
 from tidegate.engine.schedules import schedule_of
 from tidegate.engine.schemas import Checker
 from tidegate.errors import Misconfigured
+from tidegate.http.checking import AnswerChecks
 from tidegate.http.query import QueryConverter
 from tidegate.mqtt.filters import check_filter
 
@@ -58,6 +59,7 @@ def _check(step: Step) -> None:
     Checker(config.input)
     Checker(config.body_schema)
     QueryConverter(config.query_params)
+    AnswerChecks(config.response_schema)
     for pointer in (config.key, config.concurrency_key, config.batch and config.batch.key):
         if pointer:
             Pointer(pointer)

@@ -99,12 +99,14 @@ async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFold
     hub = Hub(store)
     tasks = await _background(stack)
     tasks.start_soon(hub.run)
-    if access is None:
-        return Ground(folder, store, hub, process.role, process.roots)
-    tasks.start_soon(relay, hub, store, access, now_ms)
-    name = stack.enter_context(instance_in(folder.path, folder.secret("mqtt.client", 8)))
-    broker = Broker(access, name)
-    return Ground(folder, store, hub, process.role, process.roots, broker)
+    broker: Broker | None = None
+    if access is not None:
+        tasks.start_soon(relay, hub, store, access, now_ms)
+        name = stack.enter_context(instance_in(folder.path, folder.secret("mqtt.client", 8)))
+        broker = Broker(access, name)
+    return Ground(
+        folder, store, hub, process.role, process.roots, broker, checks_answers=process.reloads
+    )
 
 
 async def _run_steps(
