@@ -6,6 +6,7 @@ from re import compile as compile_pattern
 from typing import Any
 
 from tidegate.engine import values
+from tidegate.engine.contention import Turn
 from tidegate.engine.transaction import Transaction
 from tidegate.errors import NonRetriable
 from tidegate.store.model import Key, Write
@@ -31,8 +32,11 @@ def _place(group: str, key: str) -> Key:
 class TransactionState:
     """See `tidegate.contract.State`: an invocation reads its own writes."""
 
-    def __init__(self, store: States, transaction: Transaction, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, store: States, transaction: Transaction, turn: Turn, now_ms: Callable[[], int]
+    ) -> None:
         self._store = store
+        self._turn = turn
         self._transaction = transaction
         self._now_ms = now_ms
 
@@ -42,6 +46,7 @@ class TransactionState:
         written = self._transaction.writes.get(place)
         if written is not None:
             return None if written.data is None else values.decode(written.data)
+        await self._turn.take_if_changed(place)
         stored = await self._store.read(place, self._now_ms())
         self._transaction.note_read(place, stored)
         return None if stored.data is None else values.decode(stored.data)
