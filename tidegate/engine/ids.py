@@ -1,4 +1,4 @@
-"""Names of traces and invocations: unique, but no secrets; the system's dice cost ten times more."""
+"""Names of traces and invocations: unique, no secrets; the system's dice cost ten times more."""
 
 from random import Random
 
