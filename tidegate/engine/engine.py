@@ -17,6 +17,7 @@ from tidegate.contract import Context, Step
 from tidegate.engine import values
 from tidegate.engine.contention import Contention, Place
 from tidegate.engine.context import Invocation, InvocationContext, Surroundings
+from tidegate.engine.foreign import call_foreign
 from tidegate.engine.ids import new_key, new_trace_id
 from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
 from tidegate.engine.process.pool import ProcessPool
@@ -280,7 +281,7 @@ class Engine:
         ends: Ends,
     ) -> T:
         try:
-            result = await run(ctx)
+            result = await call_foreign(run, ctx)
         except Suspended as pause:
             await self._suspend(ctx, invocation, pause)
             raise
