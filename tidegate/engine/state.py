@@ -1,14 +1,16 @@
 """`ctx.state`: the store seen through one invocation's transaction."""
 
 from collections.abc import Callable
-from fnmatch import translate
+from re import DOTALL
 from re import compile as compile_pattern
 from typing import Any
 
+from tidegate.contract import StepConfig
 from tidegate.engine import values
 from tidegate.engine.contention import Turn
-from tidegate.engine.transaction import Transaction
+from tidegate.engine.transaction import Transaction, check_emits
 from tidegate.errors import NonRetriable
+from tidegate.store.glob import glob_to_regex
 from tidegate.store.model import Key, Write
 from tidegate.store.port import States
 
@@ -42,12 +44,18 @@ class TransactionState:
     """See `tidegate.contract.State`: an invocation reads its own writes."""
 
     def __init__(
-        self, store: States, transaction: Transaction, turn: Turn, now_ms: Callable[[], int]
+        self,
+        store: States,
+        transaction: Transaction,
+        turn: Turn,
+        now_ms: Callable[[], int],
+        config: StepConfig | None,
     ) -> None:
         self._store = store
         self._turn = turn
         self._transaction = transaction
         self._now_ms = now_ms
+        self._config = config
 
     async def get(self, group: str, key: str) -> Any:
         """Return a copy of the value, or None."""
@@ -73,6 +81,7 @@ class TransactionState:
         if ttl is not None and not 0 < ttl <= MAX_TTL_S:
             raise NonRetriable(f"ttl must be above 0 and at most {MAX_TTL_S:.0f} seconds")
         if on_expire is not None:
+            check_emits(self._config, on_expire)
             _check_telling(on_expire, ttl, {"group": group, "key": key, "value": value})
         expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
         write = Write(values.encode(value), expires_at, on_expire)
@@ -111,7 +120,9 @@ class TransactionState:
         rows = await self._store.read_group(group, pattern, self._now_ms())
         self._transaction.note_group_read(group, pattern, rows)
         found = {key: stored.data for key, stored in rows}
-        wanted = compile_pattern(translate(pattern)).fullmatch if pattern else lambda _: True
+        wanted = (
+            compile_pattern(glob_to_regex(pattern), DOTALL).fullmatch if pattern else lambda _: True
+        )
         for place, write in self._transaction.writes.items():
             if place.group == group and wanted(place.key):
                 found[place.key] = write.data
