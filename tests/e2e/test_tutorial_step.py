@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
@@ -35,7 +36,7 @@ class Reader:
         self._port = port
         self._stack = ExitStack()
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> Self:
         """Begin."""
         return self
 
