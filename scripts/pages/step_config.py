@@ -226,8 +226,8 @@ def _answers() -> Iterator[str]:
     yield ""
     yield from step_answers.lines()
     yield ""
-    yield "A handler that is an async generator streams what it yields: texts, bytes, or JSON, one a"
-    yield "line, or server-sent events (`{event, id, retry, data}`) when the request accepts those."
+    yield "A handler that is an async generator streams what it yields: texts, bytes, or JSON, one"
+    yield "a line; or server-sent events (`{event, id, retry, data}`) if the request accepts those."
     yield 'A batch handler may return `{"failed": [indexes]}`: only those are tried again. What'
     yield "other handlers return is dropped."
 

@@ -84,7 +84,7 @@ PARTS = {
     "headers": "Names in lower case.",
     "cookies": "Name to value.",
     "path_params": "Parameters of the path; `pathParams` too.",
-    "query_params": "Of each name the last value, as the `queryParams` of the config convert it; `queryParams` too.",
+    "query_params": "The last value of each name, of the type in the schema; `queryParams` too.",
     "client": "The peer's address.",
     "scheme": "`http` or `https`.",
     "raw_body": "Bytes; `rawBody` too.",
