@@ -41,7 +41,7 @@ def tidegate_json(*arguments: object) -> Any:
 def started(
     folder: Path, steps: Path, port: int, *options: str, command: str = "start"
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `tidegate start` (or `dev`) on `folder`/data until the context is left; yields when ready."""
+    """Run `tidegate start` (or `dev`) on `folder`/data while the context is open; it is ready."""
     arguments = [*_TIDEGATE, command, "--steps", str(steps)]
     arguments += ["--data", str(folder / "data"), "--port", str(port), *options]
     with (folder / "start.log").open("ab") as log:
