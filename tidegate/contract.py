@@ -170,7 +170,7 @@ class Context(Protocol):
         key: str | None = None,
         id: str | None = None,  # noqa: A002 - the seed's word
     ) -> None:
-        """Emit an event when this invocation commits.
+        """Emit an event when this invocation commits; one dict of `topic` and `data` will do.
 
         It is due after `delay` seconds or `at` a time (aware). Events of one `key` are handled
         in their order. An `id` that was emitted on the topic before changes nothing.
