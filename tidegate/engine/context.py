@@ -14,6 +14,7 @@ from tidegate.engine.blocking import Blocking
 from tidegate.engine.contention import Contention, Turn
 from tidegate.engine.journal import Journal, MemoryJournal, Suspended
 from tidegate.engine.logs import step_logger
+from tidegate.engine.noted import NOTED
 from tidegate.engine.state import TransactionState
 from tidegate.engine.streams import TransactionStreams
 from tidegate.engine.transaction import Transaction, as_emit, due_at_ms, emission
@@ -78,7 +79,7 @@ class InvocationContext:
         """The same calls, blocking: for plain `def` handlers."""
         return Blocking(self)
 
-    async def emit(
+    def emit(
         self,
         topic: str | dict[str, Any],
         data: Any = None,
@@ -87,16 +88,16 @@ class InvocationContext:
         at: datetime | None = None,
         key: str | None = None,
         id: str | None = None,  # noqa: A002 - the contract's word
-    ) -> None:
-        """Emit an event when this invocation commits."""
+    ) -> Awaitable[None]:
+        """Emit an event when this invocation commits; noted at once, awaited or not."""
         if isinstance(topic, dict):
-            await self.emit(**as_emit(topic))
-            return
+            return self.emit(**as_emit(topic))
         due = None if delay is None and at is None else due_at_ms(self._around.now_ms(), delay, at)
         config = self._invocation.config
         self.transaction.emissions.append(
             emission(config, topic, data, due_at_ms=due, key=key, id=id)
         )
+        return NOTED
 
     async def run(self, name: str, fn: Callable[[], Awaitable[Any] | Any]) -> Any:
         """Run a side effect once: a retry gets the recorded result."""

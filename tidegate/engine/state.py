@@ -1,6 +1,6 @@
 """`ctx.state`: the store seen through one invocation's transaction."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from re import DOTALL
 from re import compile as compile_pattern
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from tidegate.contract import StepConfig
 from tidegate.engine import values
 from tidegate.engine.contention import Turn
+from tidegate.engine.noted import NOTED
 from tidegate.engine.transaction import Transaction, check_emits
 from tidegate.errors import NonRetriable
 from tidegate.store.glob import glob_to_regex
@@ -68,7 +69,7 @@ class TransactionState:
         self._transaction.note_read(place, stored)
         return None if stored.data is None else values.decode(stored.data)
 
-    async def set(
+    def set(
         self,
         group: str,
         key: str,
@@ -76,8 +77,11 @@ class TransactionState:
         ttl: float | None = None,
         *,
         on_expire: str | None = None,
-    ) -> None:
-        """Set the value; with `ttl` (seconds) it lapses, and tells it on the topic `on_expire`."""
+    ) -> Awaitable[None]:
+        """Set the value; with `ttl` (seconds) it lapses, and tells it on the topic `on_expire`.
+
+        Noted at once: who forgets to await it has set the value all the same.
+        """
         if ttl is not None and not 0 < ttl <= MAX_TTL_S:
             raise NonRetriable(f"ttl must be above 0 and at most {MAX_TTL_S:.0f} seconds")
         if on_expire is not None:
@@ -86,10 +90,12 @@ class TransactionState:
         expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
         write = Write(values.encode(value), expires_at, on_expire)
         self._transaction.writes[_place(group, key)] = write
+        return NOTED
 
-    async def delete(self, group: str, key: str) -> None:
-        """Delete the value if it is there."""
+    def delete(self, group: str, key: str) -> Awaitable[None]:
+        """Delete the value if it is there; noted at once."""
         self._transaction.writes[_place(group, key)] = Write(None)
+        return NOTED
 
     async def get_group(self, group: str) -> list[Any]:
         """Return the group's values in order of their keys."""
