@@ -185,6 +185,10 @@ class Engine:
             limiter=self._threads,
         )
 
+    def place_of(self, step: Step) -> AbstractAsyncContextManager[None]:
+        """Return a context that waits for what a handler's run takes: one of few processes."""
+        return self._processes.places if step.config.execution == "process" else nullcontext()
+
     async def redrive(self, dead_ids: Sequence[int] | None) -> int:
         """Make dead events due again (None: all of them); returns how many."""
         redriven = await self.store.redrive(dead_ids, self.now_ms())

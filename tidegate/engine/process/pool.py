@@ -25,32 +25,34 @@ log = structlog.get_logger()
 
 
 class ProcessPool:
-    """Runs handlers in at most `size` processes; a further one waits for its turn."""
+    """Runs handlers in at most `size` processes, one for each of its `places`.
+
+    A place is taken before a handler's time begins: who waits for one is not late.
+    """
 
     def __init__(self, size: int | None = None) -> None:
-        self._places = anyio.CapacityLimiter(size or max(1, (os.cpu_count() or 2) - 1))
+        self.places = anyio.CapacityLimiter(size or max(1, (os.cpu_count() or 2) - 1))
         self._idle: list[_Child] = []
 
     async def call(self, step: Step, data: Any, ctx: InvocationContext) -> Any:
-        """Run a step's handler and return what it returned.
+        """Run a step's handler and return what it returned; the caller holds a place.
 
         A run that is cancelled or times out costs its process; the next one starts another.
 
         Raises:
             HandlerFailed: it raised, or its process died.
         """
-        async with self._places:
-            child = self._idle.pop() if self._idle else await _Child.start()
-            try:
-                result = await child.call(step, data, ctx)
-            except BaseException:
-                if child.is_broken:
-                    await child.end()
-                else:
-                    self._idle.append(child)
-                raise
-            self._idle.append(child)
-            return result
+        child = self._idle.pop() if self._idle else await _Child.start()
+        try:
+            result = await child.call(step, data, ctx)
+        except BaseException:
+            if child.is_broken:
+                await child.end()
+            else:
+                self._idle.append(child)
+            raise
+        self._idle.append(child)
+        return result
 
     async def aclose(self) -> None:
         """End the idle processes; the busy ones end with their runs."""
