@@ -1,6 +1,7 @@
 """The parent's side: warm processes, each running one handler at a time."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -19,6 +20,12 @@ from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack,
 from tidegate.errors import NonRetriable, TidegateError
 
 _CLOSE_TIMEOUT_S = 1.0
+_DIED = (
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.EndOfStream,
+    anyio.IncompleteRead,
+)
 _ASKED = frozenset({"state", "streams", "logger", "emit", "sleep", "wait_for", "now"})
 
 log = structlog.get_logger()
@@ -97,7 +104,7 @@ class _Child:
         try:
             await self._send(call)
             return await self._serve(ctx)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream) as exc:
+        except _DIED as exc:
             raise HandlerFailed("the handler's process died") from exc
 
     async def _serve(self, ctx: InvocationContext) -> Any:
@@ -123,9 +130,9 @@ class _Child:
         self.is_broken = "halted" not in await self._receive()
 
     async def end(self) -> None:
-        """End the process, whatever its handler does."""
+        """End the process, whatever its handler does, with those that the handler has started."""
         with suppress(ProcessLookupError):
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
         with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):
             await self._process.aclose()
 
