@@ -48,7 +48,10 @@ class InvocationContext:
 
     def __init__(self, invocation: Invocation, around: Surroundings) -> None:
         self.transaction = Transaction()
-        self.state = TransactionState(around.store, self.transaction, around.now_ms)
+        of_step = invocation.config is not None
+        self.state = TransactionState(
+            around.store, self.transaction, around.now_ms, of_step=of_step
+        )
         self.trace_id = invocation.trace_id
         self.attempt = invocation.attempt
         self.idempotency_key = invocation.idempotency_key
@@ -65,7 +68,9 @@ class InvocationContext:
     @cached_property
     def streams(self) -> TransactionStreams:
         """Streams by name, inside this invocation's transaction."""
-        return TransactionStreams(self.state, self.transaction.changes.append, self._around.hub)
+        # Their values are in groups of the runtime.
+        state = TransactionState(self._around.store, self.transaction, self._around.now_ms)
+        return TransactionStreams(state, self.transaction.changes.append, self._around.hub)
 
     @cached_property
     def sync(self) -> Any:

@@ -12,6 +12,7 @@ from tidegate.store.model import Key, Write
 from tidegate.store.port import States
 
 MAX_TTL_S = 100 * 365 * 24 * 3600.0
+_RESERVED = "tidegate."
 
 
 def _place(group: str, key: str) -> Key:
@@ -40,14 +41,23 @@ def _check_telling(topic: object, ttl: float | None, event: dict[str, Any]) -> N
 class TransactionState:
     """See `tidegate.contract.State`: an invocation reads its own writes."""
 
-    def __init__(self, store: States, transaction: Transaction, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: States,
+        transaction: Transaction,
+        now_ms: Callable[[], int],
+        *,
+        of_step: bool = False,
+    ) -> None:
+        """Take the transaction; a step is kept out of the runtime's own groups."""
         self._store = store
         self._transaction = transaction
         self._now_ms = now_ms
+        self._of_step = of_step
 
     async def get(self, group: str, key: str) -> Any:
         """Return a copy of the value, or None."""
-        place = _place(group, key)
+        place = self._place(group, key)
         written = self._transaction.writes.get(place)
         if written is not None:
             return None if written.data is None else values.decode(written.data)
@@ -71,11 +81,11 @@ class TransactionState:
             _check_telling(on_expire, ttl, {"group": group, "key": key, "value": value})
         expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
         write = Write(values.encode(value), expires_at, on_expire)
-        self._transaction.writes[_place(group, key)] = write
+        self._transaction.writes[self._place(group, key)] = write
 
     async def delete(self, group: str, key: str) -> None:
         """Delete the value if it is there."""
-        self._transaction.writes[_place(group, key)] = Write(None)
+        self._transaction.writes[self._place(group, key)] = Write(None)
 
     async def get_group(self, group: str) -> list[Any]:
         """Return the group's values in order of their keys."""
@@ -102,7 +112,18 @@ class TransactionState:
         for key, _ in await self._items(group, None):
             await self.delete(group, key)
 
+    def _place(self, group: str, key: str) -> Key:
+        place = _place(group, key)
+        self._check_group(group)
+        return place
+
+    def _check_group(self, group: str) -> None:
+        """Keep users, sessions and keys from a step whose group comes from its caller."""
+        if self._of_step and group.startswith(_RESERVED):
+            raise NonRetriable(f"state group '{group}' is the runtime's own")
+
     async def _items(self, group: str, pattern: str | None) -> list[tuple[str, Any]]:
+        self._check_group(group)
         rows = await self._store.read_group(group, pattern, self._now_ms())
         self._transaction.note_group_read(group, pattern, rows)
         found = {key: stored.data for key, stored in rows}
