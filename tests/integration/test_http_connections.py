@@ -108,13 +108,9 @@ async def test_bind_holds_the_port_at_once() -> None:
 @pytest.mark.parametrize("head", ["POST / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nContent-Length: 5\r\n"])
 async def test_connection_with_an_odd_handshake_is_refused(head: str) -> None:
     """A WebSocket's handshake with a body or another method is answered, not kept for ever."""
-    port = unused_port()
     upgrade = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    with bind("127.0.0.1", port) as listener:
-        async with serve(make_app([]), listener):
-            async with await anyio.connect_tcp("127.0.0.1", port) as client:
-                await client.send(f"{head}{upgrade}".encode())
-                with anyio.fail_after(5):
-                    answer = await client.receive()
+    async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
+        await client.send(f"{head}{upgrade}".encode())
+        answer = await _all_of(client)
 
     assert answer.startswith(b"HTTP/1.1 400 ")

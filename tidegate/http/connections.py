@@ -125,6 +125,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket's protocol."""
+        if self.transport.is_closing():
+            return
         longest = max(len(self.url), *(len(value) for _, value in self.headers))
         too_much = longest > _MAX_LINE or len(self.headers) > _MOST_LINES
         if self._refused or too_much:
