@@ -4,7 +4,7 @@ A run reads from the store, buffers what it writes and emits, and ends in one co
 it read has changed meanwhile the handler runs again, from its top, on fresh reads.
 """
 
-import secrets
+import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
@@ -12,7 +12,6 @@ from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
-from anyio import to_thread
 from prometheus_client import Counter
 
 from tidegate.contract import Context, Step
@@ -20,7 +19,9 @@ from tidegate.engine import values
 from tidegate.engine.contention import Contention, Place
 from tidegate.engine.context import Invocation, InvocationContext, Surroundings
 from tidegate.engine.foreign import call_foreign
+from tidegate.engine.ids import new_key, new_trace_id
 from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
+from tidegate.engine.plain_calls import PlainCalls
 from tidegate.engine.process.pool import ProcessPool
 from tidegate.engine.routing import Destination, Router
 from tidegate.engine.transaction import Emission
@@ -95,12 +96,12 @@ class Engine:
         self.rng = rng
         self._router = Router(self.steps)
         self.hub = hub or Hub(store)
-        self._surroundings = Surroundings(store, now_ms, self.hub)
+        self._contention = Contention()
+        self._surroundings = Surroundings(store, now_ms, self.hub, self._contention)
         self._resources: dict[str, object] = {}
         self._intakes: dict[str, Intake] = {}
         self._observers: list[Observer] = []
-        self._contention = Contention()
-        self._threads = anyio.CapacityLimiter(_MAX_THREADS)
+        self._threads = PlainCalls(_MAX_THREADS)
         self._processes = ProcessPool()
 
     def provide(self, resources: Mapping[str, object]) -> None:
@@ -141,8 +142,7 @@ class Engine:
 
         `lapsed` are lapsed values whose end is part of the commit.
         """
-        key = secrets.token_hex(8)
-        invocation = Invocation(None, new_trace_id(), 1, key, MemoryJournal())
+        invocation = Invocation(None, new_trace_id(), 1, new_key(), MemoryJournal())
         return await self._in_transaction(invocation, fn, lapsed=lapsed)
 
     async def invoke(
@@ -179,11 +179,9 @@ class Engine:
         resources = {name: self._resources[name] for name in step.resources}
         if step.is_async:
             return await step.handler(*arguments, **resources)
-        return await to_thread.run_sync(
-            lambda: step.handler(*arguments, **resources),
-            abandon_on_cancel=True,
-            limiter=self._threads,
-        )
+        result = await self._threads.run(lambda: step.handler(*arguments, **resources))
+        # A decorator may have hidden that the handler is async.
+        return await result if inspect.isawaitable(result) else result
 
     def place_of(self, step: Step) -> AbstractAsyncContextManager[None]:
         """Return a context that waits for what a handler's run takes: one of few processes."""
@@ -239,14 +237,13 @@ class Engine:
         ends: Ends,
         lost: Place | None,
     ) -> T:
-        """Repeat a run that lost a value, in the queue of those who lost the same."""
+        """Repeat a run that lost a value; who had changed it queues for it."""
         for runs in range(2, MAX_RUNS + 1):
             _reruns.inc()
             if lost is None or runs > 2:  # noqa: PLR2004 - another process is faster
                 await anyio.sleep(self.rng.uniform(0, _CONFLICT_WAIT_S * min(runs, 8)))
             try:
-                async with self._turn(lost):
-                    return await self._run_and_commit(invocation, run, ends, alone=lost is not None)
+                return await self._run_and_commit(invocation, run, ends, lost=lost)
             except LeaseLost:
                 raise
             except Conflict as conflict:
@@ -255,23 +252,31 @@ class Engine:
                 lost = conflict.place
         raise AssertionError
 
-    def _turn(self, lost: Place | None) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if lost is None else self._contention.turn(lost)
-
     async def _run_and_commit(
         self,
         invocation: Invocation,
         run: Callable[[Context], Awaitable[T]],
         ends: Ends,
         *,
-        alone: bool = False,
+        lost: Place | None = None,
     ) -> T:
         ctx = InvocationContext(invocation, self._surroundings)
+        ctx.turn.begin()
         try:
-            return await self._run_in(ctx, invocation, run, ends, alone=alone)
+            if lost is not None:
+                await ctx.turn.take(lost)
+            return await self._run_in(ctx, invocation, run, ends)
+        except Conflict as conflict:
+            ctx.discard()
+            if conflict.place not in ctx.transaction.writes:
+                # Who only reads a value does not queue for it.
+                conflict.place = None
+            raise
         except BaseException:
             ctx.discard()
             raise
+        finally:
+            ctx.turn.end()
 
     async def _run_in(
         self,
@@ -279,8 +284,6 @@ class Engine:
         invocation: Invocation,
         run: Callable[[Context], Awaitable[T]],
         ends: Ends,
-        *,
-        alone: bool,
     ) -> T:
         try:
             result = await call_foreign(run, ctx)
@@ -294,8 +297,13 @@ class Engine:
         done = ends.done(result) if callable(ends.done) else ends.done
         if transaction.is_one_read and not done and not ends.lapsed:
             return result
-        if not alone and (hot := self._contention.contended(transaction.reads)):
-            raise Conflict("somebody queues for what was read", hot)
+        changed = (place for place in transaction.writes if place in transaction.reads)
+        if (
+            ctx.turn.place is None
+            and ctx.turn.may_queue
+            and (hot := self._contention.contended(changed))
+        ):
+            raise Conflict("somebody queues for what is to be changed", hot)
         await self._commit(ctx, Commit(now_ms=self.now_ms(), done=done, lapsed=ends.lapsed))
         return result
 
@@ -303,6 +311,8 @@ class Engine:
         self, ctx: InvocationContext, invocation: Invocation, pause: Suspended
     ) -> None:
         journal = invocation.journal
+        if monotonic() >= invocation.until_s:
+            raise TimeoutError
         if isinstance(journal, DeliveryJournal):
             suspension = pause.suspension(journal.claim)
             await self._commit(ctx, Commit(now_ms=self.now_ms(), suspension=suspension))
@@ -313,9 +323,13 @@ class Engine:
         commit.group_reads = transaction.group_reads
         commit.writes = transaction.writes
         commit.changes = transaction.changes
-        for sent in transaction.emissions:
-            to = self._router.destinations(sent, commit.now_ms)
-            commit.events.append(self._event(sent, to, ctx.trace_id))
+        try:
+            for sent in transaction.emissions:
+                to = self._router.destinations(sent, commit.now_ms)
+                commit.events.append(self._event(sent, to, ctx.trace_id))
+        except BaseException:
+            self._give_back(commit)
+            raise
         await self._apply(commit)
         if self._observers:
             self._tell_observers(transaction.emissions)
@@ -364,8 +378,3 @@ class Engine:
         for sent in emissions:
             for observe in self._observers:
                 observe(sent.topic, values.decode(sent.payload))
-
-
-def new_trace_id() -> str:
-    """Return a new W3C trace id."""
-    return secrets.token_hex(16)

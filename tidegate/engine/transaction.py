@@ -79,11 +79,33 @@ def emission(
     for what, text in (("topic", topic), ("key", key), ("id", id)):
         if text is not None and not isinstance(text, str):
             raise NonRetriable(f"an emitted {what} must be a text, not {type(text).__name__}")
-    if config is not None and not emits(config, topic):
-        raise UndeclaredEmit(f"step '{config.name}' does not list '{topic}' in emits")
+    check_emits(config, topic)
     plain = as_plain(data)
     lane = None if key is None else bounded(key)
     return Emission(topic, plain, values.encode(plain), due_at_ms, lane, id)
+
+
+_EMIT_KEYS = ("topic", "data", "delay", "at", "key", "id")
+
+
+def as_emit(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that the seed's form `emit({"topic", "data", …})` stands for.
+
+    Raises:
+        NonRetriable: it has no topic, or a key that is none.
+    """
+    arguments = {"key" if name == "messageGroupId" else name: event[name] for name in event}
+    unknown = [name for name in arguments if name not in _EMIT_KEYS]
+    if unknown or "topic" not in arguments:
+        given = ", ".join(map(str, event))
+        raise NonRetriable(f"emit({{…}}) takes topic, data, delay, at, key, id; not: {given}")
+    return arguments
+
+
+def check_emits(config: StepConfig | None, topic: str) -> None:
+    """Raise `UndeclaredEmit` when the step's config lists topics, and this is not one of them."""
+    if config is not None and not emits(config, topic):
+        raise UndeclaredEmit(f"step '{config.name}' does not list '{topic}' in emits")
 
 
 def due_at_ms(now_ms: int, delay: float | None, at: datetime | None) -> int | None:
