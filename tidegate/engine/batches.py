@@ -34,8 +34,9 @@ class Batches:
             return
         events = [delivery for delivery, _ in fitting]
         try:
-            with anyio.fail_after(self._step.config.timeout):
-                failed = await self._run(events, [data for _, data in fitting])
+            async with self._engine.place_of(self._step):
+                with anyio.fail_after(self._step.config.timeout):
+                    failed = await self._run(events, [data for _, data in fitting])
         except LeaseLost:
             self._one.count("lease_lost", len(events))
         except Exception as exc:  # noqa: BLE001 - a handler is foreign code

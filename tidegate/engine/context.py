@@ -72,7 +72,10 @@ class InvocationContext:
     @cached_property
     def streams(self) -> TransactionStreams:
         """Streams by name, inside this invocation's transaction."""
-        return TransactionStreams(self.state, self.transaction.changes.append, self._around.hub)
+        # Their values are in groups of the runtime.
+        around = self._around
+        state = TransactionState(around.store, self.transaction, self.turn, around.now_ms, None)
+        return TransactionStreams(state, self.transaction.changes.append, self._around.hub)
 
     @cached_property
     def sync(self) -> Any:

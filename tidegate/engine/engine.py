@@ -6,6 +6,7 @@ it read has changed meanwhile the handler runs again, from its top, on fresh rea
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -181,6 +182,10 @@ class Engine:
         result = await self._threads.run(lambda: step.handler(*arguments, **resources))
         # A decorator may have hidden that the handler is async.
         return await result if inspect.isawaitable(result) else result
+
+    def place_of(self, step: Step) -> AbstractAsyncContextManager[None]:
+        """Return a context that waits for what a handler's run takes: one of few processes."""
+        return self._processes.places if step.config.execution == "process" else nullcontext()
 
     async def redrive(self, dead_ids: Sequence[int] | None) -> int:
         """Make dead events due again (None: all of them); returns how many."""

@@ -63,7 +63,7 @@ class Handling:
             return False
         try:
             # Of asyncio: a cancel scope of anyio costs four times as much, for every event.
-            async with asyncio.timeout(self.step.config.timeout):
+            async with self._engine.place_of(self.step), asyncio.timeout(self.step.config.timeout):
                 await self._run(delivery)
         except LeaseLost:
             self.count("lease_lost")

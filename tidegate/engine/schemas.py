@@ -10,6 +10,7 @@ import msgspec
 from tidegate.errors import Misconfigured, TidegateError
 
 _MOST_FLAWS = 100
+_MAX_REASON = 500
 
 
 class Flaw(NamedTuple):
@@ -82,9 +83,14 @@ def json_schema_of(schema: Any) -> dict[str, Any]:
 
 def _compiled(schema: dict[str, Any]) -> object:
     try:
-        return jsonschema_rs.validator_for(schema)
+        return jsonschema_rs.validator_for(schema, retriever=_refuse)
     except (ValueError, jsonschema_rs.ValidationError) as exc:
         raise Misconfigured(f"schema is not valid: {exc}") from exc
+
+
+def _refuse(uri: str) -> Any:
+    """Fetch nothing: else a schema would read any file and any address that this process can."""
+    raise ValueError(f"'{uri}' is not in the schema; copy it into its $defs")
 
 
 def _validated(data: Any, validator: Any) -> Any:
@@ -108,7 +114,7 @@ def _modelled(data: Any, model: Any) -> Any:
 
 
 def _model_flaw(error: dict[str, Any]) -> Flaw:
-    return Flaw(_joined(error.get("loc", ())), str(error.get("msg", "does not fit")))
+    return Flaw(_joined(error.get("loc", ())), _cut(str(error.get("msg", "does not fit"))))
 
 
 def _joined(path: Iterable[object]) -> str:
@@ -117,7 +123,12 @@ def _joined(path: Iterable[object]) -> str:
 
 
 def _flaw(error: Any) -> Flaw:
-    return Flaw(_joined(error.instance_path), error.message)
+    return Flaw(_joined(error.instance_path), _cut(error.message))
+
+
+def _cut(reason: str) -> str:
+    """Shorten what quotes the data: that may be megabytes, and stands in answers and letters."""
+    return reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]}…"
 
 
 def _converted(data: object, struct: type[msgspec.Struct]) -> msgspec.Struct:

@@ -16,6 +16,7 @@ from tidegate.store.model import Key, Write
 from tidegate.store.port import States
 
 MAX_TTL_S = 100 * 365 * 24 * 3600.0
+_RESERVED = "tidegate."
 
 
 def _place(group: str, key: str) -> Key:
@@ -60,7 +61,7 @@ class TransactionState:
 
     async def get(self, group: str, key: str) -> Any:
         """Return a copy of the value, or None."""
-        place = _place(group, key)
+        place = self._place(group, key)
         written = self._transaction.writes.get(place)
         if written is not None:
             return None if written.data is None else values.decode(written.data)
@@ -89,12 +90,12 @@ class TransactionState:
             _check_telling(on_expire, ttl, {"group": group, "key": key, "value": value})
         expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
         write = Write(values.encode(value), expires_at, on_expire)
-        self._transaction.writes[_place(group, key)] = write
+        self._transaction.writes[self._place(group, key)] = write
         return NOTED
 
     def delete(self, group: str, key: str) -> Awaitable[None]:
         """Delete the value if it is there; noted at once."""
-        self._transaction.writes[_place(group, key)] = Write(None)
+        self._transaction.writes[self._place(group, key)] = Write(None)
         return NOTED
 
     async def get_group(self, group: str) -> list[Any]:
@@ -122,7 +123,18 @@ class TransactionState:
         for key, _ in await self._items(group, None):
             await self.delete(group, key)
 
+    def _place(self, group: str, key: str) -> Key:
+        place = _place(group, key)
+        self._check_group(group)
+        return place
+
+    def _check_group(self, group: str) -> None:
+        """Keep users, sessions and keys from a step whose group comes from its caller."""
+        if self._config is not None and group.startswith(_RESERVED):
+            raise NonRetriable(f"state group '{group}' is the runtime's own")
+
     async def _items(self, group: str, pattern: str | None) -> list[tuple[str, Any]]:
+        self._check_group(group)
         rows = await self._store.read_group(group, pattern, self._now_ms())
         self._transaction.note_group_read(group, pattern, rows)
         found = {key: stored.data for key, stored in rows}

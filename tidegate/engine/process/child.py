@@ -15,6 +15,7 @@ from tidegate.contract import Step
 from tidegate.discovery import load
 from tidegate.engine.process.errors import from_plain, to_plain
 from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack, unpack
+from tidegate.errors import NonRetriable
 
 
 class Halted(BaseException):
@@ -171,16 +172,29 @@ def main() -> None:
     # What a handler prints must not come between the frames.
     os.dup2(2, 1)
     steps: dict[str, Step] = {}
+    own = os.getpid()
     while (call := pipe.receive()) is not None:
         try:
             file = call["file"]
             step = steps[file] if file in steps else steps.setdefault(file, load(Path(file)))
-            value = _run(step, call["input"], ChildContext(pipe, call))
-            pipe.send({"value": value})
+            end = {"value": _run(step, call["input"], ChildContext(pipe, call))}
         except Halted:
-            pipe.send({"halted": True})
+            end = {"halted": True}
         except Exception as exc:  # noqa: BLE001 - a handler is foreign code: the parent decides
-            pipe.send({"error": to_plain(exc)})
+            end = {"error": to_plain(exc)}
+        if os.getpid() != own:
+            # The handler has forked, and this is the copy: the pipe is not its own, and a second
+            # answer would be taken for that of the next call.
+            os._exit(0)
+        _send_end(pipe, end)
+
+
+def _send_end(pipe: Pipe, end: Frame) -> None:
+    """Tell how the run has ended; what it returned may be nothing that can be sent."""
+    try:
+        pipe.send(end)
+    except NonRetriable as exc:
+        pipe.send({"error": to_plain(exc)})
 
 
 def _run(step: Step, data: Any, ctx: ChildContext) -> Any:
