@@ -92,3 +92,35 @@ def _runs(pid: int) -> bool:
     with suppress(FileNotFoundError):
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text("utf-8")
     return False
+
+
+"""Handlers in processes of their own: when their time counts, what reaches them, how they end."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.steps import write_steps
+from tidegate.testing import Harness
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_process_values_of_nearly_the_largest_size_cross(tmp_path: Path) -> None:
+    """What may be stored at all can also be passed to and from a handler's process."""
+    steps = {
+        "large_step": """
+            config = {"type": "event", "name": "Large", "subscribes": ["n"],
+                      "execution": "process"}
+            async def handler(size, ctx):
+                await ctx.state.set("large", "n", b"x" * size)
+                assert len(await ctx.state.get("large", "n")) == size
+        """
+    }
+    size = 16 * 1024 * 1024 - 8
+    async with Harness(write_steps(tmp_path / "steps", steps)) as h:
+        await h.emit("n", size)
+        await h.drain()
+
+        assert await h.dead() == []
+        assert len(await h.state("large", "n")) == size

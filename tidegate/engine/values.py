@@ -53,19 +53,19 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(ext_hook=_untagged)
 
 
-def encode(value: Any) -> bytes:
+def encode(value: Any, *, most_bytes: int = MAX_VALUE_BYTES) -> bytes:
     """Encode a value.
 
     Raises:
         NonRetriable: the value has a type that cannot be kept, or a text that is no Unicode, or
-            it is larger than 16 MiB.
+            it is larger than `most_bytes` (16 MiB).
     """
     try:
         data = _encoder.encode(_tagged(value))
     except (TypeError, OverflowError, RecursionError, UnicodeEncodeError) as exc:
         raise NonRetriable(f"value cannot be stored: {exc}") from exc
-    if len(data) > MAX_VALUE_BYTES:
-        raise NonRetriable(f"value of {len(data)} bytes is larger than {MAX_VALUE_BYTES} bytes")
+    if len(data) > most_bytes:
+        raise NonRetriable(f"value of {len(data)} bytes is larger than {most_bytes} bytes")
     return data
 
 
