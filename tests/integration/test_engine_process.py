@@ -96,6 +96,7 @@ def _runs(pid: int) -> bool:
 
 """Handlers in processes of their own: when their time counts, what reaches them, how they end."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,49 @@ async def test_process_values_of_nearly_the_largest_size_cross(tmp_path: Path) -
 
         assert await h.dead() == []
         assert len(await h.state("large", "n")) == size
+
+
+async def test_process_handler_gets_its_model(tmp_path: Path) -> None:
+    """A pydantic model, with its aliases, is made in the handler's process; a misfit is dead."""
+    steps = {
+        "typed_step": """
+            from decimal import Decimal
+            from pydantic import BaseModel, Field
+            class Order(BaseModel):
+                price: Decimal = Field(alias="unitPrice")
+            config = {"type": "event", "name": "Typed", "subscribes": ["n"], "input": Order,
+                      "execution": "process"}
+            async def handler(order, ctx):
+                assert type(order) is Order
+                await ctx.state.set("orders", "last", order)
+        """
+    }
+    async with Harness(write_steps(tmp_path / "steps", steps)) as h:
+        await h.emit("n", {"unitPrice": "2.50"})
+        await h.emit("n", {"unitPrice": "cheap"})
+        await h.drain()
+
+        assert await h.state("orders", "last") == {"price": Decimal("2.50")}
+        assert [dead.error.partition(":")[0] for dead in await h.dead()] == ["InvalidData"]
+
+
+async def test_process_batch_handler_gets_its_structs(tmp_path: Path) -> None:
+    """With a batch, each event of the list has the declared type."""
+    steps = {
+        "typed_step": """
+            import msgspec
+            class Order(msgspec.Struct):
+                n: int
+            config = {"type": "event", "name": "Typed", "subscribes": ["n"], "input": Order,
+                      "execution": "process", "batch": {"size": 2}}
+            async def handler(orders, ctx):
+                await ctx.state.set("orders", "n", [order.n for order in orders])
+        """
+    }
+    async with Harness(write_steps(tmp_path / "steps", steps)) as h:
+        await h.emit("n", {"n": 1})
+        await h.emit("n", {"n": 2})
+        await h.drain()
+
+        assert await h.dead() == []
+        assert await h.state("orders", "n") == [1, 2]

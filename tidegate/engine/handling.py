@@ -87,8 +87,13 @@ class Handling:
         await self._engine.invoke(self.step, invocation, data, done=(journal.claim,))
 
     def input_of(self, delivery: Delivery) -> Any:
-        """Return what the handler gets; raise `InvalidData` when it does not fit the schema."""
-        return self._checker.check(self.plain_input_of(delivery))
+        """Return what the handler gets; raise `InvalidData` when it does not fit the schema.
+
+        What runs in a process of its own gets its Struct or model there: it is sent as it came.
+        """
+        plain = self.plain_input_of(delivery)
+        checked = self._checker.check(plain)
+        return plain if self.step.config.execution == "process" else checked
 
     async def failed(self, delivery: Delivery, exc: Exception) -> None:
         """Retry or bury a delivery whose run has failed."""

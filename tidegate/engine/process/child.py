@@ -9,13 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
-
 from tidegate.contract import Step
 from tidegate.discovery import load
 from tidegate.engine.process.errors import from_plain, to_plain
 from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack, unpack
 from tidegate.errors import NonRetriable
+from tidegate.engine.schemas import Checker
 
 
 class Halted(BaseException):
@@ -198,12 +197,16 @@ def _send_end(pipe: Pipe, end: Frame) -> None:
 
 
 def _run(step: Step, data: Any, ctx: ChildContext) -> Any:
-    if isinstance(step.config.input, type) and issubclass(step.config.input, msgspec.Struct):
-        data = msgspec.convert(data, step.config.input)
     only_ctx = step.takes == 1 and step.config.type == "cron"
-    arguments = (ctx,) if only_ctx else (data, ctx)[: step.takes]
+    arguments = (ctx,) if only_ctx else (_typed(step, data), ctx)[: step.takes]
     result = step.handler(*arguments)
     return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
+def _typed(step: Step, data: Any) -> Any:
+    """Return the data as the step's `input` declares it; the parent has checked that it fits."""
+    check = Checker(step.config.input).check
+    return check(data) if step.config.batch is None else [check(one) for one in data]
 
 
 if __name__ == "__main__":
