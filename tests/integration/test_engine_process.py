@@ -96,12 +96,17 @@ def _runs(pid: int) -> bool:
 
 """Handlers in processes of their own: when their time counts, what reaches them, how they end."""
 
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.support.steps import write_steps
+from tests.support.steps import until, write_steps
 from tidegate.testing import Harness
 
 pytestmark = pytest.mark.anyio
@@ -171,3 +176,55 @@ async def test_process_batch_handler_gets_its_structs(tmp_path: Path) -> None:
 
         assert await h.dead() == []
         assert await h.state("orders", "n") == [1, 2]
+
+
+_PARENT = """
+import sys
+import anyio
+from tidegate.testing import Harness
+
+async def main():
+    async with Harness(sys.argv[1]) as h:
+        await h.emit("n", sys.argv[2])
+        await h.drain()
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends when it next asks for ctx")
+async def test_process_ends_with_its_parent_also_while_it_is_busy(tmp_path: Path) -> None:
+    """After kill -9 of the runtime a handler in the midst of its work is gone too."""
+    steps = {
+        "busy_step": """
+            import os, time
+            from pathlib import Path
+            config = {"type": "event", "name": "Busy", "subscribes": ["n"],
+                      "execution": "process"}
+            def handler(path, ctx):
+                Path(path + ".new").write_text(str(os.getpid()))
+                os.rename(path + ".new", path)
+                time.sleep(60)
+        """
+    }
+    folder, note = write_steps(tmp_path / "steps", steps), tmp_path / "pid"
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(folder), str(note)])
+    try:
+        await until(note.exists, 20.0)
+    finally:
+        parent.kill()
+        parent.wait(10)
+    pid = int(note.read_text())
+    try:
+        await until(lambda: not _is_running(pid))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _is_running(pid: int) -> bool:
+    """Tell whether a process lives; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -78,7 +78,7 @@ class _Child:
 
     @classmethod
     async def start(cls) -> "_Child":
-        command = [sys.executable, "-m", "tidegate.engine.process.child"]
+        command = [sys.executable, "-m", "tidegate.engine.process.child", str(os.getpid())]
         # It must find what this process finds, however that was started.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         process = await anyio.open_process(
