@@ -161,7 +161,11 @@ class FakeContext:
         self.clock.pass_s(seconds)
 
     async def wait_for(
-        self, topic: str, match: Mapping[str, Any] | None = None, *, timeout: float  # noqa: ASYNC109
+        self,
+        topic: str,
+        match: Mapping[str, Any] | None = None,
+        *,
+        timeout: float,  # noqa: ASYNC109
     ) -> Any:
         """Wait in vain: nobody emits to a fake."""
         self.clock.pass_s(timeout)

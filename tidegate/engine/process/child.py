@@ -16,9 +16,8 @@ from tidegate.contract import Step
 from tidegate.discovery import load
 from tidegate.engine.process.errors import from_plain, to_plain
 from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack, unpack
-from tidegate.errors import NonRetriable
 from tidegate.engine.schemas import Checker
-
+from tidegate.errors import NonRetriable
 
 _PR_SET_PDEATHSIG = 1
 
