@@ -180,6 +180,7 @@ async def test_streams_have_any_name(path: str) -> None:
     ("path", "status"),
     [
         ("game", 404), ("game/g/more", 404), ("%FF/g", 400), ("game/g?after=x", 400),
+        ("a%00b/g", 400), ("game/%00", 400),
         ("game/g?after=-1", 400), ("game/forbidden", 403),
     ],
 )  # fmt: skip

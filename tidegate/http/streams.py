@@ -174,6 +174,9 @@ def asked(request: HTTPConnection) -> Place | Response:
         name, group = (unquote_to_bytes(part).decode() for part in parts)
     except UnicodeDecodeError:
         return problem(400, "stream and group must be UTF-8, percent-encoded")
+    if "\0" in name + group:
+        # PostgreSQL keeps no such text, so there is no such stream.
+        return problem(400, "stream and group cannot hold a NUL character")
     # A browser that comes back sends the newer number in the header.
     last = request.headers.get("last-event-id") or request.query_params.get("after", "")
     if not last:
