@@ -68,7 +68,7 @@ class InvocationContext:
     @cached_property
     def streams(self) -> TransactionStreams:
         """Streams by name, inside this invocation's transaction."""
-        return TransactionStreams(self.state, self.transaction.changes.append, self._around.hub)
+        return TransactionStreams(self.state, self.transaction.note_change, self._around.hub)
 
     @cached_property
     def sync(self) -> Any:
