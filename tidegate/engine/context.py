@@ -75,7 +75,7 @@ class InvocationContext:
         # Their values are in groups of the runtime.
         around = self._around
         state = TransactionState(around.store, self.transaction, self.turn, around.now_ms, None)
-        return TransactionStreams(state, self.transaction.changes.append, self._around.hub)
+        return TransactionStreams(state, self.transaction.note_change, self._around.hub)
 
     @cached_property
     def sync(self) -> Any:
