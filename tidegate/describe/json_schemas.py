@@ -26,7 +26,7 @@ def json_schema_of(declared: Any, *, answers: bool = False) -> Any:
     if isinstance(declared, bool):
         return declared
     if isinstance(declared, dict):
-        schema = msgspec.to_builtins(declared)
+        schema = _as_json(declared)
         if schema.get("$schema", "").rstrip("#") == _LATEST:
             del schema["$schema"]
         return schema
@@ -40,7 +40,14 @@ def _of_type(declared: Any) -> Any:
         schema = msgspec.json.schema(declared)
     except (TypeError, RuntimeError) as exc:
         raise Misconfigured(f"{declared!r} has no JSON Schema: {exc}") from exc
-    return rewritten(schema, _exact_number)
+    # Defaults are Python values there.
+    return rewritten(_as_json(schema), _exact_number)
+
+
+def _as_json(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a schema as it would be read from a file: tuples are lists."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))
+    return plain
 
 
 def _exact_number(keyword: str, value: Any, siblings: dict[str, Any]) -> Any:
