@@ -44,6 +44,7 @@ class Ground(NamedTuple):
     hub: Hub
     role: Role
     roots: Sequence[Path]
+    shows_surface: bool = False
 
 
 class Generation(NamedTuple):
@@ -93,7 +94,8 @@ def _app(engine: Engine, ground: Ground, access: Access) -> Starlette:
         device_of_token=_no_device,
         access=access,
     )
-    return make_app([*shown, *routes(engine, named_middlewares(authenticator))])
+    named = named_middlewares(authenticator, shows_surface=ground.shows_surface)
+    return make_app([*shown, *routes(engine, named)])
 
 
 def _ping(store: Store) -> Ping:

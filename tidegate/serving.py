@@ -95,7 +95,7 @@ async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFold
         await store.release_all(now_ms=now_ms())
     hub = Hub(store)
     (await _background(stack)).start_soon(hub.run)
-    return Ground(folder, store, hub, process.role, process.roots)
+    return Ground(folder, store, hub, process.role, process.roots, shows_surface=process.reloads)
 
 
 async def _run_steps(

@@ -15,6 +15,11 @@ WHERE group_name = ? AND key GLOB ? ORDER BY key;
 SELECT group_name, count(*) FROM state WHERE group_name > ?
 GROUP BY group_name ORDER BY group_name LIMIT ?;
 
+-- name: keys
+SELECT key FROM state
+WHERE group_name = ? AND key > ? AND (expires_at IS NULL OR expires_at > ?)
+ORDER BY key LIMIT ?;
+
 -- name: tick
 UPDATE clock SET version = version + ? RETURNING version;
 
