@@ -115,6 +115,12 @@ SELECT min(due_at) FROM delivery WHERE ready = 1 AND step = ?;
 -- name: pending
 SELECT count(*) FROM delivery WHERE step = ?;
 
+-- name: waiting
+SELECT step, count(*) FROM delivery GROUP BY step ORDER BY step;
+
+-- name: dead_by_step
+SELECT step, count(*) FROM dead GROUP BY step ORDER BY step;
+
 -- name: renew
 UPDATE delivery SET due_at = ? WHERE id = ? AND fence = ? AND leased = 1;
 
