@@ -2,7 +2,7 @@
 # make test     install what the tests need, then run them: ARGS="tests/unit -k outbox"
 # make check    style, types, architecture, locks
 # make smoke    do what a newcomer does, from a clean clone, from outside
-# make bench    measure: NAME=ingest
+# make bench    measure: NAME=ingest or NAME=steps
 # make docs     write docs/reference from the code
 # make lock     resolve the dependencies anew
 
@@ -27,7 +27,7 @@ check: $(VENV)/.installed-dev
 smoke: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m scripts.smoke $(ARGS)
 
-bench: $(VENV)/.installed-dev
+bench: $(VENV)/.installed-$(if $(filter steps,$(NAME)),bench,dev)
 	@exec $(BIN)/python -m bench $(NAME) $(ARGS)
 
 docs: $(VENV)/.installed-dev
@@ -43,6 +43,11 @@ clean:
 $(VENV)/.installed: requirements.lock pyproject.toml scripts/install
 	@scripts/install requirements.lock
 	@touch $@
+
+$(VENV)/.installed-bench: requirements-bench.lock pyproject.toml scripts/install
+	@scripts/system-packages bench
+	@scripts/install requirements-bench.lock
+	@touch $(VENV)/.installed $(VENV)/.installed-dev $@
 
 $(VENV)/.installed-dev: requirements-dev.lock pyproject.toml scripts/install
 	@scripts/install requirements-dev.lock

@@ -4,18 +4,37 @@ import argparse
 import importlib
 
 from bench.report import Report, show
+from bench.servers import Unprepared
 
-BENCHES = {"ingest": "bench.ingest"}
+BENCHES = {"ingest": "bench.ingest", "steps": "bench.steps"}
+_PARTS = ("chains", "http", "hot", "growth")
 
 
 def main() -> None:
     """Parse the command line, run the measurement, print its report."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("name", choices=sorted(BENCHES))
-    parser.add_argument("--json", action="store_true", help="print only the JSON line")
-    arguments = parser.parse_args()
-    report: Report = importlib.import_module(BENCHES[arguments.name]).run()
-    show(report, only_json=arguments.json)
+    names = parser.add_subparsers(dest="name", required=True)
+    for name in BENCHES:
+        one = names.add_parser(name)
+        one.add_argument("--json", action="store_true", help="print only the JSON line")
+    names.choices["steps"].add_argument("--only", choices=_PARTS, help="measure only this part")
+    names.choices["steps"].add_argument(
+        "--scale", type=_scale, default=1.0, help="less than 1: a quick try of that size"
+    )
+    options = vars(parser.parse_args())
+    name, only_json = options.pop("name"), options.pop("json")
+    try:
+        report: Report = importlib.import_module(BENCHES[name]).run(**options)
+    except Unprepared as exc:
+        parser.exit(2, f"{parser.prog}: {exc}\n")
+    show(report, only_json=only_json)
+
+
+def _scale(text: str) -> float:
+    scale = float(text)
+    if not 0 < scale <= 1:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 1")
+    return scale
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def mosquitto() -> Iterator[int]:
         conf.write_text(_CONFIGURATION.format(port=port), "utf-8")
         with subprocess.Popen(["mosquitto", "-c", str(conf)], stderr=subprocess.DEVNULL) as broker:
             try:
-                _await_port(port)
+                await_port(port)
                 yield port
             finally:
                 broker.terminate()
@@ -41,8 +41,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_port(port: int) -> None:
-    deadline_s = time.monotonic() + _START_S
+def await_port(port: int, *, timeout_s: float = _START_S) -> None:
+    """Return when somebody listens on the port; raise `OSError` after `timeout_s`."""
+    deadline_s = time.monotonic() + timeout_s
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

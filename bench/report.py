@@ -33,6 +33,11 @@ def show(report: Report, *, only_json: bool) -> None:
         print(report.title)
         width = max(len(row.what) for row in report.rows)
         for row in report.rows:
-            runs = " / ".join(f"{run:,.0f}" for run in row.runs)
-            print(f"  {row.what:<{width}}  {row.median():>12,.0f} {row.unit}  ({runs})")
+            runs = " / ".join(map(_figure, row.runs))
+            print(f"  {row.what:<{width}}  {_figure(row.median()):>12} {row.unit}  ({runs})")
     print(json.dumps(report.figures))
+
+
+def _figure(value: float) -> str:
+    """Write three digits at least, and no more behind the point than mean something."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

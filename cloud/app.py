@@ -44,9 +44,11 @@ from cloud.timeseries.port import TimeSeries
 from tidegate.auth.access import Access
 from tidegate.auth.middleware import ADMIN, Authenticator, named_middlewares
 from tidegate.auth.signing import SigningKeys
+from tidegate.auth.streams import stream_guard
 from tidegate.auth.users import Users
 from tidegate.contract import Context
 from tidegate.discovery import discover
+from tidegate.engine import values
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker, working
@@ -54,6 +56,7 @@ from tidegate.errors import HTTPError, Misconfigured
 from tidegate.http.operations import operations
 from tidegate.http.routes import routes
 from tidegate.http.server import bind, make_app, serve
+from tidegate.http.streams import stream_routes
 from tidegate.stopping import set_on_signal
 from tidegate.store.model import Key
 from tidegate.store.port import Store
@@ -169,6 +172,7 @@ async def _start(
     authenticator = _authenticator(access, stores.registry, folder, settings)
     app = make_app(_routes(engine, authenticator, stores, services.ingest))
     await stack.enter_async_context(serve(app, listener))
+    stack.callback(engine.hub.close)
     pages = await _background(stack)
     pages.start_soon(services.live.run)
     devices = await _background(stack)
@@ -194,7 +198,8 @@ async def _run_services(
     stack.callback(prometheus_client.REGISTRY.unregister, counts)
     await stack.enter_async_context(working(Worker(engine)))
     running = await _background(stack)
-    for part in (services.watcher, services.evaluator, Cron(engine)):
+    stack.push_async_callback(engine.aclose)
+    for part in (services.watcher, services.evaluator, Cron(engine), engine.hub):
         running.start_soon(part.run)
 
 
@@ -226,6 +231,8 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFo
         open_timeseries(settings.timeseries.url, data_dir=folder.path)
     )
     state = await stack.enter_async_context(open_sqlite(folder.state))
+    # The folder is held by this process alone: whoever leased an event is dead.
+    await state.release_all(now_ms=_now_ms())
     ledger = await stack.enter_async_context(Ledger(folder.ingest))
     registry = Registry(folder.fleet, new_account=new_account)
     stack.callback(registry.close)
@@ -302,6 +309,7 @@ def _routes(
     return [
         *operations(pings, ready=state_answers, metrics=prometheus_client.REGISTRY),
         static_mount(),
+        *stream_routes(engine.hub, values.decode, stream_guard(authenticator)),
         *routes(engine, named_middlewares(authenticator)),
     ]
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import pytest_socket
 
+from tests.support.localstripe import localstripe
 from tests.support.ports import unused_port
 from tests.support.postgres import own_postgres, postgres, postgres_url
 from tests.support.servers import Mosquitto, mosquitto_program
 
 # Fixtures are found by their names in this file.
-__all__ = ["own_postgres", "postgres", "postgres_url"]
+__all__ = ["localstripe", "own_postgres", "postgres", "postgres_url"]
 
 _UNIT_TESTS = Path(__file__).parent / "unit"
 

@@ -17,15 +17,19 @@ from starlette.applications import Starlette
 from tidegate.auth.access import Access
 from tidegate.auth.middleware import Authenticator, named_middlewares
 from tidegate.auth.signing import SigningKeys
+from tidegate.auth.streams import stream_guard
 from tidegate.auth.users import Users
 from tidegate.contract import Step
+from tidegate.engine import values
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker, working
 from tidegate.http.operations import Ping, operations
 from tidegate.http.routes import routes
 from tidegate.http.server import make_app
+from tidegate.http.streams import stream_routes
 from tidegate.instance import InstanceFolder
+from tidegate.joining import Broker, inflow_of
 from tidegate.providing import provided
 from tidegate.roles import Role
 from tidegate.store.model import Key
@@ -44,7 +48,8 @@ class Ground(NamedTuple):
     hub: Hub
     role: Role
     roots: Sequence[Path]
-    shows_surface: bool = False
+    broker: Broker | None = None
+    in_development: bool = False
 
 
 class Generation(NamedTuple):
@@ -71,6 +76,8 @@ async def generation(ground: Ground, steps: list[Step]) -> AsyncIterator[Generat
         engine.provide(resources)
         stack.push_async_callback(engine.aclose)
         await _start_working(stack, engine, ground.role)
+        if ground.broker is not None and ground.role.receives:
+            await _start_receiving(stack, engine, ground.broker)
         yield Generation(engine, _app(engine, ground, access))
 
 
@@ -81,6 +88,12 @@ async def _start_working(stack: AsyncExitStack, engine: Engine, role: Role) -> N
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         tasks.start_soon(Cron(engine).run)
+
+
+async def _start_receiving(stack: AsyncExitStack, engine: Engine, broker: Broker) -> None:
+    tasks = await stack.enter_async_context(anyio.create_task_group())
+    stack.callback(tasks.cancel_scope.cancel)
+    tasks.start_soon(inflow_of(engine, broker).run)
 
 
 def _app(engine: Engine, ground: Ground, access: Access) -> Starlette:
@@ -94,8 +107,10 @@ def _app(engine: Engine, ground: Ground, access: Access) -> Starlette:
         device_of_token=_no_device,
         access=access,
     )
-    named = named_middlewares(authenticator, shows_surface=ground.shows_surface)
-    return make_app([*shown, *routes(engine, named)])
+    streams = stream_routes(ground.hub, values.decode, stream_guard(authenticator))
+    named = named_middlewares(authenticator, shows_surface=ground.in_development)
+    steps = routes(engine, named, check_answers=ground.in_development)
+    return make_app([*shown, *streams, *steps])
 
 
 def _ping(store: Store) -> Ping:

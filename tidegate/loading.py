@@ -10,7 +10,9 @@ from tidegate.engine.pointers import Pointer
 from tidegate.engine.schedules import schedule_of
 from tidegate.engine.schemas import Checker
 from tidegate.errors import Misconfigured
+from tidegate.http.checking import AnswerChecks
 from tidegate.http.query import QueryConverter
+from tidegate.mqtt.filters import check_filter
 
 
 def load_steps(
@@ -57,6 +59,7 @@ def _check(step: Step) -> None:
     Checker(config.input)
     Checker(config.body_schema)
     QueryConverter(config.query_params)
+    AnswerChecks(config.response_schema)
     for pointer in (config.key, config.concurrency_key, config.batch and config.batch.key):
         if pointer:
             Pointer(pointer)
@@ -64,6 +67,8 @@ def _check(step: Step) -> None:
         raise Misconfigured("a handler in a process of its own cannot be given resources")
     if config.type == "cron":
         schedule_of(config)
+    if config.type == "mqtt":
+        check_filter(config.topic)
     if config.type == "api":
         _check_path(config.path)
 

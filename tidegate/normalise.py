@@ -73,4 +73,17 @@ def matches(pattern: str, topic: str) -> bool:
 
 def as_plain(data: Any) -> Any:
     """Turn Structs in an event's data into plain dicts; Decimal and datetime stay."""
-    return msgspec.to_builtins(data, builtin_types=_KEPT_TYPES)
+    return msgspec.to_builtins(data, builtin_types=_KEPT_TYPES, enc_hook=as_plain_numbers)
+
+
+def as_plain_numbers(value: Any) -> Any:
+    """Turn what numpy computed (numbers, arrays) into plain numbers and lists.
+
+    Handlers compute with numpy and keep what comes of it; numpy itself is not needed for this.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")

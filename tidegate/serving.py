@@ -18,7 +18,9 @@ from tidegate.generation import OWN_RESOURCES, Ground, generation, now_ms
 from tidegate.http.front import Front
 from tidegate.http.server import address_of, bind, serve
 from tidegate.instance import InstanceFolder
+from tidegate.joining import Broker, instance_in, relay
 from tidegate.loading import load_steps
+from tidegate.mqtt.access import parse_url
 from tidegate.providing import brings_resources
 from tidegate.reloading import Reloader
 from tidegate.roles import Role
@@ -88,14 +90,23 @@ def _all_steps(roots: Sequence[Path]) -> list[Step]:
 
 async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFolder) -> Ground:
     """Open what outlives the steps."""
+    access = parse_url(process.mqtt) if process.mqtt else None
     url = process.store or f"sqlite:///{folder.state}"
     store = await stack.enter_async_context(open_store(url))
     if process.store is None and process.role is Role.ALL:
         # The folder is held by this process alone: whoever leased something is dead.
         await store.release_all(now_ms=now_ms())
     hub = Hub(store)
-    (await _background(stack)).start_soon(hub.run)
-    return Ground(folder, store, hub, process.role, process.roots, shows_surface=process.reloads)
+    tasks = await _background(stack)
+    tasks.start_soon(hub.run)
+    broker: Broker | None = None
+    if access is not None:
+        tasks.start_soon(relay, hub, store, access, now_ms)
+        name = stack.enter_context(instance_in(folder.path, folder.secret("mqtt.client", 8)))
+        broker = Broker(access, name)
+    return Ground(
+        folder, store, hub, process.role, process.roots, broker, in_development=process.reloads
+    )
 
 
 async def _run_steps(
@@ -105,13 +116,18 @@ async def _run_steps(
     reloader: Reloader | None,
     listener: socket.socket,
 ) -> None:
-    """Let the steps work and serve them: HTTP stops first, then the steps, then the rest."""
+    """Let the steps work and serve them.
+
+    Clients of streams are let go first, then HTTP stops, then the steps, then the rest.
+    """
     if reloader is None:
         at_work = await stack.enter_async_context(generation(ground, steps))
         await stack.enter_async_context(serve(Front(at_work.app), listener))
+        stack.callback(ground.hub.close)
         return
     front = await stack.enter_async_context(_reloading(ground, steps, reloader))
     await stack.enter_async_context(serve(front, listener))
+    stack.callback(ground.hub.close)
 
 
 @asynccontextmanager
@@ -133,6 +149,8 @@ async def _reloading(ground: Ground, steps: list[Step], reloader: Reloader) -> A
                     log.warning("steps.reload_failed", reason=str(exc))
                     continue
                 before, front.app = front.app, app
+                # They would hold the old generation for as long as they like.
+                ground.hub.let_go()
                 log.info("steps.reloaded", steps=len(changed))
                 await front.wait_idle(before)
                 retire.set()

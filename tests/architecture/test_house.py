@@ -35,7 +35,10 @@ _DISTRIBUTIONS = {
     "paho": "paho-mqtt",
     "prometheus_client": "prometheus-client",
     "jsonschema_rs": "jsonschema-rs",
+    "psycopg_pool": "psycopg-pool",
     "pytest_socket": "pytest-socket",
+    "sklearn": "scikit-learn",
+    "taskiq_redis": "taskiq-redis",
     "typing_extensions": "typing-extensions",
 }
 

@@ -16,8 +16,9 @@ from tidegate.engine import values
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
 from tidegate.errors import StoreAway
-from tidegate.store.port import Commit, Key, Store, Write
-from tidegate.store.postgres import open_postgres
+from tidegate.store.model import Key
+from tidegate.store.port import Store
+from tidegate.store.postgres.store import open_postgres
 
 pytestmark = pytest.mark.anyio
 KEY = Key("c", "n")
@@ -79,25 +80,6 @@ async def test_postgres_two_workers_handle_each_event_once(
         assert await _counter(stores[1]) == 100
         assert len(await stores[1].read_group("seen", None, 0)) == 100
         tasks.cancel_scope.cancel()
-
-
-async def test_postgres_comes_back(own_postgres: Postgres) -> None:
-    """While the database is stopped every call says so soon; started again, calls work."""
-    async with open_postgres(own_postgres.new_database()) as store:
-        await store.commit(Commit(writes={KEY: Write(b"1")}))
-        own_postgres.stop()
-
-        with anyio.fail_after(20):
-            for _ in range(3):
-                with pytest.raises(StoreAway):
-                    await store.read(KEY, 0)
-            with pytest.raises(StoreAway):
-                await store.commit(Commit(writes={KEY: Write(b"2")}))
-        own_postgres.start()
-
-        assert (await store.read(KEY, 0)).data == b"1"
-        await store.commit(Commit(writes={KEY: Write(b"3")}))
-        assert (await store.read(KEY, 0)).data == b"3"
 
 
 async def test_postgres_is_waited_for(own_postgres: Postgres) -> None:

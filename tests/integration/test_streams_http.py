@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import httpx
 import msgspec
 import pytest
@@ -76,11 +77,14 @@ async def events(
     server: Served, path: str = "game/g", **headers: str
 ) -> AsyncIterator[AsyncIterator[dict[str, str]]]:
     """Follow a group by server-sent events."""
-    async with httpx.AsyncClient(headers={"Authorization": "secret"}, timeout=WAIT_S) as client:
-        async with client.stream("GET", f"{server.url}/{path}", headers=headers) as response:
-            assert response.status_code == 200, await response.aread()
-            assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-            yield _parsed(response.aiter_lines())
+    headers = {"Authorization": "secret", **headers}
+    async with (
+        httpx.AsyncClient(timeout=WAIT_S) as client,
+        client.stream("GET", f"{server.url}/{path}", headers=headers) as response,
+    ):
+        assert response.status_code == 200, await response.aread()
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        yield _parsed(response.aiter_lines())
 
 
 async def _parsed(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, str]]:
@@ -252,8 +256,7 @@ async def test_streams_forget_who_leaves() -> None:
             async with events(server) as stream:
                 await anext(stream)
         with anyio.fail_after(WAIT_S):
-            while server.hub.followed:
-                server.write(change("a", b"1"))
+            while server.hub.followed:  # noqa: ASYNC110 - the server tells nobody
                 await anyio.sleep(0.02)
 
     assert server.hub.followed == 0
@@ -266,6 +269,24 @@ async def test_head_of_a_stream_ends() -> None:
 
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_streams_end_with_their_hub() -> None:
+    """A server that is about to end lets its clients go, and takes no new ones."""
+    async with served() as server:
+        async with events(server) as stream, _ws(server) as socket:
+            await anext(stream)
+            await anext(stream)
+            await socket.text()
+            server.hub.close()
+            left = [event async for event in stream if "event" in event]
+            code = await socket.close_code()
+        async with events(server) as late:
+            nothing = [event async for event in late]
+
+    assert left == []
+    assert nothing == [{"retry": "2000"}]
+    assert code == 1012
 
 
 async def test_server_ends_while_clients_follow() -> None:
@@ -293,7 +314,7 @@ async def test_slow_reader_costs_no_memory(how: str) -> None:
             before, _ = tracemalloc.get_traced_memory()
             for _ in range(1_000):
                 server.write(*(change("k", data) for _ in range(99)))
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
             after, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -3,12 +3,14 @@
 from datetime import UTC, date, timedelta, timezone
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.engine import values
 from tidegate.errors import NonRetriable
+from tidegate.normalise import as_plain
 from wire.events import AnomalyDetected
 
 _scalars = (
@@ -72,3 +74,14 @@ def test_values_decode_gives_copies() -> None:
     first["a"].append(2)
 
     assert second == {"a": [1]}
+
+
+def test_values_take_what_numpy_computed() -> None:
+    """Numbers and arrays of numpy are kept as plain ones, in state and in events."""
+    computed = {"mean": np.float64(1.5), "counts": np.array([1, 2]), "any": [np.bool_(True)]}
+    plain = {"mean": 1.5, "counts": [1, 2], "any": [True]}
+
+    kept, emitted = values.decode(values.encode(computed)), as_plain(computed)
+
+    assert (kept, emitted) == (plain, plain)
+    assert type(kept["mean"]) is type(emitted["mean"]) is float

@@ -1,13 +1,14 @@
 """`ctx.streams`: values are state, every write notes a change, subscriptions are owned."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from tests.support.fake_context import FakeClock, FakeState
 from tests.support.stream_log import MemoryLog
+from tidegate.contract import State
 from tidegate.engine import values
 from tidegate.engine.streams import TransactionStreams
 from tidegate.errors import NonRetriable
@@ -25,7 +26,7 @@ class _Run:
         self.hub = hub or Hub(self.log)
         self.state = FakeState(FakeClock())
         self.noted: list[StreamChange] = []
-        self.streams = TransactionStreams(self.state, self.noted.append, self.hub)
+        self.streams = TransactionStreams(cast("State", self.state), self.noted.append, self.hub)
 
     def commit(self) -> None:
         self.hub.publish(self.log.commit(*self.noted))

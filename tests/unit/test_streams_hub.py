@@ -312,6 +312,27 @@ async def test_hub_forgets_a_group_that_nobody_follows() -> None:
     assert log.reads == reads
 
 
+async def test_hub_lets_its_clients_go() -> None:
+    """Who is let go hears the end, may come again, and disturbs nobody by leaving late."""
+    log = MemoryLog()
+    hub = Hub(log)
+
+    async with hub.join("game", "g") as before:
+        await _told(before)
+        hub.let_go()
+        _write(log, hub, 1)
+        ended = [told async for told in before]
+        again = hub.join("game", "g", after=0)
+        follower = await again.__aenter__()
+    _write(log, hub, 1)
+    told = await _told(follower)
+    await again.__aexit__(None, None, None)
+
+    assert ended == []
+    assert _numbers(told) == ["1", "2"]
+    assert hub.followed == 0
+
+
 async def test_hub_subscription_hears_every_group() -> None:
     """A subscription follows all groups of one stream from now on, each in order."""
     log = MemoryLog()

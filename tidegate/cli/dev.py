@@ -24,4 +24,5 @@ def dev(  # noqa: PLR0917 - typer calls it by names
     Answers are checked against `responseSchema`.
     """
     set_up_logging(log_level.value)
-    anyio.run(run, Process(steps, data, host, port, store, Role.ALL, mqtt, reloads=True))
+    process = Process(steps, data, host, port, store, Role.ALL, mqtt, reloads=True)
+    anyio.run(run, process, backend_options={"use_uvloop": True})

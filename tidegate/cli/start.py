@@ -26,4 +26,8 @@ def start(  # noqa: PLR0917 - typer calls it by names
 ) -> None:
     """Run steps alone until Ctrl-C: their API, their events, their schedules."""
     set_up_logging(log_level.value)
-    anyio.run(run, Process(steps, data, host, port, store, role, mqtt))
+    anyio.run(
+        run,
+        Process(steps, data, host, port, store, role, mqtt),
+        backend_options={"use_uvloop": True},
+    )

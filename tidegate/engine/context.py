@@ -83,7 +83,8 @@ class InvocationContext:
         id: str | None = None,  # noqa: A002 - the contract's word
     ) -> None:
         """Emit an event when this invocation commits."""
-        name, content = topic, data
+        name: Any = topic
+        content = data
         if isinstance(topic, dict):
             # The seed's form: {"topic", "data"}, and an older word for `key`.
             key = key if key is not None else topic.get("key", topic.get("messageGroupId"))
@@ -91,7 +92,7 @@ class InvocationContext:
         due = None if delay is None and at is None else due_at_ms(self._around.now_ms(), delay, at)
         config = self._invocation.config
         self.transaction.emissions.append(
-            emission(config, str(name), content, due_at_ms=due, key=key, id=id)
+            emission(config, name, content, due_at_ms=due, key=key, id=id)
         )
 
     async def run(self, name: str, fn: Callable[[], Awaitable[Any] | Any]) -> Any:

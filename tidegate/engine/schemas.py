@@ -1,11 +1,15 @@
-"""Check data against the schema of a step: JSON Schema as a dict, or a msgspec Struct. Pure."""
+"""Check data against the schema of a step: JSON Schema as a dict, a Struct, or a model. Pure."""
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jsonschema_rs
 import msgspec
 
 from tidegate.errors import Misconfigured, TidegateError
+
+_MOST_FLAWS = 100
 
 
 class Flaw(NamedTuple):
@@ -30,28 +34,50 @@ class Checker:
         """Compile.
 
         Raises:
-            Misconfigured: the schema is neither a valid JSON Schema nor a Struct.
+            Misconfigured: the schema is no valid JSON Schema, no Struct and no model.
         """
         self._struct: type[msgspec.Struct] | None = None
         self._validator: Any = None
+        self._model: Any = None
         if isinstance(schema, type) and issubclass(schema, msgspec.Struct):
             self._struct = schema
+        elif is_model(schema):
+            self._model = schema
         elif isinstance(schema, dict):
             self._validator = _compiled(schema)
         elif schema is not None:
-            raise Misconfigured("a schema must be a JSON Schema (dict) or a msgspec Struct")
+            raise Misconfigured(
+                "a schema must be a JSON Schema (dict), a msgspec Struct or a pydantic model"
+            )
 
     def check(self, data: Any) -> Any:
-        """Return the data (with a Struct: an instance of it).
+        """Return the data (with a Struct or a model: an instance of it).
 
         Raises:
             InvalidData: it does not fit.
         """
+        if self._validator is not None:
+            return _validated(data, self._validator)
         if self._struct is not None:
             return _converted(data, self._struct)
-        if self._validator is not None and not self._validator.is_valid(data):
-            raise InvalidData([_flaw(error) for error in self._validator.iter_errors(data)])
-        return data
+        return data if self._model is None else _modelled(data, self._model)
+
+
+def is_model(schema: object) -> bool:
+    """Tell whether a schema is a pydantic model, or a class that behaves like one."""
+    return hasattr(schema, "model_validate") and hasattr(schema, "model_json_schema")
+
+
+def json_schema_of(schema: Any) -> dict[str, Any]:
+    """Return any kind of schema as JSON Schema; {} for None, which allows everything."""
+    if schema is None:
+        return {}
+    if isinstance(schema, dict):
+        return schema
+    if is_model(schema):
+        declared: dict[str, Any] = schema.model_json_schema()
+        return declared
+    return msgspec.json.schema(schema)
 
 
 def _compiled(schema: dict[str, Any]) -> object:
@@ -61,19 +87,64 @@ def _compiled(schema: dict[str, Any]) -> object:
         raise Misconfigured(f"schema is not valid: {exc}") from exc
 
 
+def _validated(data: Any, validator: Any) -> Any:
+    try:
+        if validator.is_valid(data):
+            return data
+        flaws = [_flaw(error) for error in islice(validator.iter_errors(data), _MOST_FLAWS)]
+    except ValueError as exc:
+        # Bytes, or keys that are no texts: nothing that JSON Schema could speak about.
+        raise InvalidData([Flaw("", f"is no JSON: {exc}")]) from exc
+    raise InvalidData(flaws)
+
+
+def _modelled(data: Any, model: Any) -> Any:
+    try:
+        return model.model_validate(data)
+    except ValueError as exc:
+        # A pydantic ValidationError; it is not imported, so that pydantic need not be there.
+        errors = exc.errors() if hasattr(exc, "errors") else [{"msg": str(exc)}]
+        raise InvalidData([_model_flaw(error) for error in errors[:_MOST_FLAWS]]) from exc
+
+
+def _model_flaw(error: dict[str, Any]) -> Flaw:
+    return Flaw(_joined(error.get("loc", ())), str(error.get("msg", "does not fit")))
+
+
+def _joined(path: Iterable[object]) -> str:
+    """Return a JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+
+
 def _flaw(error: Any) -> Flaw:
-    pointer = "".join(f"/{part}" for part in error.instance_path)
-    return Flaw(pointer, error.message)
+    return Flaw(_joined(error.instance_path), error.message)
 
 
 def _converted(data: object, struct: type[msgspec.Struct]) -> msgspec.Struct:
     if isinstance(data, struct):
         return data
     try:
-        return msgspec.convert(data, struct)
+        return _convert(data, struct)
     except msgspec.ValidationError as exc:
         reason, _, path = str(exc).partition(" - at `$")
         raise InvalidData([Flaw(_pointer(path), reason)]) from exc
+
+
+def _convert(data: object, struct: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.convert(data, struct)
+    except msgspec.ValidationError:
+        # To JSON Schema 2.0 is an integer.
+        return msgspec.convert(_with_integers(data), struct)
+
+
+def _with_integers(data: Any) -> Any:
+    """Return the data with its whole floats as integers; those count as floats all the same."""
+    if isinstance(data, float) and data.is_integer():
+        return int(data)
+    if isinstance(data, dict):
+        return {key: _with_integers(value) for key, value in data.items()}
+    return [_with_integers(item) for item in data] if isinstance(data, list) else data
 
 
 def _pointer(path: str) -> str:

@@ -76,11 +76,11 @@ def emission(
         UndeclaredEmit: the step's config lists topics, and this is not one of them.
         NonRetriable: topic, key or id is no text, or the data cannot be kept.
     """
-    if config is not None and not emits(config, topic):
-        raise UndeclaredEmit(f"step '{config.name}' does not list '{topic}' in emits")
     for what, text in (("topic", topic), ("key", key), ("id", id)):
         if text is not None and not isinstance(text, str):
             raise NonRetriable(f"an emitted {what} must be a text, not {type(text).__name__}")
+    if config is not None and not emits(config, topic):
+        raise UndeclaredEmit(f"step '{config.name}' does not list '{topic}' in emits")
     plain = as_plain(data)
     lane = None if key is None else bounded(key)
     return Emission(topic, plain, values.encode(plain), due_at_ms, lane, id)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tidegate.errors import NonRetriable
+from tidegate.normalise import as_plain_numbers
 
 MAX_VALUE_BYTES = 16 * 1024 * 1024
 _DECIMAL, _DATETIME, _DATE = 1, 2, 3
@@ -33,6 +34,8 @@ def _extension(value: Any) -> Any:
         return msgspec.msgpack.Ext(_DATETIME, value.isoformat().encode())
     if isinstance(value, date):
         return msgspec.msgpack.Ext(_DATE, value.isoformat().encode())
+    if type(value).__module__ == "numpy":
+        return _tagged(as_plain_numbers(value))
     return value
 
 

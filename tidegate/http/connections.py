@@ -7,14 +7,29 @@ as there are file descriptors would shut everybody out.
 import asyncio
 import contextlib
 import resource
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from prometheus_client import Counter
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from tidegate.http.problem import refusal
+from tidegate.http.source import BODY_IS_HERE, Receive, Scope, Send
 
 HEAD_TIMEOUT_S = 30.0
 MAX_HEAD_BYTES = 64 * 1024
 _MOST_FILES = 65_536
+# What is left of a body that nobody wanted, and of an answer that nobody takes.
+_LINGER_S = 20.0
+_STUCK_S = 30.0
+# The parser of a WebSocket's handshake takes no longer lines, and no more of them.
+_MAX_LINE = 8_000
+_MOST_LINES = 120
+_CLOSE = (b"connection", b"close")
+_DETAILS = {
+    400: "a request has exactly one Host",
+    431: f"the head of a request may have {MAX_HEAD_BYTES} bytes",
+}
 # Accepted but not yet looked at; the operating system keeps as many more waiting.
 BACKLOG = 128
 
@@ -33,15 +48,22 @@ def connection_limit() -> int:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with bounds, which `bounded` sets."""
+    """uvicorn's protocol with bounds, which `bounded` sets.
+
+    A timer costs as much as a small handler, so one runs only while something is overdue: a
+    head or a body that did not come at once.
+    """
 
     limit = 1_000
     head_timeout_s = HEAD_TIMEOUT_S
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._in_body = False
         self._head_bytes = 0
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or close it when there are too many."""
@@ -49,45 +71,145 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) > self.limit:
             self._close("too_many")
             return
-        self._expect_head()
+        self._wait(self.head_timeout_s, "head_too_slow")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
-        self._head_is_here()
+        self._wait_no_more()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count the bytes of a head that is not complete, and refuse one that is too large."""
-        if self._head_timer is not None:
+        """Parse what came; count the bytes of a head that is not complete."""
+        if self._head_bytes <= MAX_HEAD_BYTES:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
-            self._close("head_too_large")
+        if self._in_head:
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_now(431, "head_too_large")
+            elif self._timer is None:
+                self._wait(self.head_timeout_s, "head_too_slow")
 
     def on_message_begin(self) -> None:
-        """Begin a request; on a kept connection its head is awaited from now on."""
+        """Begin a request."""
         super().on_message_begin()
-        if self._head_timer is None:
-            self._expect_head()
+        self._in_head = True
 
     def on_headers_complete(self) -> None:
-        """End the wait for the head."""
-        self._head_is_here()
+        """Hand a request to the app, or to one that refuses what no app should see."""
+        self._in_head, self._in_body = False, True
+        self._wait_no_more()
+        status = self._fault()
+        self._refused = status is not None
+        app = self.app
+        if status is not None:
+            self.app = _refusing(status)
         super().on_headers_complete()
-
-    def _expect_head(self) -> None:
+        self.app = app
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(self.head_timeout_s, self._close, "head_too_slow")
 
-    def _head_is_here(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def on_message_complete(self) -> None:
+        """End a request; what follows in this piece belongs to the next one."""
+        self._in_body = False
+        self._wait_no_more()
+        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required]  # our own key
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the rest of a body that nobody wanted."""
+        super().on_response_complete()
+        if self._in_body:
+            self._linger()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to the WebSocket's protocol."""
+        longest = max(len(self.url), *(len(value) for _, value in self.headers))
+        too_much = longest > _MAX_LINE or len(self.headers) > _MOST_LINES
+        if self._refused or too_much:
+            self._refuse_now(431 if too_much else 400, "bad_handshake")
+            return
+        super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, or means two things at once."""
+        self._refuse_now(400, "no_http", msg)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that rests for too long."""
+        super().timeout_keep_alive_handler()
+        end_when_stuck(self.transport, self.loop)
+
+    def _fault(self) -> int | None:
+        """Return the status with which a head is refused: its size, its `Host`."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            return 400
+        if self._head_bytes <= MAX_HEAD_BYTES:
+            return None
+        sizes = (len(name) + len(value) + 4 for name, value in self.headers)
+        return 431 if len(self.url) + sum(sizes) > MAX_HEAD_BYTES else None
+
+    def _linger(self) -> None:
+        """Wait a little for the rest of a body whose request is answered already."""
+        if self._timer is None and self.cycle is not None and self.cycle.response_complete:
+            self._wait(_LINGER_S, "body_too_slow")
+
+    def _wait(self, timeout_s: float, why: str) -> None:
+        self._timer = self.loop.call_later(timeout_s, self._close, why)
+
+    def _wait_no_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse_now(self, status: int, why: str, detail: str = "") -> None:
+        """Answer past the app and close; an answer under way is not disturbed."""
+        if self._may_answer() and not self.transport.is_closing():
+            answer = refusal(status, detail or _DETAILS.get(status, ""))
+            lines = [b"%s: %s\r\n" % pair for pair in (*answer.headers, _CLOSE)]
+            self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", answer.body]))
+        self._close(why)
+
+    def _may_answer(self) -> bool:
+        """Tell whether no answer is due before ours; the app of a broken request is sent home."""
+        if self.cycle is None or self.cycle.response_complete:
+            return True
+        if self.cycle.response_started or self.pipeline:
+            return False
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        return True
 
     def _close(self, why: str) -> None:
-        self._head_is_here()
+        self._wait_no_more()
+        self._in_head = False
         _refused.labels(why).inc()
         self.transport.close()
+        end_when_stuck(self.transport, self.loop)
+
+
+def end_when_stuck(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    """End a closing connection whose peer takes none of what is left for 30 s."""
+
+    def look(left_before: int) -> None:
+        left = transport.get_write_buffer_size()
+        if left >= left_before:
+            transport.abort()
+        elif left:
+            loop.call_later(_STUCK_S, look, left)
+
+    if left := transport.get_write_buffer_size():
+        loop.call_later(_STUCK_S, look, left)
+
+
+def _refusing(status: int) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """Return an app that refuses a request and lets its connection end."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = refusal(status, _DETAILS.get(status, ""))
+        answer.headers.append(_CLOSE)
+        await answer.send(scope, receive, send)
+
+    return refuse
 
 
 def bounded(limit: int, head_timeout_s: float = HEAD_TIMEOUT_S) -> type[BoundedProtocol]:

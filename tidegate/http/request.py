@@ -1,27 +1,37 @@
 """`req`: what an api handler is given. A dict that also reads as attributes."""
 
 import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
-import anyio
-import msgspec
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.requests import Request as StarletteRequest
+from starlette.requests import cookie_parser
 
-from tidegate.errors import HTTPError
+from tidegate.http.forms import File
+from tidegate.http.source import Source, decode_json
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
-BODY_TIMEOUT_S = 20.0
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_ALIASES = {
+    "pathParams": "path_params",
+    "queryParams": "query_params",
+    "rawBody": "raw_body",
+}
 
 
 class Request(dict[str, Any]):
     """One request; middleware may change it. `pathParams` and `path_params` are the same.
 
-    A JSON body is decoded when it is first read: who passes `raw_body` on does not pay for it,
-    and decides himself what becomes of a body that is no JSON.
+    A part is made when it is first read: who does not look at the cookies does not pay for
+    them, and who passes `raw_body` on decides himself what becomes of a body that is no JSON.
     """
+
+    __slots__ = ("_source",)
+
+    @classmethod
+    def of(cls, source: Source) -> "Request":
+        """Return a request as the client sent it, whatever an earlier one was changed to."""
+        request = cls()
+        object.__setattr__(request, "_source", source)
+        return request
 
     def __getattr__(self, name: str) -> Any:
         """Return a part by name."""
@@ -32,17 +42,37 @@ class Request(dict[str, Any]):
 
     def __setattr__(self, name: str, value: object) -> None:
         """Set a part by name."""
-        self[name] = value
+        self[_ALIASES.get(name, name)] = value
+
+    def __setitem__(self, name: str, value: object) -> None:
+        """Set a part by either of its names."""
+        super().__setitem__(_ALIASES.get(name, name), value)
 
     def __missing__(self, name: str) -> Any:
-        """Decode the body, or answer the camelCase spelling of a part."""
+        """Make a part that is read for the first time, or answer the camelCase spelling of one."""
+        make = _PARTS.get(name)
+        source = _source_of(self)
+        if make is not None and source is not None:
+            value = self[name] = make(source)
+            return value
         if name == "body" and "raw_body" in self:
-            self["body"] = _decode_json(self["raw_body"])
-            return self["body"]
+            value = self["body"] = decode_json(self["raw_body"])
+            return value
         snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
         if snake != name and snake in self:
             return self[snake]
         raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is such a part, made or not."""
+        part = _ALIASES.get(name, name) if isinstance(name, str) else name
+        return super().__contains__(part) or (_source_of(self) is not None and part in _PARTS)
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names of all parts; makes them."""
+        for name in _PARTS if _source_of(self) is not None else ():
+            self[name]
+        return super().__iter__()
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a part by any of its names, or the default."""
@@ -52,101 +82,74 @@ class Request(dict[str, Any]):
             return default
 
 
-def read_head(source: StarletteRequest) -> Request:
-    """Return what is known of a request before its body is read."""
-    splat = source.path_params.get("splat")
-    path_params: dict[str | int, str] = dict(source.path_params.items())
-    if splat is not None:
-        path_params[0] = path_params["0"] = path_params.pop("splat")
-    return Request(
-        method=source.method,
-        path=source.url.path,
-        target=_target(source),
-        headers={name.lower(): value for name, value in source.headers.items()},
-        cookies=dict(source.cookies),
-        path_params=path_params,
-        query_params=dict(source.query_params),
-        client=source.client.host if source.client else "",
-        scheme=source.url.scheme,
-        user=None,
-        tenant=None,
-    )
+def query_lists(request: Request) -> Mapping[str, list[str]]:
+    """Return every value of each parameter of the query, in the order of the request."""
+    source = _source_of(request)
+    lists: dict[str, list[str]] = {}
+    for name, value in _query_pairs(source) if source else ():
+        lists.setdefault(name, []).append(value)
+    return lists
 
 
-class Body:
-    """The body of one request: read from the connection once, given to every run of it."""
-
-    def __init__(self, source: StarletteRequest) -> None:
-        self._source = source
-        self._parts: dict[str, Any] | None = None
-
-    async def fill(self, request: Request) -> None:
-        """Add `raw_body`, `body` and `files` to a request that has only its head.
-
-        Raises:
-            HTTPError: 408 for a body that does not come, 413 for one beyond the limit, 400 for
-                a form that is none.
-        """
-        if "raw_body" in request:
-            return
-        if self._parts is None:
-            try:
-                with anyio.fail_after(BODY_TIMEOUT_S):
-                    self._parts = await self._read()
-            except TimeoutError as exc:
-                raise HTTPError(408, f"the body did not come within {BODY_TIMEOUT_S} s") from exc
-        request.update(self._parts)
-
-    async def _read(self) -> dict[str, Any]:
-        raw_body = await _read_body(self._source)
-        kind = self._source.headers.get("content-type", "").partition(";")[0].strip().lower()
-        parts: dict[str, Any] = {"raw_body": raw_body, "files": {}}
-        if kind in _FORMS:
-            parts["body"], parts["files"] = await _decode_form(self._source, raw_body)
-        elif not _is_json(kind) or not raw_body:
-            parts["body"] = raw_body or None
-        return parts
+def _source_of(request: Request) -> Source | None:
+    try:
+        source: Source = object.__getattribute__(request, "_source")
+    except AttributeError:
+        return None
+    return source
 
 
-def _target(source: StarletteRequest) -> str:
+def _query_pairs(source: Source) -> list[tuple[str, str]]:
+    text = source.scope["query_string"].decode("latin-1")
+    return parse_qsl(text, keep_blank_values=True)
+
+
+def _headers(source: Source) -> dict[str, str]:
+    """Return the headers; one that came several times is joined as RFC 9110 5.3 says."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in source.scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name in headers:
+            value = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
+        headers[name] = value
+    return headers
+
+
+def _cookies(source: Source) -> dict[str, str]:
+    return cookie_parser(_headers(source).get("cookie", ""))
+
+
+def _target(source: Source) -> str:
     """Return path and query as the client wrote them, still percent-encoded."""
     query = source.scope["query_string"].decode("latin-1")
-    path: str = source.scope.get("raw_path", b"").decode("latin-1") or source.url.path
+    raw_path = source.scope.get("raw_path") or b""
+    path: str = raw_path.decode("latin-1") or source.scope["path"]
     return f"{path}?{query}" if query else path
 
 
-async def _read_body(source: StarletteRequest) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in source.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise HTTPError(413, f"body is larger than {MAX_BODY_BYTES} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
+def _client(source: Source) -> str:
+    client = source.scope.get("client")
+    return client[0] if client else ""
 
 
-def _is_json(kind: str) -> bool:
-    return kind == "application/json" or kind.endswith("+json")
+def _nobody(_source: Source) -> None:
+    """Stand for who is found out by a middleware."""
 
 
-def _decode_json(raw_body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw_body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise HTTPError(400, f"body is not valid JSON: {exc}") from exc
-
-
-async def _decode_form(
-    source: StarletteRequest, raw_body: bytes
-) -> tuple[dict[str, str], dict[str, UploadFile]]:
-    async def replay() -> dict[str, object]:
-        return {"type": "http.request", "body": raw_body, "more_body": False}
-
-    try:
-        form = await StarletteRequest(source.scope, replay).form()
-    except HTTPException as exc:
-        raise HTTPError(400, f"form cannot be read: {exc.detail}") from exc
-    fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    files = {name: value for name, value in form.items() if isinstance(value, UploadFile)}
-    return fields, files
+_PARTS: Mapping[str, Callable[[Source], Any]] = {
+    "method": lambda source: source.scope.get("method", "GET"),
+    "path": lambda source: source.scope["path"],
+    "target": _target,
+    "headers": _headers,
+    "cookies": _cookies,
+    "path_params": lambda source: dict(source.path_params),
+    "query_params": lambda source: dict(_query_pairs(source)),
+    "client": _client,
+    "scheme": lambda source: source.scope.get("scheme", "http"),
+    "raw_body": lambda source: source.raw_body,
+    "body": lambda source: source.body(),
+    "files": lambda source: {name: File(upload) for name, upload in source.uploads.items()},
+    "user": _nobody,
+    "tenant": _nobody,
+    "ws": lambda source: source.ws,
+}

@@ -11,25 +11,51 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.errors import Misconfigured
 from tidegate.http.connections import BACKLOG, BoundedProtocol, bounded, connection_limit
 from tidegate.http.problem import problem
+from tidegate.http.routes import StepsRoute
+from tidegate.http.sockets import BoundedSocket
+from tidegate.http.websocket import MAX_MESSAGE_BYTES
 
 _GRACE_S = 1
+_STEPS_TAKE = ("http", "websocket")
+_PING_S = 20.0
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
-def make_app(routes: Sequence[BaseRoute]) -> Starlette:
+class App(Starlette):
+    """Starlette with the steps in front: most requests never meet its router."""
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        super().__init__(routes=list(routes), exception_handlers={HTTPException: _http_error})
+        self._steps = [route for route in routes if isinstance(route, StepsRoute)]
+        for route in self._steps:
+            route.come_after(routes[: list(routes).index(route)])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or connection."""
+        if scope["type"] in _STEPS_TAKE:
+            for steps in self._steps:
+                found = steps.find(scope)
+                if found is not None:
+                    served, path_params = found
+                    await served.serve(scope, receive, send, path_params)
+                    return
+        await super().__call__(scope, receive, send)
+
+
+def make_app(routes: Sequence[BaseRoute]) -> App:
     """Return the app; what no route answers becomes a problem document."""
+    return App(routes)
 
-    async def http_error(_request: Request, exc: Exception) -> Response:
-        if not isinstance(exc, HTTPException):
-            raise exc
-        return problem(exc.status_code, exc.detail, headers=exc.headers)
 
-    return Starlette(routes=list(routes), exception_handlers={HTTPException: http_error})
+def _http_error(_request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, HTTPException):
+        raise exc
+    return problem(exc.status_code, exc.detail, headers=exc.headers)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -74,6 +100,10 @@ async def serve(
         timeout_graceful_shutdown=_GRACE_S,
         backlog=BACKLOG,
         http=protocol or bounded(connection_limit()),
+        ws=BoundedSocket,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=_PING_S,
+        ws_ping_timeout=_PING_S,
     )
     server = _Server(config)
     async with anyio.create_task_group() as tasks:

@@ -28,7 +28,7 @@ PATH = "/api/v1/streams/"
 CLIENT = Path(streams.__file__).parent / "client" / "tidegate-streams.js"
 _KEEP_ALIVE_S = 15.0
 _RETRY_MS = 2_000
-_TRY_AGAIN_LATER = 1013
+_TRY_AGAIN_LATER, _SERVICE_RESTART = 1013, 1012
 _MAX_NUMBER_DIGITS = 18
 
 Allow = Callable[
@@ -105,6 +105,7 @@ class _Door:
         try:
             async for told in follower:
                 await socket.send_text(as_json(told, self._decode).decode())
+            await socket.close(_SERVICE_RESTART, "the server ends")
         except WebSocketDisconnect:
             return
         except StoreAway:
@@ -156,7 +157,7 @@ class _EventStream(Response):
                 try:
                     with anyio.move_on_after(self._keep_alive_s):
                         text = as_event(await anext(follower), self._decode)
-                except StoreAway:
+                except (StoreAway, StopAsyncIteration):
                     # The client comes again with its number, and finds us then.
                     break
                 await send(_part(text))

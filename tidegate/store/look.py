@@ -16,5 +16,5 @@ async def look_into(url: str) -> StoreLook | None:
         return look_into_sqlite(file_of(url))
     with needing_asyncpg():
         # The client library is an extra: who stays with SQLite does not need it.
-        from tidegate.store.postgres_look import look_into_postgres  # noqa: PLC0415
+        from tidegate.store.postgres.look import look_into_postgres  # noqa: PLC0415
     return await look_into_postgres(url)

@@ -45,7 +45,7 @@ def file_of(url: str) -> Path:
 def _postgres(url: str) -> AbstractAsyncContextManager[Store]:
     with needing_asyncpg():
         # The client library is an extra: who stays with SQLite does not need it.
-        from tidegate.store.postgres import open_postgres  # noqa: PLC0415
+        from tidegate.store.postgres.store import open_postgres  # noqa: PLC0415
     return open_postgres(url)
 
 

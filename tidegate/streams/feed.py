@@ -27,6 +27,7 @@ class Feed:
         self.head: int | None = None
         self.readers = 0
         self.restarts = 0
+        self.is_over = False
         self.moved = anyio.Event()
         self._size = size
         self._latest = Backlog(size)
@@ -57,6 +58,11 @@ class Feed:
             self._take_early()
             self._tell()
         return True
+
+    def end(self) -> None:
+        """Let all who follow end."""
+        self.is_over = True
+        self._tell()
 
     def settle(self, seq: int) -> None:
         """Learn the number of the last change from the log, when nothing has come yet."""

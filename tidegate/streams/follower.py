@@ -21,7 +21,7 @@ Told = StreamSnapshot | Frame
 
 
 class Follower:
-    """An async iterator that never ends; raises `StoreAway` when the log cannot be read.
+    """An async iterator that ends with the hub; raises `StoreAway` when the log cannot be read.
 
     Cancelling a `__anext__` loses nothing: the next one goes on at the same place.
     """
@@ -44,7 +44,7 @@ class Follower:
 
     async def __anext__(self) -> Told:
         """Wait for what is to be told next."""
-        while True:
+        while not self._feed.is_over:
             if self._restarts != self._feed.restarts:
                 self._reset("log_went_back")
             if self._position is None:
@@ -54,6 +54,7 @@ class Follower:
                 self._position = following.seq
                 return following
             await self._look_further(self._position)
+        raise StopAsyncIteration
 
     def _following(self, position: int) -> Frame | None:
         if self._page:

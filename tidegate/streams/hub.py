@@ -53,6 +53,7 @@ class Hub:
         self._calls: list[tuple[Subscription, Call]] = []
         self._tasks: anyio.abc.TaskGroup | None = None
         self._is_log_away = False
+        self._is_closed = False
 
     @property
     def followed(self) -> int:
@@ -112,6 +113,7 @@ class Hub:
         feed = self._joined.get(place)
         if feed is None:
             feed = self._joined[place] = Feed(name, group, size=self._queue)
+            feed.is_over = self._is_closed
         feed.readers += 1
         counts.clients.inc()
         try:
@@ -119,8 +121,19 @@ class Hub:
         finally:
             counts.clients.dec()
             feed.readers -= 1
-            if not feed.readers:
+            if self._joined.get(place) is feed and not feed.readers:
                 del self._joined[place]
+
+    def close(self) -> None:
+        """Let all clients go, also those that come later: the server is about to end."""
+        self._is_closed = True
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let all clients go; they may come again with their numbers."""
+        for feed in self._joined.values():
+            feed.end()
+        self._joined.clear()
 
     async def run(self) -> None:
         """Fill gaps and call subscribed functions until cancelled."""

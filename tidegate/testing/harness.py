@@ -213,5 +213,5 @@ class Harness:
         known = Authenticator(
             Users(self.engine), admin_token=_TOKEN, device_of_token=lambda _token: None
         )
-        app = make_app(routes(self.engine, named_middlewares(known)))
+        app = make_app(routes(self.engine, named_middlewares(known), check_answers=True))
         return in_process(app, _TOKEN)

@@ -70,8 +70,8 @@ def apply(db: sqlite3.Connection, commit: Commit, group: Group) -> Committed:
         _write_values(db, commit, group)
     leased: list[Delivery] = []
     for event in commit.events:
-        _deliver(db, event, commit.now_ms, leased)
-        if group.anybody_waits and db.execute(_IS_AWAITED, (event.topic,)).fetchone():
+        new = _deliver(db, event, commit.now_ms, leased)
+        if new and group.anybody_waits and db.execute(_IS_AWAITED, (event.topic,)).fetchone():
             _deliver_to(db, event, Address(WAITS, commit.now_ms), leased)
     seqs = [_note_change(db, change, commit.now_ms) for change in commit.changes]
     return Committed(leased, seqs, group.anybody_waits)
@@ -167,13 +167,15 @@ def _write_values(db: sqlite3.Connection, commit: Commit, group: Group) -> None:
             db.execute(_WRITE, (*key, data, version, expires_at, on_expire))
 
 
-def _deliver(db: sqlite3.Connection, event: Event, now_ms: int, leased: list[Delivery]) -> None:
+def _deliver(db: sqlite3.Connection, event: Event, now_ms: int, leased: list[Delivery]) -> bool:
+    """Deliver an event to its addresses; False when its id was seen before."""
     if event.id is not None:
         remembered = db.execute(SQL["remember_emitted"], (event.topic, event.id, now_ms))
         if remembered.rowcount == 0:
-            return
+            return False
     for address in event.to:
         _deliver_to(db, event, address, leased)
+    return True
 
 
 def _deliver_to(

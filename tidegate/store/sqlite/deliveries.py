@@ -59,8 +59,8 @@ def bury(db: sqlite3.Connection, delivery: Delivery, error: str, stack: str, now
     db.execute(SQL["forget_waits"], (delivery.id,))
     free_lane(db, delivery.step, delivery.lane)
     row = (
-        delivery.step, delivery.topic, delivery.payload, error, stack, delivery.attempt, now_ms,
-        delivery.trace_id, delivery.id, delivery.fence, delivery.lane,
+        delivery.step, delivery.topic, delivery.payload, _clean(error), _clean(stack),
+        delivery.attempt, now_ms, delivery.trace_id, delivery.id, delivery.fence, delivery.lane,
     )  # fmt: skip
     db.execute(SQL["bury"], row)
     beyond = [row[0] for row in db.execute(SQL["dead_beyond"], (MAX_DEAD,)).fetchall()]
@@ -94,3 +94,8 @@ def purge_dead(db: sqlite3.Connection, dead_ids: Sequence[int] | None) -> int:
 
 def _all_dead(db: sqlite3.Connection) -> list[int]:
     return [row[0] for row in db.execute(SQL["dead_ids"]).fetchall()]
+
+
+def _clean(text: str) -> str:
+    """Return the text without halves of surrogates, which have no bytes."""
+    return text.encode("utf-8", "replace").decode("utf-8")

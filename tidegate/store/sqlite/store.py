@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from tidegate.errors import Misconfigured, StoreAway
+from tidegate.errors import Misconfigured, NonRetriable, StoreAway
 from tidegate.store.bounds import KEEP_CHANGES_MS, REMEMBER_EMITTED_MS
 from tidegate.store.model import (
     ABSENT,
@@ -84,6 +84,8 @@ class SqliteStore:
         """Read one value."""
         try:
             row = self._reader.execute(_READ, key).fetchone()
+        except UnicodeEncodeError as exc:
+            raise NonRetriable(f"cannot be stored: {exc}") from exc
         except sqlite3.Error as exc:
             raise StoreAway(f"state store: {exc}") from exc
         return _stored(row, now_ms) if row else Stored(None, ABSENT)
@@ -259,6 +261,8 @@ class SqliteStore:
     def _reading(self, read: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return read(self._reader)
+        except UnicodeEncodeError as exc:
+            raise NonRetriable(f"cannot be stored: {exc}") from exc
         except sqlite3.Error as exc:
             raise StoreAway(f"state store: {exc}") from exc
 

@@ -163,7 +163,7 @@ class Writer:
             for operation in group:
                 self._run_saved(operation)
             self._db.execute("COMMIT")
-        except sqlite3.Error as exc:
+        except Exception as exc:  # noqa: BLE001 - every caller must be told
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             for operation in group:
@@ -173,10 +173,12 @@ class Writer:
         self._db.execute("SAVEPOINT operation")
         try:
             _run(operation, self._db)
-        except Exception as exc:  # noqa: BLE001 - handed to the caller, who waits for it
+        except Exception as exc:
+            if not self._db.in_transaction:
+                # A full disk has rolled the whole transaction back: nobody's work stands.
+                raise
             operation.error = _translated(exc)
         if operation.error is not None:
-            # A full disk has rolled the whole transaction back already: then this raises.
             self._db.execute("ROLLBACK TO operation")
         self._db.execute("RELEASE operation")
 

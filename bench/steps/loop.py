@@ -1,0 +1,3 @@
+"""The event loop of every process here, ours and the peers': uvloop, which their servers use."""
+
+BACKEND_OPTIONS = {"use_uvloop": True}

@@ -1,0 +1,1 @@
+"""Taking money: the port, and its adapters."""

@@ -1,0 +1,1 @@
+"""The gaming module: matchmaking, a game played over WebSockets, and anti-cheat."""

@@ -1,0 +1,1 @@
+"""Steps of the gaming module; discovered by path."""

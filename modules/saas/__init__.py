@@ -1,0 +1,1 @@
+"""The SaaS back end: tenants and their data, metered usage, invoices."""

@@ -1,0 +1,1 @@
+"""Where the PDFs of invoices are kept."""

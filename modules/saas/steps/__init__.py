@@ -1,0 +1,1 @@
+"""Serve tenants' data, meter their calls, bill them."""

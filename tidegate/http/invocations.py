@@ -1,0 +1,17 @@
+"""One place that makes the invocations of api steps."""
+
+import os
+from time import monotonic
+
+from tidegate.contract import StepConfig
+from tidegate.engine.context import Invocation
+from tidegate.engine.journal import MemoryJournal
+
+
+def new_invocation(config: StepConfig, trace_id: str) -> Invocation:
+    """Return an invocation of an api step, which begins now and commits in time or never.
+
+    It is not retried beyond its own conflict re-runs.
+    """
+    key = f"{config.name}-{os.urandom(8).hex()}"
+    return Invocation(config, trace_id, 1, key, MemoryJournal(), monotonic() + config.timeout)

@@ -1,0 +1,112 @@
+"""Send an answer piece by piece: a stream of texts, bytes or JSON, or server-sent events.
+
+What leads to the first piece has committed before this starts. A client that leaves ends the
+stream; one that takes nothing for a minute is cut off.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import structlog
+from prometheus_client import Counter
+
+from tidegate.http.answer import Headers, Streamed, encode
+from tidegate.http.source import Receive, Send
+
+SEND_TIMEOUT_S = 60.0
+_EVENTS = b"text/event-stream"
+_EVENT_FIELDS = ("event", "id", "retry")
+
+_cut = Counter("tidegate_http_streams_cut_total", "Streams that ended early", ["step", "why"])
+log = structlog.get_logger()
+
+
+class StreamCut(Exception):
+    """A stream ended before its end: the connection has to be closed, so that this is seen."""
+
+
+async def send_stream(answer: Streamed, step: str, receive: Receive, send: Send) -> None:
+    """Send an answer's pieces as they come.
+
+    Raises:
+        StreamCut: the pieces ended by an error, or the client took none; logged and counted.
+    """
+    pieces = _closable(answer.pieces)
+    why = ""
+    async with anyio.create_task_group() as tasks, aclosing(pieces):
+        tasks.start_soon(_until_gone, receive, tasks.cancel_scope.cancel)
+        try:
+            await _send_pieces(answer, pieces, send)
+        except TimeoutError:
+            why = "too_slow"
+        except Exception:
+            # The pieces are foreign code; their error must not look like the end of the stream.
+            log.exception("stream.failed", step=step)
+            why = "failed"
+        tasks.cancel_scope.cancel()
+    if why:
+        _cut.labels(step, why).inc()
+        raise StreamCut(f"the stream of step '{step}' ended early: {why}")
+
+
+async def _send_pieces(answer: Streamed, pieces: AsyncIterator[Any], send: Send) -> None:
+    started = False
+    kind = dict(answer.headers).get(b"content-type", b"")
+    if kind:
+        await _start(answer.status, answer.headers, send)
+        started = True
+    async for piece in pieces:
+        if not started:
+            kind = _kind_of(piece)
+            await _start(answer.status, [*answer.headers, (b"content-type", kind)], send)
+            started = True
+        with anyio.fail_after(SEND_TIMEOUT_S):
+            message = {"type": "http.response.body", "body": _bytes_of(piece, kind)}
+            await send({**message, "more_body": True})
+    if not started:
+        await _start(answer.status, answer.headers, send)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _start(status: int, headers: Headers, send: Send) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+def _kind_of(piece: Any) -> bytes:
+    """Return the type of a stream that says none, by its first piece."""
+    if isinstance(piece, str):
+        return b"text/plain; charset=utf-8"
+    return b"application/octet-stream" if isinstance(piece, bytes) else b"application/x-ndjson"
+
+
+def _bytes_of(piece: Any, kind: bytes) -> bytes:
+    """Return a piece as it is sent: texts and bytes as they are, anything else as JSON."""
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, str):
+        return piece.encode()
+    if not kind.startswith(_EVENTS):
+        return encode(piece) + b"\n"
+    if not isinstance(piece, dict) or "data" not in piece:
+        return b"data: " + encode(piece) + b"\n\n"
+    fields = [f"{name}: {piece[name]}\n" for name in _EVENT_FIELDS if piece.get(name) is not None]
+    return "".join(fields).encode() + b"data: " + encode(piece["data"]) + b"\n\n"
+
+
+async def _until_gone(receive: Receive, end: Callable[[], None]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    end()
+
+
+async def _closable(pieces: AsyncIterator[Any]) -> Any:
+    """Go through any iterator, so that it can be closed as a generator is."""
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        if hasattr(pieces, "aclose"):
+            with anyio.move_on_after(5, shield=True):
+                await pieces.aclose()

@@ -1,0 +1,1 @@
+"""MQTT: streams between processes, and steps that get messages of a broker."""
