@@ -42,7 +42,7 @@ STEPS = {
         found = await ctx.state.get("items", req.path_params["name"])
         if found is None:
             raise HTTPError(404, "no such item")
-        return found
+        return {"item": found}
     """,
     "delete_item_step": """
     config = {"type": "api", "name": "DeleteItem", "method": "DELETE", "path": "/items/:id",

@@ -32,5 +32,5 @@ async def handler(request: Request, ctx: Context) -> dict[str, Any]:
     try:
         await ctx.state.set(group, key, value)
     except NonRetriable as exc:
-        raise HTTPError(413, str(exc)) from exc
+        raise HTTPError(422, str(exc)) from exc
     return {"status": 200, "body": {"value": value}}
