@@ -99,9 +99,9 @@ def test_openapi_puts_paths_that_differ_in_names_only_into_one() -> None:
     """OpenAPI allows one template of a shape: the other step's name is said beside it."""
     document = _document(api("Get", "/a/:one"), api("Del", "/a/:two", method="DELETE"))
 
-    assert set(document["paths"]["/a/{two}"]) == {"get", "delete"}
-    [parameter] = _operation(document, "/a/{two}")["parameters"]
-    assert parameter["description"] == "`one` in `pathParams`."
+    assert set(document["paths"]["/a/{one}"]) == {"get", "delete"}
+    [parameter] = _operation(document, "/a/{one}", "delete")["parameters"]
+    assert parameter["description"] == "`two` in `pathParams`."
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_openapi_keeps_definitions_of_one_name_apart() -> None:
 
 
 def test_openapi_moves_references_and_leaves_data_alone() -> None:
-    """A schema that refers to itself becomes a component; `$ref` in data or names is no reference."""
+    """A schema that refers to itself becomes a component; data and names are no references."""
     tree = {
         "type": "object",
         "properties": {

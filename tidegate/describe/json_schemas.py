@@ -41,7 +41,7 @@ def _of_type(declared: Any) -> Any:
     except (TypeError, RuntimeError) as exc:
         raise Misconfigured(f"{declared!r} has no JSON Schema: {exc}") from exc
     # Defaults are Python values there.
-    return rewritten(_as_json(schema), _exact_number)
+    return rewritten(_as_json(schema), _as_others_read_it)
 
 
 def _as_json(schema: dict[str, Any]) -> dict[str, Any]:
@@ -50,10 +50,16 @@ def _as_json(schema: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _exact_number(keyword: str, value: Any, siblings: dict[str, Any]) -> Any:
-    """Say that a Decimal is a number, as we write it and take it, too."""
-    is_decimal = keyword == "type" and siblings.get("format") == "decimal"
-    return ["number", "string"] if is_decimal else value
+def _as_others_read_it(keyword: str, value: Any, siblings: dict[str, Any]) -> Any:
+    """Say that a Decimal is a number, too, as we take and write it; write patterns as ECMAScript.
+
+    Python alone has other signs for a text's beginning and end.
+    """
+    if keyword == "type" and siblings.get("format") == "decimal":
+        return ["number", "string"]
+    if keyword == "pattern":
+        return value.replace("\\A", "^").replace("\\Z", "$")
+    return value
 
 
 def rewritten(schema: Any, change: Any) -> Any:
