@@ -11,26 +11,27 @@ _OF_MODULES = {
     "__cached__", "__path__", "__debug__", "__annotations__", "__class__",
 }  # fmt: skip
 _KNOWN = frozenset(dir(builtins)) | _OF_MODULES
+_HTTP = "get post put patch delete head options request"
 _BLOCKING = {
-    "time.sleep": "await ctx.sleep or anyio.sleep",
-    "open": "anyio.open_file",
-    "input": "nothing: a step has no terminal",
-    "os.system": "anyio.run_process",
-    "os.popen": "anyio.run_process",
-    "subprocess": "anyio.run_process",
-    "requests": "httpx.AsyncClient",
-    "urllib.request.urlopen": "httpx.AsyncClient",
-    "urllib.request.urlretrieve": "httpx.AsyncClient",
-    "http.client.HTTPConnection": "httpx.AsyncClient",
-    "http.client.HTTPSConnection": "httpx.AsyncClient",
-    "socket.create_connection": "anyio.connect_tcp",
-    "smtplib": "aiosmtplib",
-    "sqlite3.connect": "ctx.state, or a plain `def` handler",
-    "psycopg2.connect": "an asynchronous client, or a plain `def` handler",
-    "httpx": "httpx.AsyncClient",
+    f"{package}.{name}".removeprefix("."): instead
+    for package, names, instead in (
+        ("", "open", "anyio.open_file"),
+        ("", "input", "nothing: a step has no terminal"),
+        ("time", "sleep", "ctx.sleep or anyio.sleep"),
+        ("os", "system popen", "anyio.run_process"),
+        ("subprocess", "run call check_call check_output getoutput Popen", "anyio.run_process"),
+        ("requests", f"{_HTTP} Session", "httpx.AsyncClient"),
+        ("httpx", f"{_HTTP} stream", "httpx.AsyncClient"),
+        ("urllib.request", "urlopen urlretrieve", "httpx.AsyncClient"),
+        ("http.client", "HTTPConnection HTTPSConnection", "httpx.AsyncClient"),
+        ("socket", "create_connection getaddrinfo gethostbyname", "anyio.connect_tcp"),
+        ("smtplib", "SMTP SMTP_SSL", "aiosmtplib"),
+        ("sqlite3", "connect", "ctx.state"),
+        ("psycopg2", "connect", "an asynchronous client"),
+        ("shutil", "copy copytree rmtree move", "anyio.to_thread.run_sync"),
+    )
+    for name in names.split()
 }
-_FINE = ("httpx.AsyncClient", "httpx.AsyncHTTPTransport", "httpx.Timeout", "httpx.Limits")
-_CALLS_OF_HTTPX = ("get", "post", "put", "patch", "delete", "head", "options", "request", "stream")
 
 
 class Spot(NamedTuple):
@@ -150,21 +151,7 @@ def _blocking(call: ast.Call, imports: dict[str, str], own: Collection[str]) -> 
     if dot and first not in imports:
         return None
     full = f"{imports.get(first, first)}{dot}{rest}"
-    instead = _BLOCKING.get(full) or _BLOCKING.get(full.partition(".")[0])
-    if instead is None or not _does_block(full):
-        return None
-    return Spot(call.lineno, full, instead)
-
-
-def _does_block(full: str) -> bool:
-    package, _, rest = full.partition(".")
-    if package == "httpx":
-        return rest in _CALLS_OF_HTTPX
-    return (
-        package not in ("requests", "subprocess")
-        or rest.partition(".")[0].islower()
-        or (rest in ("Popen", "Session"))
-    )
+    return Spot(call.lineno, full, _BLOCKING[full]) if full in _BLOCKING else None
 
 
 def _dotted(node: ast.expr) -> str:
