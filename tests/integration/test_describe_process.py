@@ -77,6 +77,19 @@ def test_describe_serves_what_the_command_writes(
     assert json.loads((tmp_path / "document.json").read_text()) == served.json()
 
 
+def test_describe_is_open_in_development(tmp_path: Path) -> None:
+    """`tidegate dev` shows both documents to everybody, and the workbench to nobody."""
+    port = unused_port()
+    address = f"http://127.0.0.1:{port}"
+    with started(tmp_path, write_steps(tmp_path / "steps", STEPS), port, command_name="dev"):
+        codes = {
+            path: httpx.get(address + path).status_code
+            for path in ("/openapi.json", "/asyncapi.json", "/api/v1/steps")
+        }
+
+    assert codes == {"/openapi.json": 200, "/asyncapi.json": 200, "/api/v1/steps": 401}
+
+
 def test_describe_writes_where_it_can(place: tuple[str, Path], tmp_path: Path) -> None:
     """A file that cannot be written is one line and exit code 2."""
     missing = tmp_path / "no" / "such" / "file.json"

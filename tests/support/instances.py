@@ -39,10 +39,13 @@ def tidegate_json(*arguments: object) -> Any:
 
 @contextmanager
 def started(
-    folder: Path, steps: Path, port: int, *options: str
+    folder: Path, steps: Path, port: int, *options: str, command_name: str = "start"
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `tidegate start` on `folder`/data until the context is left; ready on entering."""
-    command = [*_TIDEGATE, "start", "--steps", str(steps)]
+    """Run `tidegate start` on `folder`/data until the context is left; ready on entering.
+
+    Another `command_name` that takes the same options may run instead: `dev`.
+    """
+    command = [*_TIDEGATE, command_name, "--steps", str(steps)]
     command += ["--data", str(folder / "data"), "--port", str(port), *options]
     with (folder / "start.log").open("ab") as log:
         process = subprocess.Popen(command, env=_environment(), stdout=log, stderr=log)
