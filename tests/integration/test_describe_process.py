@@ -81,7 +81,7 @@ def test_describe_is_open_in_development(tmp_path: Path) -> None:
     """`tidegate dev` shows both documents to everybody, and the workbench to nobody."""
     port = unused_port()
     address = f"http://127.0.0.1:{port}"
-    with started(tmp_path, write_steps(tmp_path / "steps", STEPS), port, command_name="dev"):
+    with started(tmp_path, write_steps(tmp_path / "steps", STEPS), port, command="dev"):
         codes = {
             path: httpx.get(address + path).status_code
             for path in ("/openapi.json", "/asyncapi.json", "/api/v1/steps")

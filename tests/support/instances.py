@@ -39,16 +39,16 @@ def tidegate_json(*arguments: object) -> Any:
 
 @contextmanager
 def started(
-    folder: Path, steps: Path, port: int, *options: str, command_name: str = "start"
+    folder: Path, steps: Path, port: int, *options: str, command: str = "start"
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `tidegate start` on `folder`/data until the context is left; ready on entering.
 
-    Another `command_name` that takes the same options may run instead: `dev`.
+    Another `command` that takes the same options may run instead: `dev`.
     """
-    command = [*_TIDEGATE, command_name, "--steps", str(steps)]
-    command += ["--data", str(folder / "data"), "--port", str(port), *options]
+    arguments = [*_TIDEGATE, command, "--steps", str(steps)]
+    arguments += ["--data", str(folder / "data"), "--port", str(port), *options]
     with (folder / "start.log").open("ab") as log:
-        process = subprocess.Popen(command, env=_environment(), stdout=log, stderr=log)
+        process = subprocess.Popen(arguments, env=_environment(), stdout=log, stderr=log)
         try:
             eventually(lambda: _is_ready(port, process), timeout_s=30)
             yield process

@@ -184,6 +184,7 @@ def test_openapi_moves_references_and_leaves_data_alone() -> None:
             "name": {"$ref": "#/properties/label"},
             "label": {"type": "string", "default": "x"},
             "$ref": {"type": "string"},
+            "default": {"$ref": "#/properties/label"},
             "kind": {"const": {"$ref": "#/nowhere"}},
         },
     }
@@ -194,6 +195,7 @@ def test_openapi_moves_references_and_leaves_data_alone() -> None:
     assert kept["child"] == {"$ref": "#/components/schemas/PlantBody"}
     assert kept["name"] == {"$ref": "#/components/schemas/PlantBody/properties/label"}
     assert kept["$ref"] == {"type": "string"}
+    assert kept["default"] == kept["name"]
     assert kept["kind"] == {"const": {"$ref": "#/nowhere"}}
 
 
