@@ -38,6 +38,9 @@ def normalise(config: object) -> StepConfig:
     Raises:
         Misconfigured: the message names the key and the nearest known one.
     """
+    if isinstance(config, StepConfig):
+        check(config, given=())
+        return config
     if not isinstance(config, dict):
         raise Misconfigured("config must be a dict")
     keys = spelled_anew(as_keys(config, _KEYS))

@@ -11,6 +11,7 @@ import anyio
 
 from tidegate.contract import Logger, StepConfig
 from tidegate.engine.blocking import Blocking
+from tidegate.engine.contention import Contention, Turn
 from tidegate.engine.journal import Journal, MemoryJournal, Suspended
 from tidegate.engine.logs import step_logger
 from tidegate.engine.state import TransactionState
@@ -41,6 +42,7 @@ class Surroundings(NamedTuple):
     store: States
     now_ms: Callable[[], int]
     hub: Hub
+    contention: Contention
 
 
 class InvocationContext:
@@ -48,7 +50,8 @@ class InvocationContext:
 
     def __init__(self, invocation: Invocation, around: Surroundings) -> None:
         self.transaction = Transaction()
-        self.state = TransactionState(around.store, self.transaction, around.now_ms)
+        self.turn = Turn(around.contention, invocation.config.name if invocation.config else "")
+        self.state = TransactionState(around.store, self.transaction, self.turn, around.now_ms)
         self.trace_id = invocation.trace_id
         self.attempt = invocation.attempt
         self.idempotency_key = invocation.idempotency_key

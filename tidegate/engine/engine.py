@@ -4,9 +4,7 @@ A run reads from the store, buffers what it writes and emits, and ends in one co
 it read has changed meanwhile the handler runs again, from its top, on fresh reads.
 """
 
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -19,6 +17,8 @@ from tidegate.contract import Context, Step
 from tidegate.engine import values
 from tidegate.engine.contention import Contention, Place
 from tidegate.engine.context import Invocation, InvocationContext, Surroundings
+from tidegate.engine.foreign import call_foreign
+from tidegate.engine.ids import new_key, new_trace_id
 from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
 from tidegate.engine.process.pool import ProcessPool
 from tidegate.engine.routing import Destination, Router
@@ -94,11 +94,11 @@ class Engine:
         self.rng = rng
         self._router = Router(self.steps)
         self.hub = hub or Hub(store)
-        self._surroundings = Surroundings(store, now_ms, self.hub)
+        self._contention = Contention()
+        self._surroundings = Surroundings(store, now_ms, self.hub, self._contention)
         self._resources: dict[str, object] = {}
         self._intakes: dict[str, Intake] = {}
         self._observers: list[Observer] = []
-        self._contention = Contention()
         self._threads = anyio.CapacityLimiter(_MAX_THREADS)
         self._processes = ProcessPool()
 
@@ -140,8 +140,7 @@ class Engine:
 
         `lapsed` are lapsed values whose end is part of the commit.
         """
-        key = secrets.token_hex(8)
-        invocation = Invocation(None, new_trace_id(), 1, key, MemoryJournal())
+        invocation = Invocation(None, new_trace_id(), 1, new_key(), MemoryJournal())
         return await self._in_transaction(invocation, fn, lapsed=lapsed)
 
     async def invoke(
@@ -234,14 +233,13 @@ class Engine:
         ends: Ends,
         lost: Place | None,
     ) -> T:
-        """Repeat a run that lost a value, in the queue of those who lost the same."""
+        """Repeat a run that lost a value; who had changed it queues for it."""
         for runs in range(2, MAX_RUNS + 1):
             _reruns.inc()
             if lost is None or runs > 2:  # noqa: PLR2004 - another process is faster
                 await anyio.sleep(self.rng.uniform(0, _CONFLICT_WAIT_S * min(runs, 8)))
             try:
-                async with self._turn(lost):
-                    return await self._run_and_commit(invocation, run, ends, alone=lost is not None)
+                return await self._run_and_commit(invocation, run, ends, lost=lost)
             except LeaseLost:
                 raise
             except Conflict as conflict:
@@ -250,23 +248,30 @@ class Engine:
                 lost = conflict.place
         raise AssertionError
 
-    def _turn(self, lost: Place | None) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if lost is None else self._contention.turn(lost)
-
     async def _run_and_commit(
         self,
         invocation: Invocation,
         run: Callable[[Context], Awaitable[T]],
         ends: Ends,
         *,
-        alone: bool = False,
+        lost: Place | None = None,
     ) -> T:
         ctx = InvocationContext(invocation, self._surroundings)
         try:
-            return await self._run_in(ctx, invocation, run, ends, alone=alone)
+            if lost is not None:
+                await ctx.turn.take(lost)
+            return await self._run_in(ctx, invocation, run, ends)
+        except Conflict as conflict:
+            ctx.discard()
+            if conflict.place not in ctx.transaction.writes:
+                # Who only reads a value does not queue for it.
+                conflict.place = None
+            raise
         except BaseException:
             ctx.discard()
             raise
+        finally:
+            ctx.turn.end()
 
     async def _run_in(
         self,
@@ -274,11 +279,9 @@ class Engine:
         invocation: Invocation,
         run: Callable[[Context], Awaitable[T]],
         ends: Ends,
-        *,
-        alone: bool,
     ) -> T:
         try:
-            result = await run(ctx)
+            result = await call_foreign(run, ctx)
         except Suspended as pause:
             await self._suspend(ctx, invocation, pause)
             raise
@@ -289,8 +292,9 @@ class Engine:
         done = ends.done(result) if callable(ends.done) else ends.done
         if transaction.is_one_read and not done and not ends.lapsed:
             return result
-        if not alone and (hot := self._contention.contended(transaction.reads)):
-            raise Conflict("somebody queues for what was read", hot)
+        changed = (place for place in transaction.writes if place in transaction.reads)
+        if ctx.turn.place is None and (hot := self._contention.contended(changed)):
+            raise Conflict("somebody queues for what is to be changed", hot)
         await self._commit(ctx, Commit(now_ms=self.now_ms(), done=done, lapsed=ends.lapsed))
         return result
 
@@ -359,8 +363,3 @@ class Engine:
         for sent in emissions:
             for observe in self._observers:
                 observe(sent.topic, values.decode(sent.payload))
-
-
-def new_trace_id() -> str:
-    """Return a new W3C trace id."""
-    return secrets.token_hex(16)

@@ -68,4 +68,7 @@ def own_topic(config: StepConfig) -> str:
 def _subscribes(config: StepConfig, topic: str) -> bool:
     if config.type != "event":
         return topic == own_topic(config)
-    return any(matches(pattern, topic) for pattern in config.subscribes)
+    # The runtime's own topics are for whom they name.
+    return not topic.startswith("tidegate.") and any(
+        matches(pattern, topic) for pattern in config.subscribes
+    )

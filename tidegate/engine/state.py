@@ -6,6 +6,7 @@ from re import compile as compile_pattern
 from typing import Any
 
 from tidegate.engine import values
+from tidegate.engine.contention import Turn
 from tidegate.engine.transaction import Transaction
 from tidegate.errors import NonRetriable
 from tidegate.store.model import Key, Write
@@ -28,11 +29,23 @@ def _place(group: str, key: str) -> Key:
     return Key(group, key)
 
 
+def _check_telling(topic: object, ttl: float | None, event: dict[str, Any]) -> None:
+    """Check what will be told when a value lapses: then nobody is there to be told of a fault."""
+    if ttl is None:
+        raise NonRetriable("on_expire= needs ttl=: a value without one never lapses")
+    if not isinstance(topic, str):
+        raise NonRetriable(f"on_expire= must be a topic, not {type(topic).__name__}")
+    values.encode(event)
+
+
 class TransactionState:
     """See `tidegate.contract.State`: an invocation reads its own writes."""
 
-    def __init__(self, store: States, transaction: Transaction, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, store: States, transaction: Transaction, turn: Turn, now_ms: Callable[[], int]
+    ) -> None:
         self._store = store
+        self._turn = turn
         self._transaction = transaction
         self._now_ms = now_ms
 
@@ -42,6 +55,7 @@ class TransactionState:
         written = self._transaction.writes.get(place)
         if written is not None:
             return None if written.data is None else values.decode(written.data)
+        await self._turn.take_if_changed(place)
         stored = await self._store.read(place, self._now_ms())
         self._transaction.note_read(place, stored)
         return None if stored.data is None else values.decode(stored.data)
@@ -58,8 +72,8 @@ class TransactionState:
         """Set the value; with `ttl` (seconds) it lapses, and tells it on the topic `on_expire`."""
         if ttl is not None and not 0 < ttl <= MAX_TTL_S:
             raise NonRetriable(f"ttl must be above 0 and at most {MAX_TTL_S:.0f} seconds")
-        if on_expire is not None and ttl is None:
-            raise NonRetriable("on_expire= needs ttl=: a value without one never lapses")
+        if on_expire is not None:
+            _check_telling(on_expire, ttl, {"group": group, "key": key, "value": value})
         expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
         write = Write(values.encode(value), expires_at, on_expire)
         self._transaction.writes[_place(group, key)] = write
