@@ -19,6 +19,7 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@scripts/system-packages
+	@scripts/node-packages
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev
@@ -45,7 +46,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml scripts/install
 	@touch $@
 
 $(VENV)/.installed-bench: requirements-bench.lock pyproject.toml scripts/install
-	@scripts/system-packages bench
+	@scripts/system-packages
+	@scripts/node-packages bench
 	@scripts/install requirements-bench.lock
 	@touch $(VENV)/.installed $(VENV)/.installed-dev $@
 

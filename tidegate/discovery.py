@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
@@ -138,10 +139,14 @@ def refuse_double(step: Step, known: list[Step]) -> None:
     for other in known:
         if other.config.name == step.config.name:
             raise Misconfigured(f"step name '{step.config.name}' is taken by {other.file}")
-        if step.config.type == "api" == other.config.type:
-            route = (step.config.method.upper(), step.config.path)
-            if route == (other.config.method.upper(), other.config.path):
-                raise Misconfigured(f"{route[0]} {route[1]} is taken by {other.file}")
+        if step.config.type == "api" == other.config.type and _route(step) == _route(other):
+            route = f"{step.config.method.upper()} {step.config.path}"
+            raise Misconfigured(f"{route} is taken by {other.file}")
+
+
+def _route(step: Step) -> tuple[str, str]:
+    """Return what a request is told apart by: names of parameters are not in it."""
+    return step.config.method.upper(), re.sub(r":[A-Za-z_]\w*", ":", step.config.path)
 
 
 def fault_of(exc: Exception, file: Path) -> Fault:

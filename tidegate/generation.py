@@ -49,7 +49,7 @@ class Ground(NamedTuple):
     role: Role
     roots: Sequence[Path]
     broker: Broker | None = None
-    checks_answers: bool = False
+    in_development: bool = False
 
 
 class Generation(NamedTuple):
@@ -108,7 +108,8 @@ def _app(engine: Engine, ground: Ground, access: Access) -> Starlette:
         access=access,
     )
     streams = stream_routes(ground.hub, values.decode, stream_guard(authenticator))
-    steps = routes(engine, named_middlewares(authenticator), check_answers=ground.checks_answers)
+    named = named_middlewares(authenticator, shows_surface=ground.in_development)
+    steps = routes(engine, named, check_answers=ground.in_development)
     return make_app([*shown, *streams, *steps])
 
 

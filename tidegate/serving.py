@@ -109,7 +109,7 @@ async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFold
         name = stack.enter_context(instance_in(folder.path, folder.secret("mqtt.client", 8)))
         broker = Broker(access, name)
     return Ground(
-        folder, store, hub, process.role, process.roots, broker, checks_answers=process.reloads
+        folder, store, hub, process.role, process.roots, broker, in_development=process.reloads
     )
 
 

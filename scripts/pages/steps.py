@@ -1,6 +1,6 @@
 """The page on steps: what the application is made of, as discovery finds it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scripts.pages.markdown import code, first_line, table
@@ -8,12 +8,27 @@ from tidegate.contract import Step
 from tidegate.discovery import discover
 
 ROOT = Path(__file__).resolve().parents[2]
-_PARTS = ("cloud", "modules")
+_PARTS = {
+    "cloud": ("The platform", "`tidegate up` runs them."),
+    "tidegate": ("The runtime's own", "`tidegate start`, `dev` and `up` run them beside yours."),
+    "modules": ("Business modules", "`tidegate start --steps modules/NAME/steps` runs one's."),
+}
+_KINDS = {
+    "api": "Requests",
+    "event": "Events",
+    "cron": "Schedules",
+    "mqtt": "Messages of devices",
+    "noop": "Only in pictures",
+}
 
 
 def roots() -> list[Path]:
     """Return every folder of steps."""
-    return sorted(folder for part in _PARTS for folder in (ROOT / part).glob("**/steps"))
+    return [folder for part in _PARTS for folder in _roots_of(part)]
+
+
+def _roots_of(part: str) -> list[Path]:
+    return sorted((ROOT / part).glob("**/steps"))
 
 
 def found() -> list[Step]:
@@ -34,10 +49,20 @@ def page() -> Iterator[str]:
     yield "# Steps"
     yield ""
     yield "Each is one file `*_step.py` with `config` and `handler`."
-    for kind, title in (("api", "Requests"), ("event", "Events"), ("cron", "Schedules")):
-        rows = [_row(step) for step in everything if step.config.type == kind]
+    for part, (title, run_by) in _PARTS.items():
+        yield from ("", f"## {title}", "", run_by)
+        for root in _roots_of(part) if part == "modules" else [ROOT / part]:
+            of_root = [step for step in everything if step.file.is_relative_to(root)]
+            name = f"{root.parent.name}: " if part == "modules" else ""
+            yield from _tables(of_root, name)
+
+
+def _tables(steps: Sequence[Step], name: str) -> Iterator[str]:
+    for kind, title in _KINDS.items():
+        rows = [_row(step) for step in steps if step.config.type == kind]
         if rows:
-            yield from ("", f"## {title}", "")
+            heading = f"{name}{title}"
+            yield from ("", f"### {heading[0].upper()}{heading[1:]}", "")
             yield from table(("Step", "When", "What it does", "Who may", "Emits", "File"), rows)
 
 
@@ -59,6 +84,8 @@ def _when(step: Step) -> str:
         return code(f"{config.method.upper()} {config.path}")
     if config.type == "cron":
         return f"{code(config.cron)} {config.timezone}"
+    if config.type == "mqtt":
+        return code(config.topic)
     return ", ".join(code(topic) for topic in config.subscribes)
 
 

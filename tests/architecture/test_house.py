@@ -32,6 +32,7 @@ _DISTRIBUTIONS = {
     "argon2": "argon2-cffi",
     "importlinter": "import-linter",
     "multipart": "python-multipart",
+    "openapi_spec_validator": "openapi-spec-validator",
     "paho": "paho-mqtt",
     "prometheus_client": "prometheus-client",
     "jsonschema_rs": "jsonschema-rs",

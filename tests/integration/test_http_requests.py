@@ -51,6 +51,17 @@ STEPS = {
                  for name, file in req.files.items()}
         return {"files": files, "body": req.body, "seen": seen}
     """,
+    "show_thing_step": """
+    config = {"type": "api", "name": "ShowThing", "path": "/things/:name/of/:owner"}
+    async def handler(req, ctx):
+        return req.path_params
+    """,
+    "drop_thing_step": """
+    config = {"type": "api", "name": "DropThing", "method": "DELETE",
+              "path": "/things/:thing/of/:name"}
+    async def handler(req, ctx):
+        return req.path_params
+    """,
     "splat_step": """
     config = {"type": "api", "name": "Splat", "path": "/files/:name/*"}
     async def handler(req, ctx):
@@ -236,3 +247,15 @@ async def test_files_are_whole_in_every_run(tmp_path: Path) -> None:
 
     assert sizes == [3] * 20
     assert last.json()["seen"] == 21
+
+
+async def test_http_one_path_may_name_its_parameters_differently(tmp_path: Path) -> None:
+    """Steps whose paths differ in names only share the path; each gets the names it wrote."""
+    async with _client(tmp_path) as client:
+        shown = await client.get("/things/a%2Fb/of/c")
+        dropped = await client.delete("/things/a/of/c")
+        refused = await client.put("/things/a/of/c")
+
+    assert shown.json() == {"name": "a/b", "owner": "c"}
+    assert dropped.json() == {"thing": "a", "name": "c"}
+    assert refused.headers["allow"] == "DELETE, GET, HEAD"

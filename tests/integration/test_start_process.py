@@ -120,7 +120,7 @@ def test_start_emit_dead_show_and_redrive(shop: tuple[int, Path]) -> None:
     [
         (("state", "get", "no", "such"), "answers 404: no such value"),
         (("dead", "redrive", "999"), "answers 404: no such dead event"),
-        (("dead", "show", "999"), "there is no dead event 999"),
+        (("dead", "show", "999"), "answers 404: no such dead event"),
         (("emit", "x", "{"), "is no JSON"),
     ],
 )

@@ -3,8 +3,9 @@
 import anyio
 import pytest
 
-from tests.support.stores import KEY, event, setting
+from tests.support.stores import KEY, STEP, claim, event, setting
 from tidegate.errors import Conflict, Misconfigured, NonRetriable
+from tidegate.store.look import look_into
 from tidegate.store.model import ABSENT, Commit, GroupRead, Key, Write
 from tidegate.store.open import open_store
 from tidegate.store.port import Store
@@ -218,3 +219,30 @@ async def test_store_url_must_name_one(url: str) -> None:
     with pytest.raises(Misconfigured):
         async with open_store(url):
             pass
+
+
+async def test_store_lists_keys_in_pages(store: Store) -> None:
+    """Keys come by code point, page by page; those of other groups and lapsed ones do not."""
+    writes = {Key("g", key): Write(b"1") for key in ("b", "a", "é", "A", "a/b")}
+    writes |= {Key("g", "lapsed"): Write(b"1", expires_at_ms=50), Key("gg", "c"): Write(b"1")}
+    await store.commit(Commit(now_ms=0, writes=writes))
+
+    first = await store.keys("g", limit=3, now_ms=50)
+    rest = await store.keys("g", limit=3, now_ms=50, after=first[-1])
+
+    assert first + rest == ["A", "a", "a/b", "b", "é"]
+    assert "lapsed" in await store.keys("g", limit=9, now_ms=49)
+
+
+async def test_store_is_looked_into_beside_its_work(store: Store, store_url: str) -> None:
+    """A look tells the schema and how many events wait for each step, and changes nothing."""
+    await store.commit(Commit(now_ms=0, events=[event(), event(b"y")]))
+    [dead, _] = await claim(store)
+    await store.bury(dead, error="e", stack="s", now_ms=0)
+
+    seen = await look_into(store_url)
+
+    assert seen is not None
+    assert seen.schema == seen.newest
+    assert seen.waiting == [(STEP, 1)]
+    assert seen.dead == [(STEP, 1)]

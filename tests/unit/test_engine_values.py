@@ -16,7 +16,8 @@ from wire.events import AnomalyDetected
 _scalars = (
     st.none()
     | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
+    | st.integers()
+    | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False)
     | st.text()
     | st.binary()

@@ -22,6 +22,7 @@ MIDDLEWARE_NAMES = (
     "adminMiddleware",
     "deviceMiddleware",
     "pageMiddleware",
+    "surfaceMiddleware",
     "tenantMiddleware",
 )
 
@@ -35,8 +36,13 @@ __all__ = [
 ]
 
 
-def named_middlewares(authenticator: Authenticator) -> dict[str, Middleware]:
-    """Return the middlewares that steps may name."""
+def named_middlewares(
+    authenticator: Authenticator, *, shows_surface: bool = False
+) -> dict[str, Middleware]:
+    """Return the middlewares that steps may name.
+
+    With `shows_surface` the documents that describe the system are for everybody: in development.
+    """
     require = _requiring(authenticator)
 
     async def device(request: Request, _ctx: Context, proceed: Next) -> Any:
@@ -59,11 +65,17 @@ def named_middlewares(authenticator: Authenticator) -> dict[str, Middleware]:
             }
         return await proceed()
 
+    async def everybody(_request: Request, _ctx: Context, proceed: Next) -> Any:
+        return await proceed()
+
     return {
         "authMiddleware": _open_to_keys(authenticator, _any_caller),
         "adminMiddleware": OnHead(admin),
         "deviceMiddleware": OnHead(device),
         "pageMiddleware": OnHead(page),
+        "surfaceMiddleware": OnHead(everybody)
+        if shows_surface
+        else _open_to_keys(authenticator, _any_caller),
         "tenantMiddleware": _open_to_keys(authenticator, tenant_middleware),
     }
 

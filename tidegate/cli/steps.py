@@ -1,11 +1,17 @@
-"""`tidegate steps list`: what the steps of some folders are, without running them."""
+"""`tidegate steps list|graph`: what the steps of some folders are, without running them."""
 
+import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from tidegate.cli.documents import Output, write_text
 from tidegate.cli.running import Json, print_json
+from tidegate.describe.drawing import dot, mermaid
+from tidegate.describe.graph import graph
+from tidegate.describe.surface import Surface, surface_of
 from tidegate.loading import load_steps
 from tidegate.normalise import outline
 
@@ -15,18 +21,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+Steps = Annotated[list[Path], typer.Option(help="A folder of steps; may be given again.")]
 
 
-@app.callback()
-def group() -> None:
-    """Look at steps."""
+class Format(StrEnum):
+    """What a picture is written in."""
+
+    MERMAID = "mermaid"
+    DOT = "dot"
+    JSON = "json"
 
 
 @app.command("list")
-def list_steps(
-    steps: Annotated[list[Path], typer.Option(help="A folder of steps; may be given again.")],
-    as_json: Json = False,
-) -> None:
+def list_steps(steps: Steps, as_json: Json = False) -> None:
     """List the steps of folders; a fault in any of them is exit code 2."""
     outlines = sorted(
         (outline(step.config) for step in load_steps(steps)), key=lambda step: str(step["name"])
@@ -35,10 +42,30 @@ def list_steps(
         print_json({"steps": outlines})
         return
     for step in outlines:
-        print(f"{step['type']:<6} {step['name']:<32} {_when(step)}".rstrip())
+        flows = f"[{', '.join(step['flows'])}]" if "flows" in step else ""
+        print(f"{step['type']:<6} {step['name']:<32} {_when(step):<40} {flows}".rstrip())
+
+
+@app.command("graph")
+def draw(
+    steps: Steps,
+    form: Annotated[
+        Format, typer.Option("--format", help="What the picture is written in.")
+    ] = Format.MERMAID,
+    output: Output = None,
+) -> None:
+    """Draw steps and the events between them, flow by flow, with topics that lack an end."""
+    write_text(_drawn(surface_of(load_steps(steps)), form), output)
+
+
+def _drawn(surface: Surface, form: Format) -> str:
+    if form is Format.JSON:
+        return json.dumps(graph(surface), indent=2, ensure_ascii=False) + "\n"
+    return dot(surface) if form is Format.DOT else mermaid(surface)
 
 
 def _when(step: dict[str, Any]) -> str:
     if step["type"] == "api":
         return f"{step['method'].upper()} {step['path']}"
-    return str(step.get("cron") or ", ".join(step.get("subscribes", ())))
+    heard = ", ".join(step.get("subscribes", ()))
+    return str(step.get("cron") or step.get("topic") or heard)

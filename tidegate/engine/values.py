@@ -10,7 +10,8 @@ from tidegate.errors import NonRetriable
 from tidegate.normalise import as_plain_value, is_model_instance
 
 MAX_VALUE_BYTES = 16 * 1024 * 1024
-_DECIMAL, _DATETIME, _DATE = 1, 2, 3
+_DECIMAL, _DATETIME, _DATE, _LONG = 1, 2, 3, 4
+_LEAST, _MOST = -(2**63), 2**64 - 1
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes})
 
 
@@ -42,10 +43,22 @@ def _extension(value: Any) -> Any:
     return value
 
 
+def _with_long(value: Any) -> Any:
+    """Wrap integers beyond 64 bits as well: they are rare, so only who has any pays for it."""
+    if isinstance(value, dict):
+        return {key: _with_long(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_long(item) for item in value]
+    is_long = type(value) is int and not _LEAST <= value <= _MOST
+    return msgspec.msgpack.Ext(_LONG, format(value, "x").encode()) if is_long else value
+
+
 def _untagged(code: int, data: memoryview) -> object:
     text = bytes(data).decode()
     if code == _DECIMAL:
         return Decimal(text)
+    if code == _LONG:
+        return int(text, 16)
     return datetime.fromisoformat(text) if code == _DATETIME else date.fromisoformat(text)
 
 
@@ -61,12 +74,19 @@ def encode(value: Any, *, most_bytes: int = MAX_VALUE_BYTES) -> bytes:
             it is larger than `most_bytes` (16 MiB).
     """
     try:
-        data = _encoder.encode(_tagged(value))
+        data = _encoded(_tagged(value))
     except (TypeError, OverflowError, RecursionError, UnicodeEncodeError) as exc:
         raise NonRetriable(f"value cannot be stored: {exc}") from exc
     if len(data) > most_bytes:
         raise NonRetriable(f"value of {len(data)} bytes is larger than {most_bytes} bytes")
     return data
+
+
+def _encoded(tagged: Any) -> bytes:
+    try:
+        return _encoder.encode(tagged)
+    except OverflowError:
+        return _encoder.encode(_with_long(tagged))
 
 
 def decode(data: bytes) -> Any:

@@ -13,6 +13,7 @@ PathParams = Mapping[str | int, str]
 _NONE: PathParams = {}
 # Stands for an encoded slash while a path is matched; no decoded text holds half a surrogate.
 _SLASH = "\udc2f"
+_PARAMETER = re.compile(r":[A-Za-z_]\w*")
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -61,6 +62,16 @@ class Dispatch(Generic[T, W]):
             if match := pattern.fullmatch(path):
                 return candidate, _parameters(match.groupdict())
         return None
+
+
+def shape_of(path: str) -> str:
+    """Return a path without the names of its parameters: paths of one shape are one place."""
+    return _PARAMETER.sub(":", path)
+
+
+def names_of(path: str) -> list[str]:
+    """Return the names of a path's parameters, in order."""
+    return [name[1:] for name in _PARAMETER.findall(path)]
 
 
 def _parameters(groups: Mapping[str, str]) -> PathParams:

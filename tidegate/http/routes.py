@@ -8,13 +8,12 @@ from starlette.types import Receive, Scope, Send
 
 from tidegate.engine.engine import Engine
 from tidegate.http.answer import Answer
-from tidegate.http.dispatch import Dispatch, PathParams, Place
+from tidegate.http.dispatch import Dispatch, PathParams, Place, names_of, shape_of
 from tidegate.http.endpoint import Endpoint
 from tidegate.http.middleware import Middleware
 from tidegate.http.problem import refusal
 from tidegate.http.socket_endpoint import SocketEndpoint, refuse_handshake
 
-StepPlace = Place[Endpoint, SocketEndpoint]
 _NO_PARAMS: PathParams = {}
 
 
@@ -26,6 +25,9 @@ class Served(Protocol):
     ) -> None:
         """Serve one request or connection."""
         ...
+
+
+StepPlace = Place[Served, Served]
 
 
 def routes(
@@ -43,12 +45,13 @@ def routes(
     places: dict[str, StepPlace] = {}
     for step in steps:
         path = step.config.path
-        place = places.setdefault(path, Place(path, {}, []))
+        place = places.setdefault(shape_of(path), Place(path, {}, []))
         if step.config.websocket:
-            place.websocket.append(SocketEndpoint(engine, step, middleware))
+            socket = SocketEndpoint(engine, step, middleware)
+            place.websocket.append(_as_named(socket, path, place))
             continue
         endpoint = Endpoint(engine, step, middleware, check_answers=check_answers)
-        place.methods[step.config.method.upper()] = endpoint
+        place.methods[step.config.method.upper()] = _as_named(endpoint, path, place)
     return [StepsRoute(places.values())]
 
 
@@ -95,6 +98,26 @@ class StepsRoute(BaseRoute):
 
     def _is_taken(self, scope: Scope) -> bool:
         return any(route.matches(scope)[0] is not Match.NONE for route in self._before)
+
+
+class _Renamed(NamedTuple):
+    """Stands where a step calls the parameters of a path otherwise than its place does."""
+
+    served: Served
+    names: Mapping[str | int, str]
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, path_params: PathParams
+    ) -> None:
+        """Serve with the step's own names."""
+        own = {self.names.get(name, name): text for name, text in path_params.items()}
+        await self.served.serve(scope, receive, send, own)
+
+
+def _as_named(served: Served, path: str, place: StepPlace) -> Served:
+    if path == place.path:
+        return served
+    return _Renamed(served, dict(zip(names_of(place.path), names_of(path), strict=True)))
 
 
 class _Refused(NamedTuple):

@@ -185,6 +185,15 @@ class StreamSnapshot(NamedTuple):
     values: list[tuple[str, bytes]]
 
 
+class StoreLook(NamedTuple):
+    """What a store is seen to hold: its schema, the newest one that we know, events by step."""
+
+    schema: int
+    newest: int
+    waiting: list[tuple[str, int]]
+    dead: list[tuple[str, int]]
+
+
 class DeadLetter(NamedTuple):
     """An event that was given up."""
 

@@ -46,6 +46,10 @@ class States(Protocol):
         """Return names of groups, in order, with how many keys each holds."""
         ...
 
+    async def keys(self, group: str, *, limit: int, now_ms: int, after: str = "") -> list[str]:
+        """Return the keys of a group whose values have not lapsed, in order."""
+        ...
+
 
 class Lapses(Protocol):
     """Values whose time is over."""

@@ -25,13 +25,13 @@ async def migrate(connection: Any) -> None:
     encoding = await connection.fetchval("SHOW server_encoding")
     if encoding != "UTF8":
         raise Misconfigured(f"the database's encoding must be UTF8, but it is {encoding}")
-    scripts = sorted(_SCRIPTS.glob("*.sql"))
-    if await _seen(connection) == len(scripts):
+    scripts = _scripts()
+    if await seen_by(connection) == len(scripts):
         return
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         await connection.execute(_BEGIN)
-        seen = await _seen(connection)
+        seen = await seen_by(connection)
         if seen > len(scripts):
             raise Misconfigured(
                 f"state store: written by a newer version (schema {seen}); install that one"
@@ -41,7 +41,17 @@ async def migrate(connection: Any) -> None:
             await connection.execute("INSERT INTO tidegate.migration (number) VALUES ($1)", number)
 
 
-async def _seen(connection: Any) -> int:
+async def seen_by(connection: Any) -> int:
+    """Return how many scripts a database has seen."""
     if await connection.fetchval("SELECT to_regclass('tidegate.migration')") is None:
         return 0
     return int(await connection.fetchval("SELECT count(*) FROM tidegate.migration"))
+
+
+def newest() -> int:
+    """Return how many scripts there are."""
+    return len(_scripts())
+
+
+def _scripts() -> list[Path]:
+    return sorted(_SCRIPTS.glob("*.sql"))

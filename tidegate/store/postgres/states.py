@@ -56,6 +56,10 @@ class PostgresStates:
         """Return names of groups, in order, with how many keys each holds."""
         return [(name, count) for name, count in await self.pool.fetch("groups", after, limit)]
 
+    async def keys(self, group: str, *, limit: int, now_ms: int, after: str = "") -> list[str]:
+        """Return the keys of a group, in order."""
+        return [key for (key,) in await self.pool.fetch("keys", group, after, now_ms, limit)]
+
     async def purge(self, now_ms: int) -> int:
         """Delete what is too old; returns how many values."""
         await self._delete_all("forget_emitted", now_ms - REMEMBER_EMITTED_MS)

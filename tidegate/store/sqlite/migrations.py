@@ -14,15 +14,15 @@ def migrate(db: sqlite3.Connection) -> None:
     Raises:
         Misconfigured: the file was written by a newer version.
     """
-    scripts = sorted(_SCRIPTS.glob("*.sql"))
-    seen = _version(db)
+    scripts = _scripts()
+    seen = version_of(db)
     if seen > len(scripts):
         raise Misconfigured(f"written by a newer version (schema {seen}); install that one")
     for number, script in enumerate(scripts[seen:], start=seen + 1):
         # The number is looked up again under the lock: another process may have been faster.
         db.execute("BEGIN IMMEDIATE")
         try:
-            if _version(db) < number:
+            if version_of(db) < number:
                 for statement in _statements(script.read_text("utf-8")):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {number}")
@@ -32,8 +32,18 @@ def migrate(db: sqlite3.Connection) -> None:
             raise
 
 
-def _version(db: sqlite3.Connection) -> int:
+def version_of(db: sqlite3.Connection) -> int:
+    """Return how many scripts a file has seen."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def newest() -> int:
+    """Return how many scripts there are."""
+    return len(_scripts())
+
+
+def _scripts() -> list[Path]:
+    return sorted(_SCRIPTS.glob("*.sql"))
 
 
 def _statements(script: str) -> list[str]:

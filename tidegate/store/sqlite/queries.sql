@@ -15,6 +15,11 @@ WHERE group_name = ? AND key GLOB ? ORDER BY key;
 SELECT group_name, count(*) FROM state WHERE group_name > ?
 GROUP BY group_name ORDER BY group_name LIMIT ?;
 
+-- name: keys
+SELECT key FROM state
+WHERE group_name = ? AND key > ? AND (expires_at IS NULL OR expires_at > ?)
+ORDER BY key LIMIT ?;
+
 -- name: tick
 UPDATE clock SET version = version + ? RETURNING version;
 
@@ -109,6 +114,12 @@ SELECT min(due_at) FROM delivery WHERE ready = 1 AND step = ?;
 
 -- name: pending
 SELECT count(*) FROM delivery WHERE step = ?;
+
+-- name: waiting
+SELECT step, count(*) FROM delivery GROUP BY step ORDER BY step;
+
+-- name: dead_by_step
+SELECT step, count(*) FROM dead GROUP BY step ORDER BY step;
 
 -- name: renew
 UPDATE delivery SET due_at = ? WHERE id = ? AND fence = ? AND leased = 1;

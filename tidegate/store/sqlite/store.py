@@ -111,6 +111,10 @@ class SqliteStore:
         """Return names of groups with their numbers of keys."""
         return self._rows("groups", after, limit)
 
+    async def keys(self, group: str, *, limit: int, now_ms: int, after: str = "") -> list[str]:
+        """Return the keys of a group, in order."""
+        return [key for (key,) in self._rows("keys", group, after, now_ms, limit)]
+
     async def purge(self, now_ms: int) -> int:
         """Delete what is too old."""
 

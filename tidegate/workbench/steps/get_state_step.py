@@ -4,6 +4,7 @@ from typing import Any
 
 from tidegate import Context, HTTPError
 from tidegate.http.request import Request
+from tidegate.workbench.own_groups import is_own
 
 config = {
     "type": "api",
@@ -19,7 +20,7 @@ config = {
 async def handler(request: Request, ctx: Context) -> dict[str, Any]:
     """Return the value; nothing there, or a group of the runtime's own, is 404."""
     group, key = request.path_params["group"], request.path_params["key"]
-    value = None if group.startswith("tidegate.") else await ctx.state.get(group, key)
+    value = None if is_own(group) else await ctx.state.get(group, key)
     if value is None:
         raise HTTPError(404, "no such value")
     return {"status": 200, "body": {"value": value}}

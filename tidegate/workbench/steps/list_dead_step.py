@@ -3,10 +3,9 @@
 from typing import Any
 
 from tidegate import Context
-from tidegate.engine import values
 from tidegate.engine.engine import Engine
 from tidegate.http.request import Request
-from tidegate.store.model import DeadLetter
+from tidegate.workbench.dead_ids import shown
 
 config = {
     "type": "api",
@@ -33,9 +32,5 @@ async def handler(request: Request, _ctx: Context, *, engine: Engine) -> dict[st
     after = request.query_params.get("cursor", 0)
     dead = await engine.store.dead(limit=limit, after_id=after)
     cursor = dead[-1].id if len(dead) == limit else None
-    body = {"dead": [_shown(letter) for letter in dead], "next_cursor": cursor}
+    body = {"dead": [shown(letter) for letter in dead], "next_cursor": cursor}
     return {"status": 200, "body": body}
-
-
-def _shown(letter: DeadLetter) -> dict[str, Any]:
-    return {**letter._asdict(), "payload": values.decode(letter.payload)}

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from tidegate import Context, HTTPError
+from tidegate import Context
 from tidegate.engine.engine import Engine
 from tidegate.http.request import Request
+from tidegate.workbench.dead_ids import id_of, nothing_there
 
 config = {
     "type": "api",
@@ -15,15 +16,11 @@ config = {
     "middleware": ["adminMiddleware"],
     "emits": [],
 }
-_MOST_DIGITS = 18
 
 
 async def handler(request: Request, _ctx: Context, *, engine: Engine) -> dict[str, Any]:
     """Redrive one event; no such dead event is 404."""
-    dead_id = request.path_params["id"]
-    # No id has more digits than the largest of SQLite.
-    if not (dead_id.isascii() and dead_id.isdecimal()) or len(dead_id) > _MOST_DIGITS:
-        raise HTTPError(404, "no such dead event")
-    if not await engine.redrive([int(dead_id)]):
-        raise HTTPError(404, "no such dead event")
-    return {"status": 202, "body": {"id": int(dead_id)}}
+    dead_id = id_of(request.path_params["id"])
+    if not await engine.redrive([dead_id]):
+        raise nothing_there()
+    return {"status": 202, "body": {"id": dead_id}}
