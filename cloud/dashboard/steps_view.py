@@ -8,6 +8,7 @@ from tidegate.contract import StepConfig
 from tidegate.normalise import matches
 
 INTERNAL = "tidegate."
+_ORDER = ("done", "suspended", "retried", "dead")
 _SECTIONS = (
     ("event", "Begun by events"),
     ("cron", "On a schedule"),
@@ -79,11 +80,16 @@ def _row(step: StepFacts, configs: Sequence[StepConfig], dead: Mapping[str, int]
         emits=tuple(Emitted(topic, _hearers(topic, configs)) for topic in config.emits or ()),
         emits_any=config.emits is None and config.type != "noop",
         waiting=step.waiting,
-        outcomes=tuple(sorted(step.outcomes.items())),
+        outcomes=tuple(sorted(step.outcomes.items(), key=_place)),
         dead=dead.get(config.name, 0),
         next_at_ms=None if step.next_at is None else int(step.next_at.timestamp() * 1_000),
         is_internal=is_internal(config.name),
     )
+
+
+def _place(outcome: tuple[str, int]) -> tuple[int, str]:
+    name = outcome[0]
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
 
 
 def _starts(config: StepConfig) -> tuple[str, ...]:
