@@ -46,7 +46,7 @@ def dead_row(dead: DeadEvent, limits: Limits = IN_LIST) -> DeadRow:
         step=dead.step,
         topic=dead.topic,
         error=visible_text(dead.error, limit=limits.error),
-        stack=visible_text(dead.stack.strip("\n"), limit=limits.stack),
+        stack=visible_text(dead.stack.strip("\n"), limit=limits.stack, keep="end"),
         payload=None if withheld else payload_text(dead.data, limit=limits.payload),
         withheld=withheld,
         size_bytes=dead.size_bytes,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 _MAX_DEPTH = 24
 _SHOWN_BYTES = 32
@@ -34,11 +34,16 @@ def payload_text(data: object, *, limit: int) -> Shown:
     return Shown("".join(parts), is_cut=False)
 
 
-def visible_text(text: str, *, limit: int) -> Shown:
+def visible_text(text: str, *, limit: int, keep: Literal["start", "end"] = "start") -> Shown:
     """Return a text with its lines, at most `limit` characters, what cannot be seen as a dot."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{MIDDLE DOT}" for c in text[:limit])
-    is_cut = len(text) > limit
-    return Shown(shown + _ELLIPSIS if is_cut else shown, is_cut)
+    if len(text) > limit:
+        cut = text[:limit] + _ELLIPSIS if keep == "start" else _ELLIPSIS + text[-limit:]
+        return Shown(_visible(cut), is_cut=True)
+    return Shown(_visible(text), is_cut=False)
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{MIDDLE DOT}" for c in text)
 
 
 def _parts(value: object, depth: int, limit: int) -> Iterator[str]:
