@@ -129,6 +129,7 @@ async def test_store_ends_waits_with_their_delivery(store: Store) -> None:
     """An answer to a delivery that is gone changes nothing."""
     waiter = await _waiting(store, due=10)
     await end(store, (await claim_one(store, now=10)).claim)
+    assert await store.waiters("paid") == []
 
     await store.answer(waiter, b"late", now_ms=11)
 

@@ -4,7 +4,6 @@ A run reads from the store, buffers what it writes and emits, and ends in one co
 it read has changed meanwhile the handler runs again, from its top, on fresh reads.
 """
 
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from random import Random
 from time import monotonic
@@ -18,6 +17,8 @@ from tidegate.contract import Context, Step
 from tidegate.engine import values
 from tidegate.engine.contention import Contention, Place
 from tidegate.engine.context import Invocation, InvocationContext, Surroundings
+from tidegate.engine.foreign import call_foreign
+from tidegate.engine.ids import new_key, new_trace_id
 from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
 from tidegate.engine.process.pool import ProcessPool
 from tidegate.engine.routing import Destination, Router
@@ -139,8 +140,7 @@ class Engine:
 
         `lapsed` are lapsed values whose end is part of the commit.
         """
-        key = secrets.token_hex(8)
-        invocation = Invocation(None, new_trace_id(), 1, key, MemoryJournal())
+        invocation = Invocation(None, new_trace_id(), 1, new_key(), MemoryJournal())
         return await self._in_transaction(invocation, fn, lapsed=lapsed)
 
     async def invoke(
@@ -281,7 +281,7 @@ class Engine:
         ends: Ends,
     ) -> T:
         try:
-            result = await run(ctx)
+            result = await call_foreign(run, ctx)
         except Suspended as pause:
             await self._suspend(ctx, invocation, pause)
             raise
@@ -363,8 +363,3 @@ class Engine:
         for sent in emissions:
             for observe in self._observers:
                 observe(sent.topic, values.decode(sent.payload))
-
-
-def new_trace_id() -> str:
-    """Return a new W3C trace id."""
-    return secrets.token_hex(16)

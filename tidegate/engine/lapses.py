@@ -2,16 +2,18 @@
 
 import anyio
 import structlog
+from prometheus_client import Counter
 
 from tidegate.contract import Context
 from tidegate.engine import values
 from tidegate.engine.engine import Engine
-from tidegate.errors import Conflict, StoreAway
+from tidegate.errors import Conflict, NonRetriable, StoreAway
 from tidegate.store.model import Lapsed
 
 _LOOK_AGAIN_S = 1.0
 _AT_ONCE = 100
 
+_untold = Counter("tidegate_lapses_untold_total", "Lapsed values that made no event")
 log = structlog.get_logger()
 
 
@@ -48,3 +50,18 @@ class Lapses:
             await self._engine.transact(emit, lapsed=(value.id,))
         except Conflict:
             log.debug("lapse.told_by_another", group=value.key.group)
+        except NonRetriable as exc:
+            await self._give_up(value, exc)
+
+    async def _give_up(self, value: Lapsed, exc: NonRetriable) -> None:
+        """End what cannot be told: it would keep all others from being told."""
+        _untold.inc()
+        log.error("lapse.untold", **value.key._asdict(), topic=value.topic, reason=str(exc))
+        try:
+            await self._engine.transact(_nothing, lapsed=(value.id,))
+        except Conflict:
+            log.debug("lapse.told_by_another", group=value.key.group)
+
+
+async def _nothing(_ctx: Context) -> None:
+    """Change nothing but what the commit ends."""

@@ -31,8 +31,7 @@ class Pointer:
             data = _child(data, part)
             if data is None:
                 return None
-        text = data if isinstance(data, str) else msgspec.json.encode(data, order="sorted").decode()
-        return bounded(text)
+        return bounded(data if isinstance(data, str) else _text_of(data))
 
 
 def bounded(text: str) -> str:
@@ -41,6 +40,20 @@ def bounded(text: str) -> str:
         return text
     digest = blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
     return f"{text[: _LONGEST - 40]}#{digest}"
+
+
+def _text_of(data: Any) -> str:
+    try:
+        return msgspec.json.encode(data, order="sorted").decode()
+    except TypeError:
+        return msgspec.json.encode(_with_text_keys(data), order="sorted").decode()
+
+
+def _with_text_keys(data: Any) -> Any:
+    """Return the data with keys that can be sorted; an event's may be of any kind."""
+    if isinstance(data, Mapping):
+        return {str(key): _with_text_keys(value) for key, value in data.items()}
+    return [_with_text_keys(item) for item in data] if isinstance(data, list) else data
 
 
 def _child(data: Any, part: str) -> Any:

@@ -36,6 +36,17 @@ def begun(limit: RateLimit, chunks: Chunks, now_ms: int, count: int) -> Chunks:
     return [*(chunk for chunk in chunks if chunk[0] > since), [now_ms, count]]
 
 
+def without(chunks: Chunks, at_ms: int, count: int) -> Chunks:
+    """Return the chunks with `count` less of what was begun at a time."""
+    kept: Chunks = []
+    for at, taken in chunks:
+        back = min(count, taken) if at == at_ms else 0
+        count -= back
+        if taken > back:
+            kept.append([at, taken - back])
+    return kept
+
+
 class Rate:
     """The rate of one step."""
 
@@ -66,8 +77,7 @@ class Rate:
 
         async def put_back(ctx: Context) -> None:
             chunks: Chunks = await ctx.state.get(GROUP, self._step) or []
-            left = [[at, n - count if at == now_ms else n] for at, n in chunks]
-            kept = [chunk for chunk in left if chunk[1] > 0]
+            kept = without(chunks, now_ms, count)
             await ctx.state.set(GROUP, self._step, kept, ttl=self._limit.per)
 
         await self._transact(put_back)

@@ -29,6 +29,15 @@ def _place(group: str, key: str) -> Key:
     return Key(group, key)
 
 
+def _check_telling(topic: object, ttl: float | None, event: dict[str, Any]) -> None:
+    """Check what will be told when a value lapses: then nobody is there to be told of a fault."""
+    if ttl is None:
+        raise NonRetriable("on_expire= needs ttl=: a value without one never lapses")
+    if not isinstance(topic, str):
+        raise NonRetriable(f"on_expire= must be a topic, not {type(topic).__name__}")
+    values.encode(event)
+
+
 class TransactionState:
     """See `tidegate.contract.State`: an invocation reads its own writes."""
 
@@ -63,8 +72,8 @@ class TransactionState:
         """Set the value; with `ttl` (seconds) it lapses, and tells it on the topic `on_expire`."""
         if ttl is not None and not 0 < ttl <= MAX_TTL_S:
             raise NonRetriable(f"ttl must be above 0 and at most {MAX_TTL_S:.0f} seconds")
-        if on_expire is not None and ttl is None:
-            raise NonRetriable("on_expire= needs ttl=: a value without one never lapses")
+        if on_expire is not None:
+            _check_telling(on_expire, ttl, {"group": group, "key": key, "value": value})
         expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
         write = Write(values.encode(value), expires_at, on_expire)
         self._transaction.writes[_place(group, key)] = write

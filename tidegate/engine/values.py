@@ -34,6 +34,9 @@ def _extension(value: Any) -> Any:
         return msgspec.msgpack.Ext(_DATETIME, value.isoformat().encode())
     if isinstance(value, date):
         return msgspec.msgpack.Ext(_DATE, value.isoformat().encode())
+    if isinstance(value, msgspec.msgpack.Ext):
+        # Whoever decodes it could not tell it from ours.
+        raise TypeError("a msgpack extension is no value; store its parts")
     if type(value).__module__ == "numpy":
         return _tagged(as_plain_numbers(value))
     return value

@@ -1,10 +1,10 @@
 """One place that makes the invocations of api steps."""
 
-import os
 from time import monotonic
 
 from tidegate.contract import StepConfig
 from tidegate.engine.context import Invocation
+from tidegate.engine.ids import new_key
 from tidegate.engine.journal import MemoryJournal
 
 
@@ -13,5 +13,5 @@ def new_invocation(config: StepConfig, trace_id: str) -> Invocation:
 
     It is not retried beyond its own conflict re-runs.
     """
-    key = f"{config.name}-{os.urandom(8).hex()}"
+    key = f"{config.name}-{new_key()}"
     return Invocation(config, trace_id, 1, key, MemoryJournal(), monotonic() + config.timeout)

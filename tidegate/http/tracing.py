@@ -2,7 +2,7 @@
 
 import re
 
-from tidegate.engine.engine import new_trace_id
+from tidegate.engine.ids import new_trace_id
 from tidegate.http.source import Source
 
 _TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")

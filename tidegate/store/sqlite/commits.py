@@ -141,7 +141,9 @@ def _finish(db: sqlite3.Connection, claim: Claim) -> None:
     if ended is None:
         raise lease_lost(claim)
     if ended[0]:
+        # Who has waited has journaled until when: then there may be a wait, too.
         db.execute(SQL["forget_journal"], (delivery_id,))
+        db.execute(SQL["forget_waits"], (delivery_id,))
     free_lane(db, step, lane)
 
 
