@@ -1,6 +1,7 @@
 """A desk of steps from memory, for the pages on steps."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cloud.dashboard.step_desk import DeadEvent, StepFacts
 from tests.support.fake_context import START
@@ -10,7 +11,7 @@ from tidegate.errors import StoreAway
 DIED_AT_MS = 1_769_860_800_000
 
 
-def dead_event(dead_id: int, step: str = "Charge", **changes: object) -> DeadEvent:
+def dead_event(dead_id: int, step: str = "Charge", **changes: Any) -> DeadEvent:
     """Return a dead event, changed."""
     plain = DeadEvent(
         id=dead_id,
@@ -28,7 +29,7 @@ def dead_event(dead_id: int, step: str = "Charge", **changes: object) -> DeadEve
     return plain._replace(**changes)
 
 
-def facts(config: StepConfig, **changes: object) -> StepFacts:
+def facts(config: StepConfig, **changes: Any) -> StepFacts:
     """Return a step as it runs, changed."""
     return StepFacts(config, "What it does", 0, {}, None)._replace(**changes)
 

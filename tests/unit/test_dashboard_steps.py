@@ -30,7 +30,8 @@ def test_payload_reads_as_indented_json() -> None:
 
 def test_payload_says_what_is_no_json() -> None:
     """Bytes, amounts and dates read as what they are, not as text that looks like JSON."""
-    data = [b"\xde\xad", bytes(40), Decimal("12.50"), date(2026, 1, 31), datetime(2026, 1, 31, tzinfo=UTC)]  # fmt: skip
+    moment = datetime(2026, 1, 31, tzinfo=UTC)
+    data = [b"\xde\xad", bytes(40), Decimal("12.50"), date(2026, 1, 31), moment]
 
     text = payload_text(data, limit=1_000).text
 
@@ -113,7 +114,8 @@ def test_data_of_the_runtime_itself_is_not_shown() -> None:
     ("fields", "wanted"),
     [
         ({"do": "redrive:7"}, Wanted("redrive", (7,), "", is_sure=False)),
-        ({"do": "delete:7", "sure": "yes", "dead-8": "on"}, Wanted("delete", (7,), "", is_sure=True)),
+        ({"do": "delete:7", "sure": "yes", "dead-8": "on"},
+         Wanted("delete", (7,), "", is_sure=True)),
         ({"do": "redrive:selected", "dead-3": "on", "dead-9": "on", "dead-x": "on", "step": "A"},
          Wanted("redrive", (9, 3), "A", is_sure=False)),
         ({"do": "redrive:all", "step": "A"}, Wanted("redrive", None, "A", is_sure=False)),
