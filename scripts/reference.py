@@ -1,4 +1,4 @@
-"""Write docs/reference from the code: settings, commands, steps, events.
+"""Write docs/reference from the code: settings, commands, steps, their contract, events.
 
     python -m scripts.reference [--check]
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from scripts.pages import commands, events, settings, steps
+from scripts.pages import commands, events, settings, step_config, steps
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _NOTE = "<!-- Made by `make docs` from the code: edit that, not this. -->"
@@ -19,6 +19,7 @@ _PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "agent-settings.md": settings.agent_page,
     "commands.md": commands.page,
     "steps.md": steps.page,
+    "step-config.md": step_config.page,
     "events.md": events.page,
 }
 

@@ -5,16 +5,16 @@ from collections.abc import Collection
 from tidegate.contract import StepConfig
 from tidegate.errors import Misconfigured
 
-_NEEDED = {
+NEEDED = {
     "api": ("path",),
     "event": ("subscribes",),
     "cron": ("cron",),
     "mqtt": ("topic",),
     "noop": (),
 }
-_EVERYWHERE = {"type", "name", "description", "flows", "emits"}
+EVERYWHERE = {"type", "name", "description", "flows", "emits"}
 _QUEUED = {"retry", "timeout", "lease", "execution"}
-_ALLOWED = {
+ALLOWED = {
     "api": {
         "method", "path", "body_schema", "query_params", "response_schema", "middleware",
         "websocket", "timeout",
@@ -29,9 +29,18 @@ _ALLOWED = {
     },
     "noop": {"subscribes"},
 }  # fmt: skip
-_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")
-_MAX_BATCH = 10_000
-_MAX_RATE = 1_000_000
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")
+MAX_S = 30 * 24 * 3600
+ABOVE_ZERO_S = ("timeout", "lease", "retry.cap", "rate_limit.per")
+FROM_ZERO_S = ("delay", "retry.base", "batch.wait")
+MOST = {
+    "retry.attempts": 1_000,
+    "concurrency": 10_000,
+    "key_concurrency": 10_000,
+    "batch.size": 10_000,
+    "rate_limit.limit": 1_000_000,
+}
+"""The largest counts; the smallest is 1."""
 
 
 def check(step: StepConfig, *, given: Collection[str]) -> None:
@@ -40,10 +49,10 @@ def check(step: StepConfig, *, given: Collection[str]) -> None:
     Raises:
         Misconfigured: the message names the key and what it may hold.
     """
-    for key in _NEEDED[step.type]:
+    for key in NEEDED[step.type]:
         if not getattr(step, key):
             raise Misconfigured(f"a step of type '{step.type}' needs the key '{key}'")
-    for key in sorted(set(given) - _EVERYWHERE - _ALLOWED[step.type]):
+    for key in sorted(set(given) - EVERYWHERE - ALLOWED[step.type]):
         raise Misconfigured(f"a step of type '{step.type}' has no key '{key}'")
     if not step.name or step.name.startswith("tidegate."):
         raise Misconfigured("name must be a text that does not begin with 'tidegate.'")
@@ -53,37 +62,36 @@ def check(step: StepConfig, *, given: Collection[str]) -> None:
 
 
 def _check_times(step: StepConfig) -> None:
-    times = {"timeout": step.timeout, "lease": step.lease, "retry.cap": step.retry.cap}
-    if step.rate_limit is not None:
-        times["rate_limit.per"] = step.rate_limit.per
-    for name, seconds in times.items():
-        if not 0 < seconds <= 30 * 24 * 3600:
+    for name in ABOVE_ZERO_S:
+        seconds = _number(step, name)
+        if seconds is not None and not 0 < seconds <= MAX_S:
             raise Misconfigured(f"{name} must be seconds, above 0 and at most 30 days")
-    waits = {"delay": step.delay, "retry.base": step.retry.base}
-    if step.batch is not None:
-        waits["batch.wait"] = step.batch.wait
-    for name, seconds in waits.items():
-        if not 0 <= seconds <= 30 * 24 * 3600:
+    for name in FROM_ZERO_S:
+        seconds = _number(step, name)
+        if seconds is not None and not 0 <= seconds <= MAX_S:
             raise Misconfigured(f"{name} must be seconds, from 0 to 30 days")
 
 
 def _check_counts(step: StepConfig) -> None:
-    counts = {"retry.attempts": (step.retry.attempts, 1_000)}
-    counts["concurrency"] = (step.concurrency, 10_000)
-    if step.batch is not None:
-        counts["batch.size"] = (step.batch.size, _MAX_BATCH)
-    if step.rate_limit is not None:
-        counts["rate_limit.limit"] = (step.rate_limit.limit, _MAX_RATE)
-    if step.concurrency_key:
-        counts["concurrency.limit"] = (step.key_concurrency, 10_000)
-    for name, (count, most) in counts.items():
-        if not 1 <= count <= most:
-            raise Misconfigured(f"{name} must be a number from 1 to {most}")
+    for name, most in MOST.items():
+        count = _number(step, name)
+        is_unused = name == "key_concurrency" and not step.concurrency_key
+        if count is not None and not is_unused and not 1 <= count <= most:
+            shown = "concurrency.limit" if name == "key_concurrency" else name
+            raise Misconfigured(f"{shown} must be a number from 1 to {most}")
+
+
+def _number(step: StepConfig, name: str) -> float | None:
+    """Return what stands at a key or at `section.key`, None when the section is absent."""
+    section, _, key = name.rpartition(".")
+    holder = getattr(step, section) if section else step
+    number: float | None = None if holder is None else getattr(holder, key)
+    return number
 
 
 def _check_pairs(step: StepConfig) -> None:
-    if step.method.upper() not in _METHODS:
-        raise Misconfigured(f"method '{step.method}' is none of {', '.join(_METHODS)}")
+    if step.method.upper() not in METHODS:
+        raise Misconfigured(f"method '{step.method}' is none of {', '.join(METHODS)}")
     if step.qos not in (0, 1):
         raise Misconfigured(
             "qos must be 0 or 1: what is acknowledged is durable, so 2 adds nothing"

@@ -39,7 +39,7 @@ class State(Protocol):
         """Return a copy of the value, or None."""
         ...
 
-    async def set(
+    def set(
         self,
         group: str,
         key: str,
@@ -47,14 +47,14 @@ class State(Protocol):
         ttl: float | None = None,
         *,
         on_expire: str | None = None,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Set the value; with `ttl` (seconds) it lapses, without it stays for good.
 
         When it lapses `{group, key, value}` is emitted on the topic `on_expire`, once.
         """
         ...
 
-    async def delete(self, group: str, key: str) -> None:
+    def delete(self, group: str, key: str) -> Awaitable[None]:
         """Delete the value if it is there."""
         ...
 
@@ -160,7 +160,7 @@ class Context(Protocol):
         """A text that is equal on every retry of the invocation."""
         ...
 
-    async def emit(
+    def emit(
         self,
         topic: str | dict[str, Any],
         data: Any = None,
@@ -169,8 +169,8 @@ class Context(Protocol):
         at: datetime | None = None,
         key: str | None = None,
         id: str | None = None,  # noqa: A002 - the seed's word
-    ) -> None:
-        """Emit an event when this invocation commits.
+    ) -> Awaitable[None]:
+        """Emit an event when this invocation commits; one dict of `topic` and `data` will do.
 
         It is due after `delay` seconds or `at` a time (aware). Events of one `key` are handled
         in their order. An `id` that was emitted on the topic before changes nothing.

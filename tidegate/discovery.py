@@ -71,7 +71,7 @@ def load(file: Path) -> Step:
             raise Misconfigured("exports no 'handler'")
         handler = _no_handler
     takes, resources = _parameters(handler)
-    is_async = inspect.iscoroutinefunction(handler)
+    is_async = inspect.iscoroutinefunction(inspect.unwrap(handler))
     return Step(config, handler, file, takes, is_async, resources, given)
 
 

@@ -10,6 +10,8 @@ TidegateError
 └── StoreAway         the runtime retries: the database does not answer
 """
 
+import math
+
 
 class TidegateError(Exception):
     """Root of the runtime's errors."""
@@ -30,9 +32,19 @@ class NonRetriable(TidegateError):
 class RetryAfter(TidegateError):
     """Raised by a handler: try again, but not before `seconds` from now."""
 
-    def __init__(self, seconds: float, reason: str = "") -> None:
+    longest_s: float = 30 * 24 * 3600.0
+
+    def __init__(self, seconds: float | str, reason: str = "") -> None:
+        """Take seconds, also as a `Retry-After` header spells them; at most 30 days.
+
+        Raises:
+            ValueError: they are no number from 0.
+        """
         super().__init__(reason or f"retry after {seconds} s")
-        self.seconds = seconds
+        self.seconds = float(seconds)
+        if not 0 <= self.seconds < math.inf:
+            raise ValueError(f"RetryAfter needs seconds from 0, not {seconds}")
+        self.seconds = min(self.seconds, self.longest_s)
 
 
 class HTTPError(TidegateError):

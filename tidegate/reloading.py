@@ -14,6 +14,7 @@ from watchfiles import awatch
 from tidegate.contract import Step
 from tidegate.discovery import fault_of, load, refuse_double, step_files
 from tidegate.loading import check
+from tidegate.providing import brings_resources
 
 # How long a stop waits for the watching thread.
 _LOOK_UP_MS = 200
@@ -24,14 +25,22 @@ log = structlog.get_logger()
 class Reloader:
     """The steps of some roots, each in the last version that could be loaded."""
 
-    def __init__(self, roots: Sequence[Path], *, middleware: Collection[str]) -> None:
+    def __init__(
+        self, roots: Sequence[Path], *, middleware: Collection[str], resources: Collection[str]
+    ) -> None:
         """Load every step once; faults are logged and the others stand.
+
+        Args:
+            roots: folders of step files.
+            middleware: names that api steps may use.
+            resources: names that handlers may ask for where no folder brings its own.
 
         Raises:
             Misconfigured: a root is no folder.
         """
         self._roots = [root.resolve() for root in roots]
         self._middleware = middleware
+        self._resources = resources
         self._known: dict[Path, Step] = {}
         self._load(step_files(self._roots))
 
@@ -68,10 +77,11 @@ class Reloader:
         return before != self._known
 
     def _load(self, files: Collection[Path]) -> None:
+        resources = None if brings_resources(self._roots) else self._resources
         for file in files:
             try:
                 step = load(file)
-                check(step, middleware=self._middleware)
+                check(step, resources=resources, middleware=self._middleware)
             except Exception as exc:  # noqa: BLE001 - a step file is foreign code
                 log.warning("step.faulty", fault=str(fault_of(exc, file)), kept=file in self._known)
             else:

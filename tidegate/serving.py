@@ -62,7 +62,7 @@ async def run(process: Process) -> None:
             file; nothing is left half started.
     """
     roots = [WORKBENCH, LOGINS, *process.roots]
-    reloader = Reloader(roots, middleware=MIDDLEWARE_NAMES) if process.reloads else None
+    reloader = _reloader(roots) if process.reloads else None
     steps = reloader.steps if reloader else _all_steps(roots)
     folder = InstanceFolder(process.data)
     folder.prepare()
@@ -81,6 +81,10 @@ async def run(process: Process) -> None:
                 await stop.wait()
             signals.cancel_scope.cancel()
     log.info("steps.stopped")
+
+
+def _reloader(roots: Sequence[Path]) -> Reloader:
+    return Reloader(roots, middleware=MIDDLEWARE_NAMES, resources=OWN_RESOURCES)
 
 
 def _all_steps(roots: Sequence[Path]) -> list[Step]:

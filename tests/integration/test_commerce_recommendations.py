@@ -4,7 +4,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from sklearn.metrics.pairwise import cosine_similarity  # type: ignore[import-untyped] # no stubs
+from sklearn.metrics.pairwise import cosine_similarity
 
 from tests.support.commerce import shop
 from tidegate.testing import Harness

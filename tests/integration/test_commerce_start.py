@@ -9,9 +9,10 @@ import pytest
 
 from tests.support.commerce import STEPS, order, product
 from tests.support.instances import eventually, started, tidegate
-from tests.support.localstripe import KEY, Localstripe, open_gate
+from tests.support.localstripe import KEY, Localstripe
 from tests.support.ports import unused_port
 from tests.support.steps import until, write_steps
+from tests.support.stripe_gate import open_gate
 
 pytestmark = pytest.mark.anyio
 

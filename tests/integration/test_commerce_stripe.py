@@ -12,7 +12,8 @@ from modules.commerce.money import Money
 from modules.commerce.payments.port import Charged, PaymentOrder
 from modules.commerce.payments.stripe import StripePayments, open_stripe
 from tests.support.commerce import CARD, DECLINED_CARD, counts, order, place, product, put, shop
-from tests.support.localstripe import KEY, Fault, Gate, Localstripe, open_gate
+from tests.support.localstripe import KEY, Localstripe
+from tests.support.stripe_gate import Fault, Gate, open_gate
 from tidegate.contract import Context
 from tidegate.testing import Harness
 

@@ -267,3 +267,24 @@ async def test_engine_process_handler_has_the_same_ctx(tmp_path: Path) -> None:
             "NonRetriable",
             "UndeclaredEmit",
         ]
+
+
+async def test_engine_forgotten_await_loses_nothing(tmp_path: Path) -> None:
+    """What is set, deleted or emitted without `await` is done all the same."""
+    steps = {
+        "hasty_step": """
+            config = {"type": "event", "name": "Hasty", "subscribes": ["n"]}
+            async def handler(data, ctx):
+                ctx.state.set("hasty", "a", 1)
+                ctx.state.set("hasty", "b", 2)
+                ctx.state.delete("hasty", "a")
+                ctx.emit("done", {"n": data})
+                ctx.emit({"topic": "done", "data": "later", "delay": 60})
+        """
+    }
+    async with Harness(write_steps(tmp_path / "steps", steps)) as h:
+        await h.emit("n", 1)
+        await h.drain()
+
+        assert (await h.state("hasty", "a"), await h.state("hasty", "b")) == (None, 2)
+        assert h.capture("done") == [{"n": 1}, "later"]

@@ -20,10 +20,12 @@ pytestmark = pytest.mark.anyio
 
 ANSWERS = {
     "kinds_step": """
+    import asyncio
     from datetime import datetime, UTC
     from decimal import Decimal
     from pathlib import Path
     import msgspec
+    from starlette.responses import FileResponse
     class Point(msgspec.Struct):
         x: int
     class Model:
@@ -32,10 +34,14 @@ ANSWERS = {
     async def pieces():
         yield "a"
         yield "b"
+    async def cancelled_future():
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        return await future
     config = {"type": "api", "name": "Kinds", "path": "/kinds/:kind"}
     async def handler(req, ctx):
         await ctx.state.set("kinds", req.path_params["kind"], True)
-        return {
+        answer = {
             "none": lambda: None,
             "tuple": lambda: (202, {"a": 1}),
             "plain": lambda: [1, 2],
@@ -45,6 +51,14 @@ ANSWERS = {
             "bytes": lambda: b"\\x00\\xff",
             "text": lambda: {"status": 200, "headers": {"Content-Type": "text/csv"}, "body": "a,b"},
             "file": lambda: Path(__file__),
+            "nofile": lambda: Path(__file__).with_name("nothing.txt"),
+            "folder": lambda: Path(__file__).parent,
+            "noresponse": lambda: FileResponse(Path(__file__).with_name("nothing.txt")),
+            "nan": lambda: {"price": Decimal("NaN")},
+            "infinite": lambda: [Decimal("-Infinity")],
+            "exactkey": lambda: {Decimal("1.10"): 1},
+            "flagkey": lambda: {True: 1},
+            "cancelled": lambda: cancelled_future(),
             "framing": lambda: {"status": 200, "body": 1, "headers": {
                 "Content-Length": "99", "Transfer-Encoding": "chunked"}},
             "stream": lambda: (200, pieces()),
@@ -52,6 +66,7 @@ ANSWERS = {
             "nostatus": lambda: {"status": 99},
             "split": lambda: {"status": 200, "headers": {"X-A": "b\\r\\nX-C: d"}},
         }[req.path_params["kind"]]()
+        return await answer if asyncio.iscoroutine(answer) else answer
     """,
     "lines_step": """
     config = {"type": "api", "name": "Lines", "path": "/lines"}
@@ -161,7 +176,13 @@ async def test_answer_may_be_a_file(tmp_path: Path) -> None:
     assert (part.status_code, part.content) == (206, whole.content[:4])
 
 
-@pytest.mark.parametrize("kind", ["unsendable", "nostatus", "split"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "unsendable", "nostatus", "split", "nofile", "folder", "noresponse",
+        "nan", "infinite", "exactkey", "flagkey", "cancelled",
+    ],
+)  # fmt: skip
 async def test_answer_that_cannot_be_sent_commits_nothing(tmp_path: Path, kind: str) -> None:
     """An answer that is none is a 500, and the handler's writes are not applied."""
     async with _client(tmp_path) as (client, engine):
@@ -169,6 +190,7 @@ async def test_answer_that_cannot_be_sent_commits_nothing(tmp_path: Path, kind: 
         written = await _state(engine, "kinds", kind)
 
     assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
     assert "x-c" not in answer.headers
     assert written is None
 

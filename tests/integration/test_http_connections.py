@@ -103,3 +103,14 @@ async def test_bind_holds_the_port_at_once() -> None:
     """A second process cannot take the port, although nobody serves yet."""
     with bind("127.0.0.1", 0) as listener, pytest.raises(Misconfigured, match="in use"):
         bind("127.0.0.1", listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("head", ["POST / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nContent-Length: 5\r\n"])
+async def test_connection_with_an_odd_handshake_is_refused(head: str) -> None:
+    """A WebSocket's handshake with a body or another method is answered, not kept for ever."""
+    upgrade = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
+        await client.send(f"{head}{upgrade}".encode())
+        answer = await _all_of(client)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")

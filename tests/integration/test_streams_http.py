@@ -180,6 +180,7 @@ async def test_streams_have_any_name(path: str) -> None:
     ("path", "status"),
     [
         ("game", 404), ("game/g/more", 404), ("%FF/g", 400), ("game/g?after=x", 400),
+        ("a%00b/g", 400), ("game/%00", 400),
         ("game/g?after=-1", 400), ("game/forbidden", 403),
     ],
 )  # fmt: skip
@@ -227,6 +228,37 @@ async def test_streams_end_when_the_log_is_away() -> None:
 
     assert left == [{"retry": "2000"}]
     assert code == 1013
+
+
+async def test_websocket_may_be_gone_when_the_log_is_away() -> None:
+    """To close a connection that its client has just left is no error of ours."""
+    log = MemoryLog()
+    log.error = StoreAway("no database")
+    gone = anyio.Event()
+    sent: list[str] = []
+
+    async def allow(*_asked: object) -> int:
+        return 200
+
+    async def receive() -> dict[str, Any]:
+        if not sent:
+            return {"type": "websocket.connect"}
+        await gone.wait()
+        return {"type": "websocket.disconnect", "code": 1006}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        if message["type"] != "websocket.accept":
+            gone.set()
+            raise OSError("the client has left")
+
+    app = make_app(stream_routes(Hub(log), msgspec.json.decode, allow))
+    path = "/api/v1/streams/game/g"
+    scope = {"type": "websocket", "path": path, "query_string": b"", "headers": []}
+    with anyio.fail_after(WAIT_S):
+        await app(scope, receive, send)
+
+    assert sent == ["websocket.accept", "websocket.close"]
 
 
 async def test_websocket_tells_the_same_frames() -> None:

@@ -161,3 +161,16 @@ async def test_testing_wrong_steps_are_named(tmp_path: Path, text: str, reason: 
     with pytest.raises(Misconfigured, match=reason):
         async with Harness(tmp_path):
             pass
+
+
+async def test_harness_lets_a_failed_assertion_through_as_it_is(tmp_path: Path) -> None:
+    """What a test raises inside of the harness is not wrapped into a group of errors."""
+    steps = write_steps(tmp_path, {"echo_step": ECHO})
+
+    async def failing() -> None:
+        async with Harness(steps) as harness:
+            await harness.drain()
+            raise AssertionError("not so")
+
+    with pytest.raises(AssertionError, match="not so"):
+        await failing()

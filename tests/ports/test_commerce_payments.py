@@ -12,7 +12,8 @@ from modules.commerce.payments.memory import MemoryPayments
 from modules.commerce.payments.port import Charged, PaymentOrder, Payments
 from modules.commerce.payments.stripe import open_stripe
 from tests.support.commerce import CARD, DECLINED_CARD
-from tests.support.localstripe import KEY, Localstripe, open_gate
+from tests.support.localstripe import KEY, Localstripe
+from tests.support.stripe_gate import open_gate
 
 pytestmark = pytest.mark.anyio
 ADAPTERS = ["memory", "stripe"]

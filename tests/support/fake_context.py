@@ -3,11 +3,13 @@
 import copy
 import fnmatch
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+
+from tidegate.contract import Streams
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -44,8 +46,16 @@ class FakeState:
         lapsed = lapses_at is not None and lapses_at <= self._clock.now()
         return None if lapsed else copy.deepcopy(value)
 
-    async def set(self, group: str, key: str, value: Any, ttl: float | None = None) -> None:
-        """Set a value, which must be JSON-like as in the real state."""
+    async def set(
+        self,
+        group: str,
+        key: str,
+        value: Any,
+        ttl: float | None = None,
+        *,
+        on_expire: str | None = None,
+    ) -> None:
+        """Set a value, which must be JSON-like as in the real state; no lapse is told."""
         lapses_at = None if ttl is None else self._clock.now() + timedelta(seconds=ttl)
         plain = msgspec.json.decode(msgspec.json.encode(value))
         self._values[(group, key)] = (plain, lapses_at)
@@ -127,6 +137,8 @@ class FakeContext:
         data: Any = None,
         *,
         delay: float | None = None,
+        at: datetime | None = None,
+        key: str | None = None,
         id: str | None = None,  # noqa: A002 - the contract's word
     ) -> None:
         """Record an event."""
@@ -143,6 +155,31 @@ class FakeContext:
             result = fn()
             self._journal[key] = await result if inspect.isawaitable(result) else result
         return self._journal[key]
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the fake clock's time pass."""
+        self.clock.pass_s(seconds)
+
+    async def wait_for(
+        self,
+        topic: str,
+        match: Mapping[str, Any] | None = None,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Any:
+        """Wait in vain: nobody emits to a fake."""
+        self.clock.pass_s(timeout)
+        raise TimeoutError(topic)
+
+    @property
+    def streams(self) -> Streams:
+        """Refuse: steps with streams are tested in a harness."""
+        raise NotImplementedError
+
+    @property
+    def sync(self) -> Any:
+        """Refuse: plain handlers are tested in a harness."""
+        raise NotImplementedError
 
     def now(self) -> datetime:
         """Return the fake clock's time."""

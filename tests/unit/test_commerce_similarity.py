@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.metrics.pairwise import cosine_similarity  # type: ignore[import-untyped] # no stubs
+from sklearn.metrics.pairwise import cosine_similarity
 
 from modules.commerce.similarity import cosine, neighbours, recommend
 

@@ -28,6 +28,8 @@ from tidegate.auth.session import TTL_S
         ({"origin": "https://evil.example", "host": "a:8080"}, False),
         ({"origin": "null", "host": "a:8080"}, False),
         ({"origin": "null", "host": ""}, False),
+        ({"origin": "http://[", "host": "a:8080"}, False),
+        ({"origin": "http://[", "host": ""}, False),
         ({"origin": "https://pages.example", "host": "10.0.0.5:8080"}, True),
         ({"host": "a:8080"}, True),
     ],

@@ -49,6 +49,28 @@ def test_values_keep_falsy_apart() -> None:
     assert str(again[5]) == "0.00"
 
 
+class _Model:
+    """Dumps itself as pydantic's models do."""
+
+    def model_dump(self) -> dict[str, object]:
+        return {"price": Decimal("1.10"), "parts": [1]}
+
+
+def test_values_take_models() -> None:
+    """A model is kept as its plain data, in a state and in an event, with exact types."""
+    kept = values.decode(values.encode({"cup": _Model()}))
+
+    assert kept == {"cup": {"price": Decimal("1.10"), "parts": [1]}}
+    assert as_plain([_Model()]) == [kept["cup"]]
+
+
+@pytest.mark.parametrize("value", ["\ud800", {"\udc00": 1}, [{"a": "x\udfff"}]])
+def test_values_refuse_what_is_no_unicode(value: object) -> None:
+    """A lone surrogate cannot be stored, and no retry helps."""
+    with pytest.raises(NonRetriable, match="cannot be stored"):
+        values.encode(value)
+
+
 def test_values_take_structs_and_dates() -> None:
     """A Struct becomes its dict; a date stays a date."""
     event = AnomalyDetected("t", "d", "m", 1, 2.0, 3.0, 0.9, "range")

@@ -24,7 +24,11 @@ def same_origin(headers: Mapping[str, str], public_url: str | None = None) -> bo
 
 def _host(url: str) -> str:
     """Return host and port of a URL as a browser writes them in `Host`, '' when it has none."""
-    return urlsplit(url).netloc.rpartition("@")[2].lower()
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        # No browser sends what is no URL, such as `http://[`.
+        return ""
 
 
 def came_by_https(

@@ -12,7 +12,7 @@ from tidegate.engine.claims import Claims
 from tidegate.engine.engine import Engine
 from tidegate.engine.handling import Handling
 from tidegate.engine.pointers import Pointer
-from tidegate.errors import StoreAway
+from tidegate.errors import TidegateError
 from tidegate.store.model import Claim, Delivery
 
 _LOOK_AGAIN_S = 1.0
@@ -73,7 +73,7 @@ class BatchConsumer:
         self._gathering = Gathering(batch)
         self._size = batch.size
         self._free = step.config.concurrency
-        self._held: dict[int, Delivery] = {}
+        self._held: dict[Claim, Delivery] = {}
         self._places = step.config.concurrency
         self._draining = False
         self._wake = anyio.Event()
@@ -98,7 +98,7 @@ class BatchConsumer:
         self._draining = True
         for batch in self._gathering.close_all():
             for delivery in batch:
-                del self._held[delivery.id]
+                del self._held[delivery.claim]
                 await self._claims.give_back(delivery, 0.0)
         while self._free < self._places:
             self._idle = anyio.Event()
@@ -117,7 +117,7 @@ class BatchConsumer:
                 try:
                     claimed = await self._gather(tasks)
                     wait_s = 0.0 if claimed else await self._wait_s()
-                except StoreAway as exc:
+                except TidegateError as exc:
                     log.warning("store.away", step=self._claims.name, reason=str(exc))
                     wait_s = _STORE_AWAY_WAIT_S
                 with anyio.move_on_after(wait_s):
@@ -129,7 +129,7 @@ class BatchConsumer:
         if self._free > 0:
             claimed = await self._claims.claim(self._size)
         for delivery in claimed:
-            self._held[delivery.id] = delivery
+            self._held[delivery.claim] = delivery
             data = self._handling.plain_input_of(delivery)
             full = self._gathering.add(delivery, data, anyio.current_time())
             if full is not None:
@@ -146,7 +146,7 @@ class BatchConsumer:
         try:
             await self._batches.handle(batch)
             for delivery in batch:
-                del self._held[delivery.id]
+                self._held.pop(delivery.claim, None)
         finally:
             self._free += 1
             self._idle.set()
@@ -159,4 +159,4 @@ class BatchConsumer:
         return await self._claims.sleep_s(longest) if self._free > 0 else longest
 
     def _claims_held(self) -> list[Claim]:
-        return [delivery.claim for delivery in self._held.values()]
+        return list(self._held)

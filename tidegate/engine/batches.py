@@ -1,6 +1,7 @@
 """Hand the events of a step over as lists; those that the handler names are retried alone."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
@@ -9,8 +10,7 @@ import anyio
 from tidegate.engine.context import Invocation
 from tidegate.engine.engine import Engine
 from tidegate.engine.handling import Handling
-from tidegate.engine.journal import MemoryJournal
-from tidegate.engine.schemas import InvalidData
+from tidegate.engine.journal import NoJournal
 from tidegate.errors import LeaseLost, NonRetriable
 from tidegate.store.model import Claim, Delivery
 
@@ -34,8 +34,9 @@ class Batches:
             return
         events = [delivery for delivery, _ in fitting]
         try:
-            with anyio.fail_after(self._step.config.timeout):
-                failed = await self._run(events, [data for _, data in fitting])
+            async with self._engine.place_of(self._step):
+                with anyio.fail_after(self._step.config.timeout):
+                    failed = await self._run(events, [data for _, data in fitting])
         except LeaseLost:
             self._one.count("lease_lost", len(events))
         except Exception as exc:  # noqa: BLE001 - a handler is foreign code
@@ -52,17 +53,18 @@ class Batches:
         for delivery in deliveries:
             try:
                 fitting.append((delivery, self._one.input_of(delivery)))
-            except InvalidData as exc:
+            except Exception as exc:  # noqa: BLE001 - a schema may be foreign code
                 await self._one.failed(delivery, exc)
         return fitting
 
     async def _run(self, events: list[Delivery], inputs: list[Any]) -> list[int]:
         """Run the handler; what it did is committed with the end of those that did not fail."""
         first = events[0]
-        key = f"{self._step.config.name}-{first.id}-{len(events)}"
+        ids = ",".join(str(event.id) for event in events)
+        key = f"{self._step.config.name}-{blake2b(ids.encode(), digest_size=12).hexdigest()}"
         until_s = monotonic() + self._step.config.timeout
         invocation = Invocation(
-            self._step.config, first.trace_id, first.attempt, key, MemoryJournal(), until_s
+            self._step.config, first.trace_id, first.attempt, key, NoJournal(), until_s
         )
 
         def ended(answer: Any) -> tuple[Claim, ...]:

@@ -6,6 +6,9 @@ from typing import Any
 
 from anyio import from_thread
 
+# They are plain functions that return something to await.
+_NOTED = ("emit", "set", "delete")
+
 
 class Blocking:
     """Wraps an object of the event loop: its coroutine functions block a worker's thread."""
@@ -16,11 +19,14 @@ class Blocking:
     def __getattr__(self, name: str) -> Any:
         """Return an attribute, callable without `await`."""
         found = getattr(self._wrapped, name)
-        if inspect.iscoroutinefunction(found):
+        if inspect.iscoroutinefunction(found) or name in _NOTED:
 
             @wraps(found)
             def call(*args: Any, **kwargs: Any) -> Any:
-                return from_thread.run(lambda: found(*args, **kwargs))
+                async def on_the_loop() -> Any:
+                    return await found(*args, **kwargs)
+
+                return from_thread.run(on_the_loop)
 
             return call
         return Blocking(found) if name in ("state", "streams") else found

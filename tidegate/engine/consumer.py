@@ -14,10 +14,11 @@ from anyio.abc import TaskGroup
 
 from tidegate.contract import Step
 from tidegate.engine.claims import Claims
+from tidegate.engine.contention import begin_anew
 from tidegate.engine.engine import Engine
 from tidegate.engine.handling import Decode, Handling, payload_of
 from tidegate.engine.pointers import Pointer
-from tidegate.errors import StoreAway
+from tidegate.errors import TidegateError
 from tidegate.store.model import Claim, Delivery
 
 _LOOK_AGAIN_S = 1.0
@@ -39,7 +40,7 @@ class Consumer:
         self._running = 0
         self._reserved = 0
         self._queue: deque[Delivery] = deque()
-        self._held: dict[int, Claim] = {}
+        self._held: dict[Claim, Delivery] = {}
         self._keys = _BusyKeys(config.concurrency_key, config.key_concurrency)
         # Rates and keys are judged at the claim: then nothing is handed over.
         self._takes_over = config.rate_limit is None and not config.concurrency_key
@@ -77,7 +78,7 @@ class Consumer:
         self._tasks = None
         waiting, self._queue = self._queue, deque()
         for delivery in waiting:
-            del self._held[delivery.id]
+            del self._held[delivery.claim]
             await self._claims.give_back(delivery, 0.0)
         while self._running:
             self._idle = anyio.Event()
@@ -96,7 +97,7 @@ class Consumer:
                 wake = self._wake = anyio.Event()
                 try:
                     wait_s = await self._claim_some()
-                except StoreAway as exc:
+                except TidegateError as exc:
                     log.warning("store.away", step=self._claims.name, reason=str(exc))
                     wait_s = _STORE_AWAY_WAIT_S
                 with anyio.move_on_after(wait_s):
@@ -107,6 +108,8 @@ class Consumer:
         room = 2 * self._places - len(self._held)
         if room < max(1, self._places // 2):
             return _LOOK_AGAIN_S
+        if not self._behind and (sleep_s := await self._claims.sleep_s(_LOOK_AGAIN_S)) > 0:
+            return sleep_s
         # Set before the claim: who commits meanwhile sets it again, or hands over.
         self._behind = False
         claimed = await self._claims.claim(room)
@@ -124,7 +127,7 @@ class Consumer:
             await self._claims.give_back(delivery, _KEY_BUSY_WAIT_S)
 
     def _start(self, delivery: Delivery) -> None:
-        self._held[delivery.id] = delivery.claim
+        self._held[delivery.claim] = delivery
         self._queue.append(delivery)
         if self._running < self._places and self._tasks is not None:
             self._running += 1
@@ -132,12 +135,14 @@ class Consumer:
 
     async def _work(self) -> None:
         """Handle what is queued until nothing is; one of as many as the step has places."""
+        # It may have been started by a commit inside of another invocation: it is none of that.
+        begin_anew()
         try:
             while self._queue:
                 delivery = self._queue.popleft()
                 ended = await self._handling.handle(delivery)
                 self._keys.free(delivery)
-                del self._held[delivery.id]
+                self._held.pop(delivery.claim, None)
                 if not ended or delivery.lane is not None:
                     # It is due again, or the next of its lane is: both only the store knows.
                     self._behind = True
@@ -150,7 +155,7 @@ class Consumer:
                 self._wake.set()
 
     def _claims_held(self) -> list[Claim]:
-        return list(self._held.values())
+        return list(self._held)
 
 
 class _BusyKeys:

@@ -3,14 +3,23 @@
 Without it all of them run at the same time, one wins, and the others have run in vain. Whoever
 loses a value that he has written opens a queue for it and runs again in its turn. While there is a
 queue, whoever is known to change the value waits in it before he reads it; who only reads it does
-not. An invocation holds at most one turn, so no two wait for each other.
+not. An invocation holds at most one turn, and a transaction inside of an invocation takes none, so
+no two wait for each other.
 """
 
 from collections.abc import Iterable
+from contextvars import ContextVar, Token
 
 import anyio
 
 Place = tuple[str, str]
+
+_inside: ContextVar[bool] = ContextVar("inside_an_invocation", default=False)
+
+
+def begin_anew() -> None:
+    """Tell that this task is part of no invocation, whoever started it."""
+    _inside.set(False)
 
 
 class Contention:
@@ -66,21 +75,34 @@ class Turn:
     def __init__(self, contention: Contention, who: str) -> None:
         self._contention = contention
         self._who = who
+        self._token: Token[bool] | None = None
+        self.may_queue = True
         self.place: Place | None = None
+
+    def begin(self) -> None:
+        """Begin the run; inside of another invocation it will queue for nothing."""
+        self.may_queue = not _inside.get()
+        self._token = _inside.set(True)
 
     async def take(self, place: Place) -> None:
         """Wait for a place; a run that holds a turn already waits for no other."""
-        if self.place is None:
+        if self.place is None and self.may_queue:
             await self._contention.enter(place, self._who)
             self.place = place
 
     async def take_if_changed(self, place: Place) -> None:
         """Wait for a place that somebody queues for, if this step is known to change it."""
-        if self.place is None and self._contention.is_changed_by(self._who, place):
+        if (
+            self.place is None
+            and self.may_queue
+            and self._contention.is_changed_by(self._who, place)
+        ):
             await self.take(place)
 
     def end(self) -> None:
-        """Let the next one have it."""
+        """Let the next one have it; the run is over."""
+        if self._token is not None:
+            _inside.reset(self._token)
         if self.place is not None:
             place, self.place = self.place, None
             self._contention.leave(place)

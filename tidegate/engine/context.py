@@ -14,9 +14,10 @@ from tidegate.engine.blocking import Blocking
 from tidegate.engine.contention import Contention, Turn
 from tidegate.engine.journal import Journal, MemoryJournal, Suspended
 from tidegate.engine.logs import step_logger
+from tidegate.engine.noted import NOTED
 from tidegate.engine.state import TransactionState
 from tidegate.engine.streams import TransactionStreams
-from tidegate.engine.transaction import Transaction, due_at_ms, emission
+from tidegate.engine.transaction import Transaction, as_emit, due_at_ms, emission
 from tidegate.errors import NonRetriable
 from tidegate.store.port import States
 from tidegate.streams.hub import Hub
@@ -51,13 +52,16 @@ class InvocationContext:
     def __init__(self, invocation: Invocation, around: Surroundings) -> None:
         self.transaction = Transaction()
         self.turn = Turn(around.contention, invocation.config.name if invocation.config else "")
-        self.state = TransactionState(around.store, self.transaction, self.turn, around.now_ms)
+        self.state = TransactionState(
+            around.store, self.transaction, self.turn, around.now_ms, invocation.config
+        )
         self.trace_id = invocation.trace_id
         self.attempt = invocation.attempt
         self.idempotency_key = invocation.idempotency_key
         self._invocation = invocation
         self._around = around
         self._waits = 0
+        self._effects: set[str] = set()
 
     @cached_property
     def logger(self) -> Logger:
@@ -68,14 +72,17 @@ class InvocationContext:
     @cached_property
     def streams(self) -> TransactionStreams:
         """Streams by name, inside this invocation's transaction."""
-        return TransactionStreams(self.state, self.transaction.changes.append, self._around.hub)
+        # Their values are in groups of the runtime.
+        around = self._around
+        state = TransactionState(around.store, self.transaction, self.turn, around.now_ms, None)
+        return TransactionStreams(state, self.transaction.note_change, self._around.hub)
 
     @cached_property
     def sync(self) -> Any:
         """The same calls, blocking: for plain `def` handlers."""
         return Blocking(self)
 
-    async def emit(
+    def emit(
         self,
         topic: str | dict[str, Any],
         data: Any = None,
@@ -84,22 +91,22 @@ class InvocationContext:
         at: datetime | None = None,
         key: str | None = None,
         id: str | None = None,  # noqa: A002 - the contract's word
-    ) -> None:
-        """Emit an event when this invocation commits."""
-        name: Any = topic
-        content = data
+    ) -> Awaitable[None]:
+        """Emit an event when this invocation commits; noted at once, awaited or not."""
         if isinstance(topic, dict):
-            # The seed's form: {"topic", "data"}, and an older word for `key`.
-            key = key if key is not None else topic.get("key", topic.get("messageGroupId"))
-            name, content = topic["topic"], topic.get("data")
+            return self.emit(**as_emit(topic))
         due = None if delay is None and at is None else due_at_ms(self._around.now_ms(), delay, at)
         config = self._invocation.config
         self.transaction.emissions.append(
-            emission(config, name, content, due_at_ms=due, key=key, id=id)
+            emission(config, topic, data, due_at_ms=due, key=key, id=id)
         )
+        return NOTED
 
     async def run(self, name: str, fn: Callable[[], Awaitable[Any] | Any]) -> Any:
         """Run a side effect once: a retry gets the recorded result."""
+        if name in self._effects:
+            raise NonRetriable(f"ctx.run('{name}') twice in one run: give each effect its own name")
+        self._effects.add(name)
         recorded = self.recorded(name)
         if recorded is not None:
             return recorded[0]

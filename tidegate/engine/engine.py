@@ -4,13 +4,14 @@ A run reads from the store, buffers what it writes and emits, and ends in one co
 it read has changed meanwhile the handler runs again, from its top, on fresh reads.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
-from anyio import to_thread
 from prometheus_client import Counter
 
 from tidegate.contract import Context, Step
@@ -20,6 +21,7 @@ from tidegate.engine.context import Invocation, InvocationContext, Surroundings
 from tidegate.engine.foreign import call_foreign
 from tidegate.engine.ids import new_key, new_trace_id
 from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
+from tidegate.engine.plain_calls import PlainCalls
 from tidegate.engine.process.pool import ProcessPool
 from tidegate.engine.routing import Destination, Router
 from tidegate.engine.transaction import Emission
@@ -99,7 +101,7 @@ class Engine:
         self._resources: dict[str, object] = {}
         self._intakes: dict[str, Intake] = {}
         self._observers: list[Observer] = []
-        self._threads = anyio.CapacityLimiter(_MAX_THREADS)
+        self._threads = PlainCalls(_MAX_THREADS)
         self._processes = ProcessPool()
 
     def provide(self, resources: Mapping[str, object]) -> None:
@@ -177,11 +179,13 @@ class Engine:
         resources = {name: self._resources[name] for name in step.resources}
         if step.is_async:
             return await step.handler(*arguments, **resources)
-        return await to_thread.run_sync(
-            lambda: step.handler(*arguments, **resources),
-            abandon_on_cancel=True,
-            limiter=self._threads,
-        )
+        result = await self._threads.run(lambda: step.handler(*arguments, **resources))
+        # A decorator may have hidden that the handler is async.
+        return await result if inspect.isawaitable(result) else result
+
+    def place_of(self, step: Step) -> AbstractAsyncContextManager[None]:
+        """Return a context that waits for what a handler's run takes: one of few processes."""
+        return self._processes.places if step.config.execution == "process" else nullcontext()
 
     async def redrive(self, dead_ids: Sequence[int] | None) -> int:
         """Make dead events due again (None: all of them); returns how many."""
@@ -257,6 +261,7 @@ class Engine:
         lost: Place | None = None,
     ) -> T:
         ctx = InvocationContext(invocation, self._surroundings)
+        ctx.turn.begin()
         try:
             if lost is not None:
                 await ctx.turn.take(lost)
@@ -293,7 +298,11 @@ class Engine:
         if transaction.is_one_read and not done and not ends.lapsed:
             return result
         changed = (place for place in transaction.writes if place in transaction.reads)
-        if ctx.turn.place is None and (hot := self._contention.contended(changed)):
+        if (
+            ctx.turn.place is None
+            and ctx.turn.may_queue
+            and (hot := self._contention.contended(changed))
+        ):
             raise Conflict("somebody queues for what is to be changed", hot)
         await self._commit(ctx, Commit(now_ms=self.now_ms(), done=done, lapsed=ends.lapsed))
         return result
@@ -302,6 +311,8 @@ class Engine:
         self, ctx: InvocationContext, invocation: Invocation, pause: Suspended
     ) -> None:
         journal = invocation.journal
+        if monotonic() >= invocation.until_s:
+            raise TimeoutError
         if isinstance(journal, DeliveryJournal):
             suspension = pause.suspension(journal.claim)
             await self._commit(ctx, Commit(now_ms=self.now_ms(), suspension=suspension))
@@ -312,9 +323,13 @@ class Engine:
         commit.group_reads = transaction.group_reads
         commit.writes = transaction.writes
         commit.changes = transaction.changes
-        for sent in transaction.emissions:
-            to = self._router.destinations(sent, commit.now_ms)
-            commit.events.append(self._event(sent, to, ctx.trace_id))
+        try:
+            for sent in transaction.emissions:
+                to = self._router.destinations(sent, commit.now_ms)
+                commit.events.append(self._event(sent, to, ctx.trace_id))
+        except BaseException:
+            self._give_back(commit)
+            raise
         await self._apply(commit)
         if self._observers:
             self._tell_observers(transaction.emissions)

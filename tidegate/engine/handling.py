@@ -19,9 +19,11 @@ from tidegate.engine.engine import Engine
 from tidegate.engine.journal import DeliveryJournal, Suspended
 from tidegate.engine.retry import delay_s
 from tidegate.engine.schemas import Checker, InvalidData
-from tidegate.errors import LeaseLost, NonRetriable, RetryAfter, StoreAway, UndeclaredEmit
+from tidegate.errors import LeaseLost, NonRetriable, RetryAfter, UndeclaredEmit
 from tidegate.store.model import Delivery
 
+# So often a run may end with its process before its event is given up.
+_LOST_RUNS = 3
 _HOPELESS = (NonRetriable, InvalidData, UndeclaredEmit)
 
 _handled = Counter("tidegate_events_handled_total", "Events by outcome", ["step", "outcome"])
@@ -53,9 +55,15 @@ class Handling:
 
         The one supervisor of foreign handlers' errors.
         """
+        if delivery.attempt > self.step.config.retry.attempts + _LOST_RUNS:
+            # Nobody lived to count its failures: it ends its process, or never ends itself.
+            await self.failed(
+                delivery, NonRetriable(f"begun {delivery.attempt - 1} times, never ended")
+            )
+            return False
         try:
             # Of asyncio: a cancel scope of anyio costs four times as much, for every event.
-            async with asyncio.timeout(self.step.config.timeout):
+            async with self._engine.place_of(self.step), asyncio.timeout(self.step.config.timeout):
                 await self._run(delivery)
         except LeaseLost:
             self.count("lease_lost")
@@ -79,8 +87,13 @@ class Handling:
         await self._engine.invoke(self.step, invocation, data, done=(journal.claim,))
 
     def input_of(self, delivery: Delivery) -> Any:
-        """Return what the handler gets; raise `InvalidData` when it does not fit the schema."""
-        return self._checker.check(self.plain_input_of(delivery))
+        """Return what the handler gets; raise `InvalidData` when it does not fit the schema.
+
+        What runs in a process of its own gets its Struct or model there: it is sent as it came.
+        """
+        plain = self.plain_input_of(delivery)
+        checked = self._checker.check(plain)
+        return plain if self.step.config.execution == "process" else checked
 
     async def failed(self, delivery: Delivery, exc: Exception) -> None:
         """Retry or bury a delivery whose run has failed."""
@@ -91,8 +104,8 @@ class Handling:
             else:
                 due_at = self._engine.now_ms() + round(wait_s * 1000)
                 await self._store.retry(delivery.claim, due_at_ms=due_at)
-        except (StoreAway, LeaseLost) as away:
-            log.warning("event.left_to_lease", step=self.name, reason=str(away))
+        except Exception as unkept:  # noqa: BLE001 - an event's own failure must not end the worker
+            log.warning("event.left_to_lease", step=self.name, reason=_text(unkept))
             return
         outcome = "dead" if wait_s is None else "retried"
         self.count(outcome)
@@ -116,4 +129,7 @@ class Handling:
 
 
 def _text(exc: BaseException) -> str:
-    return f"{type(exc).__name__}: {exc}"
+    try:
+        return f"{type(exc).__name__}: {exc}"
+    except Exception:  # noqa: BLE001 - foreign errors may not even have a text
+        return type(exc).__name__

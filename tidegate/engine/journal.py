@@ -3,6 +3,7 @@
 from typing import Any
 
 from tidegate.engine import values
+from tidegate.errors import NonRetriable
 from tidegate.store.model import Claim, Delivery, Suspension, Waiter
 from tidegate.store.port import Fates
 
@@ -46,6 +47,25 @@ class MemoryJournal:
         return self._results.setdefault(name, result)
 
 
+class NoJournal:
+    """Of a list of events: a retry gets another list, so nothing can be remembered for it."""
+
+    def recorded(self, name: str) -> tuple[Any] | None:
+        """Refuse `ctx.run` and the waits.
+
+        Raises:
+            NonRetriable: always.
+        """
+        raise NonRetriable(
+            f"'{name}': batch steps have no ctx.run, ctx.sleep or ctx.wait_for, since a retry gets"
+            " another list; emit an event for each effect, or do without a record"
+        )
+
+    async def record(self, name: str, _result: Any) -> Any:
+        """Refuse, too."""
+        self.recorded(name)
+
+
 class DeliveryJournal:
     """Of a delivery: kept in the store until its end, over crashes and retries."""
 
@@ -70,4 +90,4 @@ class DeliveryJournal:
         return values.decode(kept)
 
 
-Journal = MemoryJournal | DeliveryJournal
+Journal = MemoryJournal | NoJournal | DeliveryJournal

@@ -15,7 +15,7 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIX_FIELDS = 6
 # A run is late, not missed, when it begins within this time.
 _GRACE = timedelta(seconds=60)
-_MOST_CAUGHT_UP = 1_000
+MOST_CAUGHT_UP = 1_000
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
@@ -111,7 +111,7 @@ def times_due(
     if next_at is None:
         return Times([], 0, schedule.next_after(now))
     due: list[datetime] = []
-    while next_at <= now and len(due) < _MOST_CAUGHT_UP:
+    while next_at <= now and len(due) < MOST_CAUGHT_UP:
         due.append(next_at)
         next_at = schedule.next_after(next_at)
     if next_at <= now:

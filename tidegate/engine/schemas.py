@@ -1,6 +1,8 @@
 """Check data against the schema of a step: JSON Schema as a dict, a Struct, or a model. Pure."""
 
+from base64 import b64encode
 from collections.abc import Iterable
+from datetime import date
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ import msgspec
 from tidegate.errors import Misconfigured, TidegateError
 
 _MOST_FLAWS = 100
+_MAX_REASON = 500
 
 
 class Flaw(NamedTuple):
@@ -82,20 +85,53 @@ def json_schema_of(schema: Any) -> dict[str, Any]:
 
 def _compiled(schema: dict[str, Any]) -> object:
     try:
-        return jsonschema_rs.validator_for(schema)
+        return jsonschema_rs.validator_for(schema, retriever=_refuse)
     except (ValueError, jsonschema_rs.ValidationError) as exc:
         raise Misconfigured(f"schema is not valid: {exc}") from exc
 
 
+def _refuse(uri: str) -> Any:
+    """Fetch nothing: else a schema would read any file and any address that this process can."""
+    raise ValueError(f"'{uri}' is not in the schema; copy it into its $defs")
+
+
 def _validated(data: Any, validator: Any) -> Any:
     try:
-        if validator.is_valid(data):
-            return data
-        flaws = [_flaw(error) for error in islice(validator.iter_errors(data), _MOST_FLAWS)]
-    except ValueError as exc:
-        # Bytes, or keys that are no texts: nothing that JSON Schema could speak about.
+        flaws = _flaws_of(data, validator)
+    except ValueError:
+        # Rare, so that what is plain JSON need not be copied.
+        flaws = _flaws_of_view(data, validator)
+    if flaws:
+        raise InvalidData(flaws)
+    return data
+
+
+def _flaws_of(data: Any, validator: Any) -> list[Flaw]:
+    if validator.is_valid(data):
+        return []
+    return [_flaw(error) for error in islice(validator.iter_errors(data), _MOST_FLAWS)]
+
+
+def _flaws_of_view(data: Any, validator: Any) -> list[Flaw]:
+    try:
+        return _flaws_of(_json_view(data), validator)
+    except (ValueError, RecursionError) as exc:
+        # Keys that are no texts, foreign objects: nothing that JSON Schema could speak about.
         raise InvalidData([Flaw("", f"is no JSON: {exc}")]) from exc
-    raise InvalidData(flaws)
+
+
+def _json_view(data: Any) -> Any:
+    """Return the data as an answer would show it: dates as ISO text, bytes as base64.
+
+    A Decimal stays: the validator takes it for a number.
+    """
+    if isinstance(data, dict):
+        return {key: _json_view(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_json_view(item) for item in data]
+    if isinstance(data, date):
+        return data.isoformat()
+    return b64encode(data).decode() if isinstance(data, bytes) else data
 
 
 def _modelled(data: Any, model: Any) -> Any:
@@ -108,7 +144,7 @@ def _modelled(data: Any, model: Any) -> Any:
 
 
 def _model_flaw(error: dict[str, Any]) -> Flaw:
-    return Flaw(_joined(error.get("loc", ())), str(error.get("msg", "does not fit")))
+    return Flaw(_joined(error.get("loc", ())), _cut(str(error.get("msg", "does not fit"))))
 
 
 def _joined(path: Iterable[object]) -> str:
@@ -117,7 +153,12 @@ def _joined(path: Iterable[object]) -> str:
 
 
 def _flaw(error: Any) -> Flaw:
-    return Flaw(_joined(error.instance_path), error.message)
+    return Flaw(_joined(error.instance_path), _cut(error.message))
+
+
+def _cut(reason: str) -> str:
+    """Shorten what quotes the data: that may be megabytes, and stands in answers and letters."""
+    return reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]}…"
 
 
 def _converted(data: object, struct: type[msgspec.Struct]) -> msgspec.Struct:

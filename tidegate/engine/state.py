@@ -1,18 +1,22 @@
 """`ctx.state`: the store seen through one invocation's transaction."""
 
-from collections.abc import Callable
-from fnmatch import translate
+from collections.abc import Awaitable, Callable
+from re import DOTALL
 from re import compile as compile_pattern
 from typing import Any
 
+from tidegate.contract import StepConfig
 from tidegate.engine import values
 from tidegate.engine.contention import Turn
-from tidegate.engine.transaction import Transaction
+from tidegate.engine.noted import NOTED
+from tidegate.engine.transaction import Transaction, check_emits
 from tidegate.errors import NonRetriable
+from tidegate.store.glob import glob_to_regex
 from tidegate.store.model import Key, Write
 from tidegate.store.port import States
 
 MAX_TTL_S = 100 * 365 * 24 * 3600.0
+_RESERVED = "tidegate."
 
 
 def _place(group: str, key: str) -> Key:
@@ -42,16 +46,22 @@ class TransactionState:
     """See `tidegate.contract.State`: an invocation reads its own writes."""
 
     def __init__(
-        self, store: States, transaction: Transaction, turn: Turn, now_ms: Callable[[], int]
+        self,
+        store: States,
+        transaction: Transaction,
+        turn: Turn,
+        now_ms: Callable[[], int],
+        config: StepConfig | None,
     ) -> None:
         self._store = store
         self._turn = turn
         self._transaction = transaction
         self._now_ms = now_ms
+        self._config = config
 
     async def get(self, group: str, key: str) -> Any:
         """Return a copy of the value, or None."""
-        place = _place(group, key)
+        place = self._place(group, key)
         written = self._transaction.writes.get(place)
         if written is not None:
             return None if written.data is None else values.decode(written.data)
@@ -60,7 +70,7 @@ class TransactionState:
         self._transaction.note_read(place, stored)
         return None if stored.data is None else values.decode(stored.data)
 
-    async def set(
+    def set(
         self,
         group: str,
         key: str,
@@ -68,19 +78,25 @@ class TransactionState:
         ttl: float | None = None,
         *,
         on_expire: str | None = None,
-    ) -> None:
-        """Set the value; with `ttl` (seconds) it lapses, and tells it on the topic `on_expire`."""
+    ) -> Awaitable[None]:
+        """Set the value; with `ttl` (seconds) it lapses, and tells it on the topic `on_expire`.
+
+        Noted at once: who forgets to await it has set the value all the same.
+        """
         if ttl is not None and not 0 < ttl <= MAX_TTL_S:
             raise NonRetriable(f"ttl must be above 0 and at most {MAX_TTL_S:.0f} seconds")
         if on_expire is not None:
+            check_emits(self._config, on_expire)
             _check_telling(on_expire, ttl, {"group": group, "key": key, "value": value})
         expires_at = None if ttl is None else self._now_ms() + round(ttl * 1000)
         write = Write(values.encode(value), expires_at, on_expire)
-        self._transaction.writes[_place(group, key)] = write
+        self._transaction.writes[self._place(group, key)] = write
+        return NOTED
 
-    async def delete(self, group: str, key: str) -> None:
-        """Delete the value if it is there."""
-        self._transaction.writes[_place(group, key)] = Write(None)
+    def delete(self, group: str, key: str) -> Awaitable[None]:
+        """Delete the value if it is there; noted at once."""
+        self._transaction.writes[self._place(group, key)] = Write(None)
+        return NOTED
 
     async def get_group(self, group: str) -> list[Any]:
         """Return the group's values in order of their keys."""
@@ -107,11 +123,24 @@ class TransactionState:
         for key, _ in await self._items(group, None):
             await self.delete(group, key)
 
+    def _place(self, group: str, key: str) -> Key:
+        place = _place(group, key)
+        self._check_group(group)
+        return place
+
+    def _check_group(self, group: str) -> None:
+        """Keep users, sessions and keys from a step whose group comes from its caller."""
+        if self._config is not None and group.startswith(_RESERVED):
+            raise NonRetriable(f"state group '{group}' is the runtime's own")
+
     async def _items(self, group: str, pattern: str | None) -> list[tuple[str, Any]]:
+        self._check_group(group)
         rows = await self._store.read_group(group, pattern, self._now_ms())
         self._transaction.note_group_read(group, pattern, rows)
         found = {key: stored.data for key, stored in rows}
-        wanted = compile_pattern(translate(pattern)).fullmatch if pattern else lambda _: True
+        wanted = (
+            compile_pattern(glob_to_regex(pattern), DOTALL).fullmatch if pattern else lambda _: True
+        )
         for place, write in self._transaction.writes.items():
             if place.group == group and wanted(place.key):
                 found[place.key] = write.data

@@ -1,7 +1,7 @@
 """What one invocation has read and means to write; becomes one `Commit`. Pure."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from tidegate.contract import StepConfig
 from tidegate.engine import values
@@ -24,6 +24,24 @@ class Emission(NamedTuple):
     id: str | None
 
 
+def _refuse(*_given: object) -> NoReturn:
+    raise RuntimeError(
+        "this invocation has committed already; what is written or emitted now would be lost: "
+        "do it before the handler returns, or emit an event then, and write in its step"
+    )
+
+
+class _NoWrites(dict[Key, Write]):
+    __setitem__ = _refuse
+
+
+class _NoMore(list[Any]):
+    append = _refuse
+
+
+_NO_WRITES, _NO_MORE = _NoWrites(), _NoMore()
+
+
 class Transaction:
     """Reads with their versions, buffered writes, emissions and changes of streams."""
 
@@ -35,6 +53,17 @@ class Transaction:
         self.writes: dict[Key, Write] = {}
         self.emissions: list[Emission] = []
         self.changes: list[StreamChange] = []
+
+    def close(self) -> None:
+        """End the invocation: who still holds its context gets an error for each change.
+
+        The open transaction has nothing to check for that: what it collects in is exchanged.
+        """
+        self.writes, self.emissions, self.changes = _NO_WRITES, _NO_MORE, _NO_MORE
+
+    def note_change(self, change: StreamChange) -> None:
+        """Remember a change of a stream."""
+        self.changes.append(change)
 
     def note_read(self, key: Key, stored: Stored) -> None:
         """Remember the version that was read; the first read of a key counts."""
@@ -79,11 +108,33 @@ def emission(
     for what, text in (("topic", topic), ("key", key), ("id", id)):
         if text is not None and not isinstance(text, str):
             raise NonRetriable(f"an emitted {what} must be a text, not {type(text).__name__}")
-    if config is not None and not emits(config, topic):
-        raise UndeclaredEmit(f"step '{config.name}' does not list '{topic}' in emits")
+    check_emits(config, topic)
     plain = as_plain(data)
     lane = None if key is None else bounded(key)
     return Emission(topic, plain, values.encode(plain), due_at_ms, lane, id)
+
+
+_EMIT_KEYS = ("topic", "data", "delay", "at", "key", "id")
+
+
+def as_emit(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that the seed's form `emit({"topic", "data", …})` stands for.
+
+    Raises:
+        NonRetriable: it has no topic, or a key that is none.
+    """
+    arguments = {"key" if name == "messageGroupId" else name: event[name] for name in event}
+    unknown = [name for name in arguments if name not in _EMIT_KEYS]
+    if unknown or "topic" not in arguments:
+        given = ", ".join(map(str, event))
+        raise NonRetriable(f"emit({{…}}) takes topic, data, delay, at, key, id; not: {given}")
+    return arguments
+
+
+def check_emits(config: StepConfig | None, topic: str) -> None:
+    """Raise `UndeclaredEmit` when the step's config lists topics, and this is not one of them."""
+    if config is not None and not emits(config, topic):
+        raise UndeclaredEmit(f"step '{config.name}' does not list '{topic}' in emits")
 
 
 def due_at_ms(now_ms: int, delay: float | None, at: datetime | None) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tidegate.errors import NonRetriable
-from tidegate.normalise import as_plain_numbers
+from tidegate.normalise import as_plain_value, is_model_instance
 
 MAX_VALUE_BYTES = 16 * 1024 * 1024
 _DECIMAL, _DATETIME, _DATE = 1, 2, 3
@@ -37,8 +37,8 @@ def _extension(value: Any) -> Any:
     if isinstance(value, msgspec.msgpack.Ext):
         # Whoever decodes it could not tell it from ours.
         raise TypeError("a msgpack extension is no value; store its parts")
-    if type(value).__module__ == "numpy":
-        return _tagged(as_plain_numbers(value))
+    if type(value).__module__ == "numpy" or is_model_instance(value):
+        return _tagged(as_plain_value(value))
     return value
 
 
@@ -53,18 +53,19 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(ext_hook=_untagged)
 
 
-def encode(value: Any) -> bytes:
+def encode(value: Any, *, most_bytes: int = MAX_VALUE_BYTES) -> bytes:
     """Encode a value.
 
     Raises:
-        NonRetriable: the value has a type that cannot be kept, or is larger than 16 MiB.
+        NonRetriable: the value has a type that cannot be kept, or a text that is no Unicode, or
+            it is larger than `most_bytes` (16 MiB).
     """
     try:
         data = _encoder.encode(_tagged(value))
-    except (TypeError, OverflowError, RecursionError) as exc:
+    except (TypeError, OverflowError, RecursionError, UnicodeEncodeError) as exc:
         raise NonRetriable(f"value cannot be stored: {exc}") from exc
-    if len(data) > MAX_VALUE_BYTES:
-        raise NonRetriable(f"value of {len(data)} bytes is larger than {MAX_VALUE_BYTES} bytes")
+    if len(data) > most_bytes:
+        raise NonRetriable(f"value of {len(data)} bytes is larger than {most_bytes} bytes")
     return data
 
 

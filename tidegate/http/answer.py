@@ -1,6 +1,8 @@
 """From what a handler returned to what leaves: status, headers, bytes, a file or a stream."""
 
+import os
 import re
+import stat
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,12 +66,15 @@ def to_answer(returned: Any) -> Answer | Delegated | Streamed:
 
     Raises:
         TypeError: the body holds what is no JSON.
-        ValueError: a status or a header is none.
+        ValueError: a status or a header is none, or the body holds a number that JSON has not.
+        OSError: the file to be answered is not there, or not to be read.
     """
     status, body, given = _parts(returned)
     if status not in _STATUSES:
         raise ValueError(f"{status} is no status of an answer; it must be 200 to 599")
     if isinstance(body, Response):
+        if isinstance(body, FileResponse):
+            _stat_of(body.path)
         return Delegated(body.status_code, body)
     if isinstance(body, Path):
         return _file(status, body, given)
@@ -104,10 +109,18 @@ def _parts(returned: Any) -> tuple[int, Any, Mapping[str, Any]]:
 
 
 def _file(status: int, path: Path, given: Mapping[str, Any]) -> Delegated:
-    response = FileResponse(path, status_code=status)
+    response = FileResponse(path, status_code=status, stat_result=_stat_of(path))
     for name, value in _headers(given):
         response.headers[name.decode()] = value.decode("latin-1")
     return Delegated(status, response)
+
+
+def _stat_of(path: str | os.PathLike[str]) -> os.stat_result:
+    """Return what is known of a file; raise `OSError` when it cannot be sent."""
+    known = Path(path).stat()
+    if not stat.S_ISREG(known.st_mode) or not os.access(path, os.R_OK):
+        raise PermissionError(f"'{path}' is no file that may be read; it cannot be answered")
+    return known
 
 
 def _headers(given: Mapping[str, Any]) -> Headers:
@@ -130,5 +143,23 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be answered as JSON")
 
 
-# Decimals are written as exact numbers, datetimes as ISO 8601.
-encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_plain).encode
+def encode(value: Any) -> bytes:
+    """Encode a value as JSON: decimals as exact numbers, datetimes as ISO 8601.
+
+    Raises:
+        TypeError: it holds what is no JSON.
+        ValueError: it holds a decimal that JSON has not: `NaN`, an infinity, a key.
+    """
+    content = _encode(value)
+    try:
+        # The encoder writes decimals unseen; to look over the text costs half as much again.
+        _look_over(content)
+    except msgspec.DecodeError as exc:
+        raise ValueError(
+            f"a decimal that is no JSON number or a key cannot be sent: {exc}"
+        ) from exc
+    return content
+
+
+_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_plain).encode
+_look_over = msgspec.json.Decoder(msgspec.Raw).decode

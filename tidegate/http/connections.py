@@ -98,6 +98,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Hand a request to the app, or to one that refuses what no app should see."""
         self._in_head, self._in_body = False, True
         self._wait_no_more()
+        if self._is_odd_handshake():
+            self._refuse_now(400, "bad_handshake", "a WebSocket begins with a GET without a body")
+            return
         status = self._fault()
         self._refused = status is not None
         app = self.app
@@ -122,6 +125,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket's protocol."""
+        if self.transport.is_closing():
+            return
         longest = max(len(self.url), *(len(value) for _, value in self.headers))
         too_much = longest > _MAX_LINE or len(self.headers) > _MOST_LINES
         if self._refused or too_much:
@@ -147,6 +152,14 @@ class BoundedProtocol(HttpToolsProtocol):
             return None
         sizes = (len(name) + len(value) + 4 for name, value in self.headers)
         return 431 if len(self.url) + sum(sizes) > MAX_HEAD_BYTES else None
+
+    def _is_odd_handshake(self) -> bool:
+        """Tell whether a handshake has a body or another method: uvicorn never answers those."""
+        if not self._should_upgrade():
+            return False
+        names = {name for name, _ in self.headers}
+        has_body = not names.isdisjoint((b"content-length", b"transfer-encoding"))
+        return has_body or self.parser.get_method() != b"GET"
 
     def _linger(self) -> None:
         """Wait a little for the rest of a body whose request is answered already."""

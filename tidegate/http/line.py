@@ -11,6 +11,7 @@ import anyio
 from prometheus_client import Counter
 
 MOST_WAITING_BYTES = 4 * 1024 * 1024
+_LITTLE_BYTES = MOST_WAITING_BYTES // 4
 STALL_TIMEOUT_S = 20.0
 _FRAME_COST_BYTES = 64
 _TRY_AGAIN_LATER = 1013
@@ -40,15 +41,24 @@ class Line:
         self._sending = anyio.CancelScope()
         self.is_over = False
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits for the client, in bytes."""
+        return self._bytes
+
     def offer(self, frames: list[Frame]) -> None:
-        """Queue frames; a client with more than 4 MiB waiting is cut off instead."""
+        """Queue frames; a client for which more than 4 MiB would wait is cut off instead.
+
+        For one that keeps up (`room`) it may be more: all that one invocation sends.
+        """
         if self.is_over or self._closing is not None:
             return
-        if self._bytes > MOST_WAITING_BYTES:
+        waiting = self._bytes + sum(size_of(frame) for frame in frames)
+        if self._bytes > _LITTLE_BYTES and waiting > MOST_WAITING_BYTES:
             self._cut("too_slow")
             return
         self._frames.extend(frames)
-        self._bytes += sum(size_of(frame) for frame in frames)
+        self._bytes = waiting
         self._work.set()
 
     def close(self, code: int, reason: str = "") -> None:
@@ -59,7 +69,7 @@ class Line:
 
     async def room(self) -> None:
         """Wait until the client has taken most of what is queued, or will take no more."""
-        while self._bytes > MOST_WAITING_BYTES // 4 and not self.is_over:
+        while self._bytes > _LITTLE_BYTES and not self.is_over:
             await self._room.wait()
 
     async def pump(self) -> None:

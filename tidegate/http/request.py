@@ -50,7 +50,7 @@ class Request(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         """Make a part that is read for the first time, or answer the camelCase spelling of one."""
-        make = _PARTS.get(name)
+        make = PARTS.get(name)
         source = _source_of(self)
         if make is not None and source is not None:
             value = self[name] = make(source)
@@ -66,11 +66,11 @@ class Request(dict[str, Any]):
     def __contains__(self, name: object) -> bool:
         """Tell whether there is such a part, made or not."""
         part = _ALIASES.get(name, name) if isinstance(name, str) else name
-        return super().__contains__(part) or (_source_of(self) is not None and part in _PARTS)
+        return super().__contains__(part) or (_source_of(self) is not None and part in PARTS)
 
     def __iter__(self) -> Iterator[str]:
         """Go through the names of all parts; makes them."""
-        for name in _PARTS if _source_of(self) is not None else ():
+        for name in PARTS if _source_of(self) is not None else ():
             self[name]
         return super().__iter__()
 
@@ -136,7 +136,7 @@ def _nobody(_source: Source) -> None:
     """Stand for who is found out by a middleware."""
 
 
-_PARTS: Mapping[str, Callable[[Source], Any]] = {
+PARTS: Mapping[str, Callable[[Source], Any]] = {
     "method": lambda source: source.scope.get("method", "GET"),
     "path": lambda source: source.scope["path"],
     "target": _target,

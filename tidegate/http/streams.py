@@ -5,6 +5,7 @@ nothing for a client that does not read: it waits in `send`, and then gets a fre
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -102,14 +103,15 @@ class _Door:
             tasks.cancel_scope.cancel()
 
     async def _send_frames(self, socket: WebSocket, follower: Follower) -> None:
-        try:
-            async for told in follower:
-                await socket.send_text(as_json(told, self._decode).decode())
-            await socket.close(_SERVICE_RESTART, "the server ends")
-        except WebSocketDisconnect:
-            return
-        except StoreAway:
-            await socket.close(_TRY_AGAIN_LATER, "the database does not answer")
+        end = (_SERVICE_RESTART, "the server ends")
+        # A client may leave at any moment, also while it is told why we do.
+        with suppress(WebSocketDisconnect):
+            try:
+                async for told in follower:
+                    await socket.send_text(as_json(told, self._decode).decode())
+            except StoreAway:
+                end = (_TRY_AGAIN_LATER, "the database does not answer")
+            await socket.close(*end)
 
     async def _enter(self, request: HTTPConnection) -> Place | Response:
         place = asked(request)
@@ -174,6 +176,9 @@ def asked(request: HTTPConnection) -> Place | Response:
         name, group = (unquote_to_bytes(part).decode() for part in parts)
     except UnicodeDecodeError:
         return problem(400, "stream and group must be UTF-8, percent-encoded")
+    if "\0" in name + group:
+        # PostgreSQL keeps no such text, so there is no such stream.
+        return problem(400, "stream and group cannot hold a NUL character")
     # A browser that comes back sends the newer number in the header.
     last = request.headers.get("last-event-id") or request.query_params.get("after", "")
     if not last:

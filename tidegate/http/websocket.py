@@ -38,11 +38,13 @@ class Outbox:
         Raises:
             NonRetriable: the invocation sends more than 16 MiB.
         """
-        if self._bytes > MAX_MESSAGE_BYTES:
+        size = self._bytes + size_of(frame)
+        # One message alone is as large as `_frame` allows, and has its cost beside.
+        if self._bytes and size > MAX_MESSAGE_BYTES:
             raise NonRetriable(
                 f"one invocation sends more than {MAX_MESSAGE_BYTES} bytes; send less at a time"
             )
-        self._bytes += size_of(frame)
+        self._bytes = size
         self._frames.setdefault(line, []).append(frame)
 
     def close(self, line: Line, code: int, reason: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self, cast
 
 import anyio
 
+from tidegate.auth.access import Access
 from tidegate.auth.middleware import MIDDLEWARE_NAMES, Authenticator, named_middlewares
 from tidegate.auth.users import Users
 from tidegate.contract import Context, Step
@@ -32,6 +33,8 @@ from tidegate.testing.timeline import Endless, Timeline
 
 _TOKEN = "administrator"  # noqa: S105 - of an instance that ends with its test
 _MOST_DEAD = 10_000
+# What every process gives its steps.
+_OWN_RESOURCES = ("access", "data_dir", "engine")
 
 __all__ = ["DeadEvent", "Endless", "Harness"]
 
@@ -98,7 +101,7 @@ class Harness:
         Raises:
             Misconfigured: a step is wrong; the message names file, line and reason.
         """
-        known = None if brings_resources([self._root]) else self._resources
+        known = None if brings_resources([self._root]) else {*self._resources, *_OWN_RESOURCES}
         steps = load_steps([self._root], resources=known, middleware=MIDDLEWARE_NAMES)
         self.faults = Faults([step.config.name for step in steps])
         async with AsyncExitStack() as stack:
@@ -136,7 +139,10 @@ class Harness:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close everything; the store is gone."""
+        """Close everything; the store is gone. What the test raised leaves as it is."""
+        if isinstance(error, Exception):
+            # The task groups below would wrap it, and pytest not show what was asserted.
+            kind, error, trace = None, None, None
         await self._stack.__aexit__(kind, error, trace)
 
     async def emit(self, topic: str, data: object = None) -> None:
@@ -203,7 +209,8 @@ class Harness:
         self, stack: AsyncExitStack, steps: list[Step], folder: Path
     ) -> Mapping[str, object]:
         """Return the test's resources, and what the folder provides of those it does not give."""
-        own = self._resources
+        access = Access(Users(self.engine))
+        own = {"access": access, "data_dir": folder, "engine": self.engine, **self._resources}
         if all(name in own for step in steps for name in step.resources):
             return own
         brought = await stack.enter_async_context(provided([self._root], folder, {}))

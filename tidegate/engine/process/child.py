@@ -1,20 +1,25 @@
 """The child's side: load the step once, run its handler, ask the parent for `ctx`."""
 
 import asyncio
+import ctypes
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import msgspec
 
 from tidegate.contract import Step
 from tidegate.discovery import load
 from tidegate.engine.process.errors import from_plain, to_plain
 from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack, unpack
+from tidegate.engine.schemas import Checker
+from tidegate.errors import NonRetriable
+
+_PR_SET_PDEATHSIG = 1
 
 
 class Halted(BaseException):
@@ -165,31 +170,63 @@ class BlockingContext:
         return call
 
 
+def _end_with(parent_pid: int) -> None:
+    """Let this process be killed when its parent dies, also amid a long computation.
+
+    Only Linux can; elsewhere it ends when it next reads from the closed pipe.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:
+            sys.exit()  # The parent was killed before we could ask to be told.
+
+
 def main() -> None:
     """Run handlers as they are asked for, until the parent is gone."""
+    _end_with(int(sys.argv[1]))
     pipe = Pipe(sys.stdin.buffer, os.fdopen(os.dup(1), "wb"))
     # What a handler prints must not come between the frames.
     os.dup2(2, 1)
     steps: dict[str, Step] = {}
+    own = os.getpid()
     while (call := pipe.receive()) is not None:
         try:
             file = call["file"]
             step = steps[file] if file in steps else steps.setdefault(file, load(Path(file)))
-            value = _run(step, call["input"], ChildContext(pipe, call))
-            pipe.send({"value": value})
+            end = {"value": _run(step, call["input"], ChildContext(pipe, call))}
         except Halted:
-            pipe.send({"halted": True})
+            end = {"halted": True}
         except Exception as exc:  # noqa: BLE001 - a handler is foreign code: the parent decides
-            pipe.send({"error": to_plain(exc)})
+            end = {"error": to_plain(exc)}
+        if os.getpid() != own:
+            # The handler has forked, and this is the copy: the pipe is not its own, and a second
+            # answer would be taken for that of the next call.
+            os._exit(0)
+        _send_end(pipe, end)
+
+
+def _send_end(pipe: Pipe, end: Frame) -> None:
+    """Tell how the run has ended; what it returned may be nothing that can be sent."""
+    try:
+        pipe.send(end)
+    except NonRetriable as exc:
+        pipe.send({"error": to_plain(exc)})
 
 
 def _run(step: Step, data: Any, ctx: ChildContext) -> Any:
-    if isinstance(step.config.input, type) and issubclass(step.config.input, msgspec.Struct):
-        data = msgspec.convert(data, step.config.input)
     only_ctx = step.takes == 1 and step.config.type == "cron"
-    arguments = (ctx,) if only_ctx else (data, ctx)[: step.takes]
+    arguments = (ctx,) if only_ctx else (_typed(step, data), ctx)[: step.takes]
     result = step.handler(*arguments)
     return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
+def _typed(step: Step, data: Any) -> Any:
+    """Return the data as the step's `input` declares it; the parent has checked that it fits."""
+    if step.config.input is None or isinstance(step.config.input, dict):
+        return data
+    check = Checker(step.config.input).check
+    return check(data) if step.config.batch is None else [check(one) for one in data]
 
 
 if __name__ == "__main__":

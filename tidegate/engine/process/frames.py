@@ -7,6 +7,7 @@ from tidegate.engine import values
 from tidegate.errors import NonRetriable
 
 HEADER_BYTES = 4
+# More than one value may have: a frame holds whole arguments and answers (`get_group`).
 _MOST_BYTES = 256 * 1024 * 1024
 
 Frame = dict[str, Any]
@@ -14,7 +15,7 @@ Frame = dict[str, Any]
 
 def pack(frame: Frame) -> bytes:
     """Return the bytes of a frame; raise `NonRetriable` when it holds what cannot be sent."""
-    data = values.encode(frame)
+    data = values.encode(frame, most_bytes=_MOST_BYTES)
     return struct.pack(">I", len(data)) + data
 
 

@@ -1,6 +1,7 @@
 """The parent's side: warm processes, each running one handler at a time."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -19,38 +20,46 @@ from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack,
 from tidegate.errors import NonRetriable, TidegateError
 
 _CLOSE_TIMEOUT_S = 1.0
+_DIED = (
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.EndOfStream,
+    anyio.IncompleteRead,
+)
 _ASKED = frozenset({"state", "streams", "logger", "emit", "sleep", "wait_for", "now"})
 
 log = structlog.get_logger()
 
 
 class ProcessPool:
-    """Runs handlers in at most `size` processes; a further one waits for its turn."""
+    """Runs handlers in at most `size` processes, one for each of its `places`.
+
+    A place is taken before a handler's time begins: who waits for one is not late.
+    """
 
     def __init__(self, size: int | None = None) -> None:
-        self._places = anyio.CapacityLimiter(size or max(1, (os.cpu_count() or 2) - 1))
+        self.places = anyio.CapacityLimiter(size or max(1, (os.cpu_count() or 2) - 1))
         self._idle: list[_Child] = []
 
     async def call(self, step: Step, data: Any, ctx: InvocationContext) -> Any:
-        """Run a step's handler and return what it returned.
+        """Run a step's handler and return what it returned; the caller holds a place.
 
         A run that is cancelled or times out costs its process; the next one starts another.
 
         Raises:
             HandlerFailed: it raised, or its process died.
         """
-        async with self._places:
-            child = self._idle.pop() if self._idle else await _Child.start()
-            try:
-                result = await child.call(step, data, ctx)
-            except BaseException:
-                if child.is_broken:
-                    await child.end()
-                else:
-                    self._idle.append(child)
-                raise
-            self._idle.append(child)
-            return result
+        child = self._idle.pop() if self._idle else await _Child.start()
+        try:
+            result = await child.call(step, data, ctx)
+        except BaseException:
+            if child.is_broken:
+                await child.end()
+            else:
+                self._idle.append(child)
+            raise
+        self._idle.append(child)
+        return result
 
     async def aclose(self) -> None:
         """End the idle processes; the busy ones end with their runs."""
@@ -69,7 +78,7 @@ class _Child:
 
     @classmethod
     async def start(cls) -> "_Child":
-        command = [sys.executable, "-m", "tidegate.engine.process.child"]
+        command = [sys.executable, "-m", "tidegate.engine.process.child", str(os.getpid())]
         # It must find what this process finds, however that was started.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         process = await anyio.open_process(
@@ -95,7 +104,7 @@ class _Child:
         try:
             await self._send(call)
             return await self._serve(ctx)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream) as exc:
+        except _DIED as exc:
             raise HandlerFailed("the handler's process died") from exc
 
     async def _serve(self, ctx: InvocationContext) -> Any:
@@ -121,9 +130,9 @@ class _Child:
         self.is_broken = "halted" not in await self._receive()
 
     async def end(self) -> None:
-        """End the process, whatever its handler does."""
+        """End the process, whatever its handler does, with those that the handler has started."""
         with suppress(ProcessLookupError):
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
         with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):
             await self._process.aclose()
 

@@ -105,12 +105,23 @@ class Writer:
         self._is_busy = True
         group = self._waiting[:_MAX_GROUP]
         try:
+            await self._begin()
+        except sqlite3.Error as exc:
+            # Another process writes for too long, or the file is gone: nobody waits on.
+            for operation in group:
+                operation.error = StoreAway(f"state store: {exc}")
+            self._end(group)
+            return
+        try:
             ran = await self._run_group(group)
         except Exception:  # noqa: BLE001 - whoever it is, the second run tells him
             ran = group
             await to_thread.run_sync(self._run_apart, group, limiter=self._thread)
-        del self._waiting[: len(ran)]
-        for operation in ran:
+        self._end(ran)
+
+    def _end(self, operations: Sequence[_Operation[Any]]) -> None:
+        del self._waiting[: len(operations)]
+        for operation in operations:
             operation.end_wait()
 
     async def _run_group(self, group: list[_Operation[Any]]) -> list[_Operation[Any]]:
@@ -118,7 +129,6 @@ class Writer:
         if any(operation.heavy for operation in group):
             await to_thread.run_sync(self._run_whole, group, limiter=self._thread)
             return group
-        await self._begin()
         ran = self._run_some(group)
         await to_thread.run_sync(self._db.execute, "COMMIT", limiter=self._thread)
         return ran
@@ -138,7 +148,6 @@ class Writer:
             self._db.execute("PRAGMA busy_timeout = 0")
 
     def _run_whole(self, group: Sequence[_Operation[Any]]) -> None:
-        self._begin_patiently()
         self._begin_group(len(group))
         for operation in group:
             _run(operation, self._db)
@@ -184,7 +193,9 @@ class Writer:
 
 
 def _run(operation: _Operation[Any], db: sqlite3.Connection) -> None:
-    """Run one operation; what it refuses is its caller's."""
+    """Run one operation; what it refuses is its caller's. One whose caller has gone is not run."""
+    if operation.done.done():
+        return
     operation.error = None
     try:
         operation.result = operation.work(db)

@@ -1,0 +1,45 @@
+"""The table of answers: examples of what handlers return, and what they are answered as."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from scripts.pages.markdown import code, table
+from scripts.pages.step_words import ANSWERS
+from tidegate.http.answer import Answer, Delegated, Streamed, to_answer
+
+
+async def _pieces() -> AsyncIterator[str]:
+    yield "piece"
+
+
+_NAMES = {"UTC": UTC, "datetime": datetime, "Decimal": Decimal, "Path": Path, "pieces": _pieces}
+
+
+def lines() -> Iterator[str]:
+    """Return the lines of the table."""
+    yield from table(("Returned", "Status", "Headers", "Body"), map(_row, ANSWERS))
+
+
+def _row(source: str) -> tuple[str, ...]:
+    answer = to_answer(eval(source, dict(_NAMES)))
+    return code(source), str(answer.status), _headers_of(answer), _body_of(answer)
+
+
+def _headers_of(answer: Answer | Delegated | Streamed) -> str:
+    pairs = answer.response.raw_headers if isinstance(answer, Delegated) else answer.headers
+    shown = ("content-type", "location", "set-cookie")
+    texts = [(name.decode(), value.decode()) for name, value in pairs]
+    return ", ".join(code(f"{name}: {value}") for name, value in texts if name in shown)
+
+
+def _body_of(answer: Answer | Delegated | Streamed) -> str:
+    if isinstance(answer, Delegated):
+        return "the file"
+    if isinstance(answer, Streamed):
+        return "the pieces"
+    try:
+        return code(answer.body.decode("ascii")) if b"\x00" not in answer.body else "the bytes"
+    except UnicodeDecodeError:
+        return "the bytes"
