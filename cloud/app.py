@@ -38,6 +38,7 @@ from cloud.ingest.ledger import Ledger
 from cloud.ingest.pipeline import Ingest
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
+from cloud.running_steps import RunningSteps
 from cloud.settings import Settings, zone_of
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import TimeSeries
@@ -164,6 +165,7 @@ async def _start(
             "registry": stores.registry,
             "rules": rules,
             "settings": settings,
+            "step_desk": RunningSteps(engine, prometheus_client.REGISTRY),
             "telemetry": stores.telemetry,
             "users": access.users,
         }

@@ -13,6 +13,9 @@ from cloud.dashboard.live import LiveHub
 from cloud.dashboard.pages import HEADERS
 from cloud.dashboard.steps import (
     alerts_page_step,
+    change_dead_events_step,
+    dead_event_page_step,
+    dead_events_page_step,
     dead_letters_page_step,
     device_page_step,
     home_step,
@@ -21,11 +24,14 @@ from cloud.dashboard.steps import (
     replay_by_form_step,
     reports_page_step,
     request_report_step,
+    steps_page_step,
 )
 from cloud.settings import Settings, Site
 from cloud.timeseries.memory import Memory
 from cloud.timeseries.port import Latest, StoreAway
 from tests.support.fake_context import FakeContext
+from tests.support.step_desk import FakeDesk, dead_event, facts
+from tidegate.contract import StepConfig
 from tidegate.engine.schemas import Checker, InvalidData
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
@@ -250,6 +256,35 @@ async def render_mail(data_dir: Path, **query: str) -> dict[str, Any]:
     )
 
 
+def hostile_desk() -> FakeDesk:
+    """Return a desk on which every name, error and payload is hostile."""
+    step = StepConfig("event", HOSTILE, subscribes=(HOSTILE,), emits=(HOSTILE,), flows=(HOSTILE,))
+    dead = dead_event(
+        17, HOSTILE, topic=HOSTILE, error=HOSTILE, stack=HOSTILE, data={HOSTILE: HOSTILE}
+    )
+    steps = [facts(step, about=HOSTILE, outcomes={HOSTILE: 1})]
+    return FakeDesk(dead, dead_event(16, "tidegate.waits", is_loaded=False), steps=steps)
+
+
+async def step_pages() -> list[dict[str, Any]]:
+    """Return the answers of the pages on steps, filled with hostile texts."""
+    ctx, desk, narrowed = FakeContext(), hostile_desk(), Request(query_params={"step": HOSTILE})
+    asked = {"do": "redrive:all", "step": HOSTILE}
+    return [
+        await steps_page_step.handler(narrowed, ctx, step_desk=desk, settings=SETTINGS),
+        await dead_events_page_step.handler(narrowed, ctx, step_desk=desk, settings=SETTINGS),
+        *[
+            await dead_event_page_step.handler(
+                Request(path_params={"id": dead_id}), ctx, step_desk=desk, settings=SETTINGS
+            )
+            for dead_id in ("17", HOSTILE)
+        ],
+        await change_dead_events_step.handler(
+            Request(body=asked), ctx, step_desk=desk, settings=SETTINGS
+        ),
+    ]
+
+
 async def every_page(data_dir: Path) -> list[dict[str, Any]]:
     """Return the answers of all pages, filled with hostile texts."""
     ctx = await filled_context()
@@ -271,6 +306,7 @@ async def every_page(data_dir: Path) -> list[dict[str, Any]]:
         await dead_letters_page_step.handler(
             Request(query_params={"device": HOSTILE}), ctx, ledger=FakeLedger(), settings=SETTINGS
         ),
+        *await step_pages(),
         await login_page_step.handler(
             Request(query_params={"next": f"/{HOSTILE}"}), ctx, settings=SETTINGS
         ),
@@ -296,7 +332,7 @@ async def test_every_page_is_well_built(tmp_path: Path) -> None:
 async def test_every_page_but_the_login_has_the_navigation(tmp_path: Path) -> None:
     """From everywhere all pages and the way out are one step away."""
     *pages, login = [Page(answer) for answer in await every_page(tmp_path)]
-    wanted = {"/", "/alerts", "/reports", "/mail", "/dead-letters"}
+    wanted = {"/", "/alerts", "/reports", "/mail", "/dead-letters", "/steps"}
 
     for page in pages:
         assert wanted <= {link.get("href") for link in page.all("a")}
@@ -514,7 +550,9 @@ async def test_replay_button_does_not_hide_that_ingestion_is_away() -> None:
     assert away.value.status == 503
 
 
-@pytest.mark.parametrize("step", [replay_by_form_step, request_report_step])
+@pytest.mark.parametrize(
+    "step", [change_dead_events_step, replay_by_form_step, request_report_step]
+)
 def test_forms_are_only_for_our_own_pages(step: Any) -> None:
     """`pageMiddleware` refuses a session's form that another site has sent."""
     assert step.config["middleware"] == ["pageMiddleware"]

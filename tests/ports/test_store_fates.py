@@ -6,6 +6,7 @@ from tests.support.stores import KEY, STEP, claim, claim_one, emit, end, event, 
 from tidegate.errors import Conflict, LeaseLost
 from tidegate.store.model import (
     WAITS,
+    Address,
     Claim,
     Commit,
     Delivery,
@@ -168,6 +169,38 @@ async def test_store_redrives_and_purges_all(store: Store) -> None:
     assert await store.purge_dead(None) == 0
     assert await store.dead(limit=9) == []
     assert len(await claim(store)) == 3
+
+
+async def test_store_lists_the_newest_dead_first(store: Store) -> None:
+    """The newest come first, from below an id and of one step when that is asked; counted so."""
+    to_other = Event("topic", b"3", "trace", (Address("other", 0),))
+    await emit(store, event(b"1"), event(b"2"), to_other)
+    [other] = await store.claim("other", limit=1, now_ms=0, lease_until_ms=9)
+    for delivery in (*await claim(store), other):
+        await store.bury(delivery, error="", stack="", now_ms=7)
+
+    newest = await store.newest_dead(limit=2, longest=9)
+    older = await store.newest_dead(limit=9, longest=9, before_id=newest[-1].id)
+    of_step = await store.newest_dead(limit=9, longest=9, step=STEP)
+
+    assert [letter.payload for letter in newest + older] == [b"3", b"2", b"1"]
+    assert [letter.payload for letter in of_step] == [b"2", b"1"]
+    assert newest[0][1:] == ("other", "topic", b"3", 1, "", "", 1, 7)
+    assert await store.dead_counts() == [("other", 1), (STEP, 2)]
+    assert await store.newest_dead(limit=9, longest=9, step="nobody") == []
+
+
+async def test_store_lists_the_dead_without_what_is_long(store: Store) -> None:
+    """A long payload is left out, of a long error the start stays, of a long stack the end."""
+    await emit(store, event(b"fits"), event(b"longer"))
+    for delivery in await claim(store):
+        await store.bury(delivery, error="\xfcber alles", stack="frames: \xfcber", now_ms=0)
+
+    longer, fits = await store.newest_dead(limit=9, longest=4)
+
+    assert (fits.payload, fits.size_bytes) == (b"fits", 4)
+    assert (longer.payload, longer.size_bytes) == (None, 6)
+    assert (fits.error, fits.stack) == ("\xfcber", "\xfcber")
 
 
 async def test_store_fences_off_runs_from_before_the_death(store: Store) -> None:

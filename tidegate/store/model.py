@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 ABSENT = 0
+MAX_DEAD_ID = 2**63 - 1
 
 WAITS = "tidegate.waits"
 """The step that the store itself delivers to: every event of a topic that somebody waits for."""
@@ -201,6 +202,23 @@ class DeadLetter(NamedTuple):
     step: str
     topic: str
     payload: bytes
+    error: str
+    stack: str
+    attempts: int
+    died_at_ms: int
+
+
+class DeadSummary(NamedTuple):
+    """A dead letter as a list shows it: a long payload is None, long texts are cut.
+
+    Of the error the beginning is kept, of the stack the end.
+    """
+
+    id: int
+    step: str
+    topic: str
+    payload: bytes | None
+    size_bytes: int
     error: str
     stack: str
     attempts: int

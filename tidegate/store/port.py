@@ -8,6 +8,7 @@ from tidegate.store.model import (
     Commit,
     Committed,
     DeadLetter,
+    DeadSummary,
     Delivery,
     Frame,
     Key,
@@ -171,6 +172,19 @@ class DeadLetters(Protocol):
 
     async def dead_letter(self, dead_id: int) -> DeadLetter | None:
         """Return one dead letter."""
+        ...
+
+    async def newest_dead(
+        self, *, limit: int, longest: int, before_id: int | None = None, step: str | None = None
+    ) -> list[DeadSummary]:
+        """Return dead letters with ids below `before_id`, of one step or all, newest first.
+
+        Payloads of more than `longest` bytes are left out, texts are cut to as many characters.
+        """
+        ...
+
+    async def dead_counts(self) -> list[tuple[str, int]]:
+        """Return the steps that have dead letters, in order, with how many each has."""
         ...
 
     async def redrive(self, dead_ids: Sequence[int] | None, now_ms: int) -> int:

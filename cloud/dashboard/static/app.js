@@ -120,6 +120,23 @@ function offerCopying() {
   }
 }
 
+function offerCheckingAll() {
+  for (const offer of document.querySelectorAll("[data-check-all]")) {
+    const all = offer.querySelector("input");
+    const form = document.getElementById(offer.dataset.checkAll);
+    const boxes = [...form.querySelectorAll("td input[type=checkbox]")];
+    const show = () => {
+      const checked = boxes.filter((box) => box.checked).length;
+      all.checked = checked === boxes.length;
+      all.indeterminate = checked > 0 && !all.checked;
+    };
+    offer.hidden = false;
+    all.addEventListener("change", () => boxes.forEach((box) => (box.checked = all.checked)));
+    form.addEventListener("change", (event) => event.target === all || show());
+    show();
+  }
+}
+
 function listenToHotkeys() {
   addEventListener("keydown", (event) => {
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
@@ -137,6 +154,7 @@ setInterval(() => {
   moveCharts(serverNow());
 }, 1000);
 offerCopying();
+offerCheckingAll();
 listenToHotkeys();
 keepRefreshing(Number(body.dataset.refreshS ?? 0), () => {
   indexPage();

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from tidegate.store.bounds import MAX_DEAD, dead_dropped
-from tidegate.store.model import Claim, DeadLetter, Delivery, Waiter
+from tidegate.store.model import (
+    MAX_DEAD_ID,
+    Claim,
+    DeadLetter,
+    DeadSummary,
+    Delivery,
+    Waiter,
+)
 from tidegate.store.postgres.columns import lease_lost
 from tidegate.store.postgres.connections import Pool
 from tidegate.store.postgres.watching import Watching
@@ -89,6 +96,18 @@ class PostgresDeliveries:
         """Return one dead letter."""
         rows = await self.pool.fetch("dead_letter", dead_id)
         return DeadLetter(*rows[0]) if rows else None
+
+    async def newest_dead(
+        self, *, limit: int, longest: int, before_id: int | None = None, step: str | None = None
+    ) -> list[DeadSummary]:
+        """Return dead letters, newest first, as a list shows them."""
+        before = MAX_DEAD_ID if before_id is None else before_id
+        rows = await self.pool.fetch("newest_dead", longest, before, step, limit)
+        return [DeadSummary(*row) for row in rows]
+
+    async def dead_counts(self) -> list[tuple[str, int]]:
+        """Return how many dead letters each step has."""
+        return [(row[0], row[1]) for row in await self.pool.fetch("dead_counts")]
 
     async def redrive(self, dead_ids: Sequence[int] | None, now_ms: int) -> int:
         """Make dead letters due again: the same invocations with all their attempts."""

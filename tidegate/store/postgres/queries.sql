@@ -94,6 +94,14 @@ WHERE id > $1 ORDER BY id LIMIT $2;
 -- name: dead_letter
 SELECT id, step, topic, payload, error, stack, attempts, died_at FROM tidegate.dead WHERE id = $1;
 
+-- name: newest_dead
+SELECT id, step, topic, CASE WHEN octet_length(payload) <= $1::int THEN payload END,
+    octet_length(payload), left(error, $1), right(stack, $1), attempts, died_at
+FROM tidegate.dead WHERE id < $2 AND ($3::text IS NULL OR step = $3) ORDER BY id DESC LIMIT $4;
+
+-- name: dead_counts
+SELECT step, count(*) FROM tidegate.dead GROUP BY step ORDER BY step COLLATE "C";
+
 -- name: redrive
 SELECT tidegate.redrive($1, $2::bigint[], $3);
 

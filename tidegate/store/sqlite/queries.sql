@@ -169,6 +169,14 @@ WHERE id > ? ORDER BY id LIMIT ?;
 -- name: dead_letter
 SELECT id, step, topic, payload, error, stack, attempts, died_at FROM dead WHERE id = ?;
 
+-- name: newest_dead
+SELECT id, step, topic, CASE WHEN length(payload) <= ?1 THEN payload END, length(payload),
+    substr(error, 1, ?1), substr(stack, -?1), attempts, died_at
+FROM dead WHERE id < ?2 AND (?3 IS NULL OR step = ?3) ORDER BY id DESC LIMIT ?4;
+
+-- name: dead_counts
+SELECT step, count(*) FROM dead GROUP BY step ORDER BY step;
+
 -- name: dead_ids
 SELECT id FROM dead ORDER BY id;
 

@@ -16,10 +16,12 @@ from tidegate.errors import Misconfigured, NonRetriable, StoreAway
 from tidegate.store.bounds import KEEP_CHANGES_MS, REMEMBER_EMITTED_MS
 from tidegate.store.model import (
     ABSENT,
+    MAX_DEAD_ID,
     Claim,
     Commit,
     Committed,
     DeadLetter,
+    DeadSummary,
     Delivery,
     Frame,
     Key,
@@ -227,6 +229,18 @@ class SqliteStore:
         """Return one dead letter."""
         row = self._one("dead_letter", dead_id)
         return DeadLetter(*row) if row else None
+
+    async def newest_dead(
+        self, *, limit: int, longest: int, before_id: int | None = None, step: str | None = None
+    ) -> list[DeadSummary]:
+        """Return dead letters, newest first, as a list shows them."""
+        before = MAX_DEAD_ID if before_id is None else before_id
+        rows = self._rows("newest_dead", longest, before, step, limit)
+        return [DeadSummary(*row) for row in rows]
+
+    async def dead_counts(self) -> list[tuple[str, int]]:
+        """Return how many dead letters each step has."""
+        return self._rows("dead_counts")
 
     async def redrive(self, dead_ids: Sequence[int] | None, now_ms: int) -> int:
         """Make dead letters due again."""
