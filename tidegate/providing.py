@@ -6,10 +6,10 @@ the folder's handlers ask for, by name, and closes them when it is left.
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from tidegate.errors import Misconfigured
+from tidegate.siblings import execute
 
 FILE = "step_resources.py"
 
@@ -47,12 +47,8 @@ def _files(roots: Iterable[Path]) -> list[Path]:
 
 
 def _provider(file: Path) -> Provider:
-    spec = spec_from_file_location(f"tidegate_resources_{abs(hash(file))}", file)
-    if spec is None or spec.loader is None:
-        raise Misconfigured(f"{file}: cannot be imported")
-    module = module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        module = execute(file, f"tidegate_resources_{abs(hash(file))}")
     except Exception as exc:
         raise Misconfigured(f"{file}: {type(exc).__name__}: {exc}") from exc
     provider: Provider | None = getattr(module, "resources", None)
