@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import anyio
 import prometheus_client
+import structlog
 from starlette.applications import Starlette
 
 from tidegate.auth.access import Access
@@ -38,6 +39,8 @@ from tidegate.streams.hub import Hub
 
 OWN_RESOURCES = ("access", "data_dir", "engine")
 """What handlers may always ask for: `Access`, the data folder as a Path, the running `Engine`."""
+
+log = structlog.get_logger()
 
 
 class Ground(NamedTuple):
@@ -76,7 +79,7 @@ async def generation(ground: Ground, steps: list[Step]) -> AsyncIterator[Generat
         engine.provide(resources)
         stack.push_async_callback(engine.aclose)
         await _start_working(stack, engine, ground.role)
-        if ground.broker is not None and ground.role.receives:
+        if ground.role.receives:
             await _start_receiving(stack, engine, ground.broker)
         yield Generation(engine, _app(engine, ground, access))
 
@@ -90,7 +93,12 @@ async def _start_working(stack: AsyncExitStack, engine: Engine, role: Role) -> N
         tasks.start_soon(Cron(engine).run)
 
 
-async def _start_receiving(stack: AsyncExitStack, engine: Engine, broker: Broker) -> None:
+async def _start_receiving(stack: AsyncExitStack, engine: Engine, broker: Broker | None) -> None:
+    if broker is None:
+        unfed = [name for name, step in engine.steps.items() if step.config.type == "mqtt"]
+        if unfed:
+            log.warning("mqtt.no_broker", steps=unfed, hint="name a broker with --mqtt")
+        return
     tasks = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(tasks.cancel_scope.cancel)
     tasks.start_soon(inflow_of(engine, broker).run)
