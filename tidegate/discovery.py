@@ -131,7 +131,11 @@ def fault_of(exc: Exception, file: Path) -> Fault:
 
 def config_line(file: Path) -> int | None:
     """Return the line at which a step file that can be parsed sets `config`, else None."""
-    for node in ast.parse(file.read_bytes()).body:
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return None  # It has changed since it was loaded.
+    for node in body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == "config" for target in targets):
             return node.lineno

@@ -9,14 +9,13 @@ import anyio
 import anyio.abc
 import msgspec
 import structlog
-from starlette.applications import Starlette
 
 from tidegate.auth.middleware import MIDDLEWARE_NAMES
 from tidegate.contract import Step
 from tidegate.errors import Misconfigured
 from tidegate.generation import OWN_RESOURCES, Ground, generation, now_ms
 from tidegate.http.front import Front
-from tidegate.http.server import address_of, bind, serve
+from tidegate.http.server import address_of, bind, make_app, serve
 from tidegate.instance import InstanceFolder
 from tidegate.joining import Broker, instance_in, relay
 from tidegate.loading import load_steps
@@ -104,9 +103,7 @@ async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFold
         tasks.start_soon(relay, hub, store, access, now_ms)
         name = stack.enter_context(instance_in(folder.path, folder.secret("mqtt.client", 8)))
         broker = Broker(access, name)
-    return Ground(
-        folder, store, hub, process.role, process.roots, broker, checks_answers=process.reloads
-    )
+    return Ground(folder, store, hub, process.role, process.roots, broker, is_dev=process.reloads)
 
 
 async def _run_steps(
@@ -134,27 +131,23 @@ async def _run_steps(
 async def _reloading(ground: Ground, steps: list[Step], reloader: Reloader) -> AsyncIterator[Front]:
     """Put a new generation in the place of the old one whenever steps have changed.
 
-    Calls that are under way end in the generation in which they began.
+    Calls that are under way end in the generation in which they began, while the next are at work.
     """
+    front = Front(make_app([]))
     async with anyio.create_task_group() as tasks:
-        app, retire = await tasks.start(_live, ground, steps)
-        front = Front(app)
+        retire = await tasks.start(_live, ground, steps, front)
 
         async def follow() -> None:
             nonlocal retire
             async for changed in reloader.changes():
                 try:
-                    app, retire_next = await tasks.start(_live, ground, changed)
-                except Misconfigured as exc:
-                    log.warning("steps.reload_failed", reason=str(exc))
+                    retire_next = await tasks.start(_live, ground, changed, front)
+                except Exception as exc:  # noqa: BLE001 - step_resources.py is foreign code
+                    log.warning("steps.reload_failed", reason=str(exc), kind=type(exc).__name__)
                     continue
-                before, front.app = front.app, app
-                # They would hold the old generation for as long as they like.
-                ground.hub.let_go()
-                log.info("steps.reloaded", steps=len(changed))
-                await front.wait_idle(before)
                 retire.set()
                 retire = retire_next
+                log.info("steps.reloaded", steps=len(changed))
 
         async with anyio.create_task_group() as following:
             following.start_soon(follow)
@@ -168,14 +161,25 @@ async def _reloading(ground: Ground, steps: list[Step], reloader: Reloader) -> A
 async def _live(
     ground: Ground,
     steps: list[Step],
+    front: Front,
     *,
-    task_status: anyio.abc.TaskStatus[tuple[Starlette, anyio.Event]],
+    task_status: anyio.abc.TaskStatus[anyio.Event],
 ) -> None:
     """Let a generation work until it is retired; it is entered and left by one task."""
     retired = anyio.Event()
-    async with generation(ground, steps) as at_work:
-        task_status.started((at_work.app, retired))
-        await retired.wait()
+    try:
+        async with generation(ground, steps) as at_work:
+            front.app = at_work.app
+            # Clients of streams would hold the old generation for as long as they like.
+            ground.hub.let_go()
+            task_status.started(retired)
+            await retired.wait()
+            await at_work.stop_working()
+            await front.wait_idle(at_work.app)
+    except Exception:
+        if not retired.is_set():
+            raise
+        log.exception("steps.retire_failed")
 
 
 async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:

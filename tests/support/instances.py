@@ -39,13 +39,13 @@ def tidegate_json(*arguments: object) -> Any:
 
 @contextmanager
 def started(
-    folder: Path, steps: Path, port: int, *options: str
+    folder: Path, steps: Path, port: int, *options: str, command: str = "start"
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `tidegate start` on `folder`/data until the context is left; ready on entering."""
-    command = [*_TIDEGATE, "start", "--steps", str(steps)]
-    command += ["--data", str(folder / "data"), "--port", str(port), *options]
+    """Run `tidegate start`, or `dev`, on `folder`/data until the context is left; ready on entering."""
+    line = [*_TIDEGATE, command, "--steps", str(steps)]
+    line += ["--data", str(folder / "data"), "--port", str(port), *options]
     with (folder / "start.log").open("ab") as log:
-        process = subprocess.Popen(command, env=_environment(), stdout=log, stderr=log)
+        process = subprocess.Popen(line, env=_environment(), stdout=log, stderr=log)
         try:
             eventually(lambda: _is_ready(port, process), timeout_s=30)
             yield process
