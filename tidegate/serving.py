@@ -11,8 +11,8 @@ import msgspec
 import structlog
 
 from tidegate.auth.middleware import MIDDLEWARE_NAMES
+from tidegate.awaiting import Awaiting
 from tidegate.contract import Step
-from tidegate.errors import Misconfigured
 from tidegate.generation import OWN_RESOURCES, Ground, generation, now_ms
 from tidegate.http.front import Front
 from tidegate.http.server import address_of, bind, make_app, serve
@@ -67,19 +67,33 @@ async def run(process: Process) -> None:
     folder.prepare()
     shared = process.role is not Role.ALL
     with folder.locked(shared=shared), bind(process.host, process.port) as listener:
-        stop = anyio.Event()
+        stop, started = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as signals:
             signals.start_soon(set_on_signal, stop)
-            async with AsyncExitStack() as stack:
-                ground = await _prepare(stack, process, folder)
-                await _run_steps(stack, ground, steps, reloader, listener)
-                address = address_of(process.host, process.port)
-                if process.role.answers:
-                    folder.note_address(address)
-                log.info("steps.started", address=address, steps=len(steps), data=str(folder.path))
-                await stop.wait()
+            with anyio.CancelScope() as starting:
+                signals.start_soon(_give_up, starting, stop, started)
+                async with AsyncExitStack() as stack:
+                    ground = await _prepare(stack, process, folder, listener)
+                    await _run_steps(stack, ground, steps, reloader, listener)
+                    started.set()
+                    _say_started(process, folder, len(steps))
+                    await stop.wait()
             signals.cancel_scope.cancel()
     log.info("steps.stopped")
+
+
+async def _give_up(starting: anyio.CancelScope, stop: anyio.Event, started: anyio.Event) -> None:
+    """End a start that is still under way, such as one that waits for its database."""
+    await stop.wait()
+    if not started.is_set():
+        starting.cancel()
+
+
+def _say_started(process: Process, folder: InstanceFolder, steps: int) -> None:
+    address = address_of(process.host, process.port)
+    if process.role.answers:
+        folder.note_address(address)
+    log.info("steps.started", address=address, steps=steps, data=str(folder.path))
 
 
 def _all_steps(roots: Sequence[Path]) -> list[Step]:
@@ -87,11 +101,16 @@ def _all_steps(roots: Sequence[Path]) -> list[Step]:
     return load_steps(roots, resources=known, middleware=MIDDLEWARE_NAMES)
 
 
-async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFolder) -> Ground:
+async def _prepare(
+    stack: AsyncExitStack, process: Process, folder: InstanceFolder, listener: socket.socket
+) -> Ground:
     """Open what outlives the steps."""
     access = parse_url(process.mqtt) if process.mqtt else None
     url = process.store or f"sqlite:///{folder.state}"
+    awaiting = Awaiting(listener)
+    (await _background(stack)).start_soon(awaiting.run)
     store = await stack.enter_async_context(open_store(url))
+    await awaiting.end()
     if process.store is None and process.role is Role.ALL:
         # The folder is held by this process alone: whoever leased something is dead.
         await store.release_all(now_ms=now_ms())

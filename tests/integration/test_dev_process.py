@@ -39,7 +39,8 @@ def _step(name: str, answer: str, resources: str = "") -> str:
 
 def _answers(port: int, name: str, answer: str) -> Callable[[], bool]:
     def look() -> bool:
-        return httpx.get(f"http://127.0.0.1:{port}/{name}", timeout=10).json() == {"v": answer}
+        answered = httpx.get(f"http://127.0.0.1:{port}/{name}", timeout=10)
+        return bool(answered.json() == {"v": answer})
 
     return look
 
