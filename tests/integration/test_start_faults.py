@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.instances import eventually, launched, started
 from tests.support.ports import unused_port
+from tests.support.postgres import Postgres
 from tests.support.steps import write_steps
 
 
@@ -57,3 +58,23 @@ def test_start_answers_while_it_waits_for_its_store(tmp_path: Path, *, listens: 
 
     assert answers == [503, 503, 200, 503]
     assert code == 0
+
+
+def test_start_serves_when_its_store_has_come(tmp_path: Path, own_postgres: Postgres) -> None:
+    """What waited for its database takes up its work once the database answers."""
+    step = """
+    config = {"type": "api", "name": "Hello", "method": "GET", "path": "/hello"}
+    async def handler(req, ctx):
+        return {"hello": "you"}
+    """
+    steps = write_steps(tmp_path / "steps", {"hello_step": step})
+    url = own_postgres.new_database()
+    own_postgres.stop()
+
+    with launched(tmp_path, steps, port := unused_port(), "--store", url):
+        eventually(lambda: _status(port, "/hello") == 503, timeout_s=20)
+        own_postgres.start()
+        eventually(lambda: _status(port, "/ready") == 200, timeout_s=20)
+        answer = _status(port, "/hello")
+
+    assert answer == 200
