@@ -15,8 +15,14 @@ def as_keys(given: Mapping[Any, Any], known: Sequence[str], *, within: str = "")
     """Return the mapping with its keys in snake_case.
 
     Raises:
-        Misconfigured: a key is not known; the message names the nearest that is.
+        Misconfigured: a key is not known; the message names the nearest that is. Or it is there
+            in two spellings.
     """
+    spelled: dict[str, str] = {}
+    for written in map(str, given):
+        other = spelled.setdefault(snake(written), written)
+        if other != written:
+            raise Misconfigured(f"'{other}' and '{written}' are the same key: keep one of them")
     keys = {snake(str(key)): value for key, value in given.items()}
     for key in keys:
         if key not in known:

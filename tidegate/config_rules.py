@@ -56,9 +56,21 @@ def check(step: StepConfig, *, given: Collection[str]) -> None:
         raise Misconfigured(f"a step of type '{step.type}' has no key '{key}'")
     if not step.name or step.name.startswith("tidegate."):
         raise Misconfigured("name must be a text that does not begin with 'tidegate.'")
+    _check_topics(step)
     _check_times(step)
     _check_counts(step)
     _check_pairs(step)
+
+
+def _check_topics(step: StepConfig) -> None:
+    for key, topics in (("subscribes", step.subscribes), ("emits", step.emits or ())):
+        for topic in topics:
+            name = topic.removesuffix(".*")
+            if not name or "*" in name:
+                raise Misconfigured(
+                    f"{key}: '{topic}' matches nothing; write an exact topic, or one that ends"
+                    " with '.*' for exactly one more segment"
+                )
 
 
 def _check_times(step: StepConfig) -> None:

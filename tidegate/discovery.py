@@ -3,17 +3,15 @@
 import ast
 import inspect
 import re
-import sys
 import traceback
-from collections.abc import Iterable, Mapping
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 from tidegate.contract import Handler, Step
 from tidegate.errors import Misconfigured
 from tidegate.normalise import normalise
+from tidegate.siblings import execute
 
 GLOBALS_FILE = "step_globals.py"
 
@@ -62,7 +60,7 @@ def load(file: Path) -> Step:
             file itself raises comes through.
     """
     given = _provided_names(file.parent / GLOBALS_FILE)
-    module = _execute(file, given)
+    module = execute(file, _module_name(file), given)
     if not hasattr(module, "config"):
         raise Misconfigured("exports no 'config'")
     config = normalise(module.config)
@@ -90,20 +88,6 @@ def step_files(roots: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _execute(file: Path, given: Mapping[str, object]) -> ModuleType:
-    folder = str(file.parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
-    spec = spec_from_file_location(_module_name(file), file)
-    if spec is None or spec.loader is None:
-        raise Misconfigured("cannot be imported")
-    module = module_from_spec(spec)
-    module.__dict__.update(given)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def _module_name(file: Path) -> str:
     return "tidegate_steps." + ".".join(file.with_suffix("").parts[1:]).replace("-", "_")
 
@@ -112,11 +96,7 @@ def _provided_names(file: Path) -> dict[str, object]:
     """Return what a sibling `step_globals.py` provides; a step's own names win over it."""
     if not file.is_file():
         return {}
-    spec = spec_from_file_location(_module_name(file), file)
-    if spec is None or spec.loader is None:
-        raise Misconfigured(f"{GLOBALS_FILE} cannot be imported")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = execute(file, _module_name(file))
     return {name: value for name, value in vars(module).items() if not name.startswith("_")}
 
 
@@ -156,7 +136,11 @@ def fault_of(exc: Exception, file: Path) -> Fault:
 
 def config_line(file: Path) -> int | None:
     """Return the line at which a step file that can be parsed sets `config`, else None."""
-    for node in ast.parse(file.read_bytes()).body:
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return None  # It has changed since it was loaded.
+    for node in body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == "config" for target in targets):
             return node.lineno

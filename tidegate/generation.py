@@ -4,7 +4,7 @@ A process that does not reload has one; `tidegate dev` puts a new one in the pla
 """
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import anyio
 import prometheus_client
+import structlog
 from starlette.applications import Starlette
 
 from tidegate.auth.access import Access
@@ -20,16 +21,19 @@ from tidegate.auth.signing import SigningKeys
 from tidegate.auth.streams import stream_guard
 from tidegate.auth.users import Users
 from tidegate.contract import Step
+from tidegate.discovery import fault_of
 from tidegate.engine import values
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker, working
+from tidegate.errors import Misconfigured
 from tidegate.http.operations import Ping, operations
 from tidegate.http.routes import routes
 from tidegate.http.server import make_app
 from tidegate.http.streams import stream_routes
 from tidegate.instance import InstanceFolder
 from tidegate.joining import Broker, inflow_of
+from tidegate.loading import check
 from tidegate.providing import provided
 from tidegate.roles import Role
 from tidegate.store.model import Key
@@ -38,6 +42,8 @@ from tidegate.streams.hub import Hub
 
 OWN_RESOURCES = ("access", "data_dir", "engine")
 """What handlers may always ask for: `Access`, the data folder as a Path, the running `Engine`."""
+
+log = structlog.get_logger()
 
 
 class Ground(NamedTuple):
@@ -49,7 +55,8 @@ class Ground(NamedTuple):
     role: Role
     roots: Sequence[Path]
     broker: Broker | None = None
-    in_development: bool = False
+    is_dev: bool = False
+    """Answers are checked, and a faulty step does not stop the others."""
 
 
 class Generation(NamedTuple):
@@ -57,6 +64,8 @@ class Generation(NamedTuple):
 
     engine: Engine
     app: Starlette
+    stop_working: Callable[[], Awaitable[None]]
+    """Begin and take nothing more; calls still end. For the task that entered the generation."""
 
 
 @asynccontextmanager
@@ -68,17 +77,34 @@ async def generation(ground: Ground, steps: list[Step]) -> AsyncIterator[Generat
     Raises:
         Misconfigured: a step asks for a resource that nobody provides.
     """
-    engine = Engine(steps, ground.store, now_ms=now_ms, rng=Random(), hub=ground.hub)  # noqa: S311
-    access = Access(Users(engine), signing=SigningKeys.kept_in(ground.folder))
-    own = {"access": access, "data_dir": ground.folder.path, "engine": engine}
     async with AsyncExitStack() as stack:
-        resources = await stack.enter_async_context(provided(ground.roots, ground.folder.path, own))
-        engine.provide(resources)
+        path = ground.folder.path
+        reserved = dict.fromkeys(OWN_RESOURCES)
+        resources = await stack.enter_async_context(provided(ground.roots, path, reserved))
+        if ground.is_dev:
+            steps = _sound(steps, resources)
+        engine = Engine(steps, ground.store, now_ms=now_ms, rng=Random(), hub=ground.hub)  # noqa: S311
+        access = Access(Users(engine), signing=SigningKeys.kept_in(ground.folder))
+        engine.provide({**resources, "access": access, "data_dir": path, "engine": engine})
         stack.push_async_callback(engine.aclose)
-        await _start_working(stack, engine, ground.role)
-        if ground.broker is not None and ground.role.receives:
-            await _start_receiving(stack, engine, ground.broker)
-        yield Generation(engine, _app(engine, ground, access))
+        work = await stack.enter_async_context(AsyncExitStack())
+        await _start_working(work, engine, ground.role)
+        if ground.role.receives:
+            await _start_receiving(work, engine, ground.broker)
+        yield Generation(engine, _app(engine, ground, access), work.aclose)
+
+
+def _sound(steps: Sequence[Step], resources: Collection[str]) -> list[Step]:
+    """Return the steps whose resources are there; the others are logged."""
+    sound: list[Step] = []
+    for step in steps:
+        try:
+            check(step, resources=resources)
+        except Misconfigured as exc:
+            log.warning("step.faulty", fault=str(fault_of(exc, step.file)))
+        else:
+            sound.append(step)
+    return sound
 
 
 async def _start_working(stack: AsyncExitStack, engine: Engine, role: Role) -> None:
@@ -90,7 +116,12 @@ async def _start_working(stack: AsyncExitStack, engine: Engine, role: Role) -> N
         tasks.start_soon(Cron(engine).run)
 
 
-async def _start_receiving(stack: AsyncExitStack, engine: Engine, broker: Broker) -> None:
+async def _start_receiving(stack: AsyncExitStack, engine: Engine, broker: Broker | None) -> None:
+    if broker is None:
+        unfed = [name for name, step in engine.steps.items() if step.config.type == "mqtt"]
+        if unfed:
+            log.warning("mqtt.no_broker", steps=unfed, hint="name a broker with --mqtt")
+        return
     tasks = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(tasks.cancel_scope.cancel)
     tasks.start_soon(inflow_of(engine, broker).run)
@@ -108,8 +139,8 @@ def _app(engine: Engine, ground: Ground, access: Access) -> Starlette:
         access=access,
     )
     streams = stream_routes(ground.hub, values.decode, stream_guard(authenticator))
-    named = named_middlewares(authenticator, shows_surface=ground.in_development)
-    steps = routes(engine, named, check_answers=ground.in_development)
+    named = named_middlewares(authenticator, shows_surface=ground.is_dev)
+    steps = routes(engine, named, check_answers=ground.is_dev)
     return make_app([*shown, *streams, *steps])
 
 

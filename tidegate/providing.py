@@ -6,12 +6,16 @@ the folder's handlers ask for, by name, and closes them when it is left.
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import structlog
+
 from tidegate.errors import Misconfigured
+from tidegate.siblings import execute
 
 FILE = "step_resources.py"
+
+log = structlog.get_logger()
 
 Provider = Callable[[Path], AbstractAsyncContextManager[Mapping[str, object]]]
 
@@ -23,17 +27,27 @@ async def provided(
     """Enter what the roots provide; yields it together with `own`.
 
     Raises:
-        Misconfigured: a file cannot be loaded, or two provide one name.
+        Misconfigured: a file cannot be loaded or entered, or two provide one name.
     """
     resources = dict(own)
     async with AsyncExitStack() as stack:
         for file in _files(roots):
-            brought = await stack.enter_async_context(_provider(file)(data_dir))
+            brought = await _brought(stack, file, data_dir)
             for name in brought:
                 if name in resources:
                     raise Misconfigured(f"{file}: the resource '{name}' is provided already")
             resources.update(brought)
         yield resources
+
+
+async def _brought(stack: AsyncExitStack, file: Path, data_dir: Path) -> dict[str, object]:
+    provider = _provider(file)
+    try:
+        return dict(await stack.enter_async_context(provider(data_dir)))
+    except (Exception, SystemExit) as exc:
+        # Only its author can tell from a line of text where it happened.
+        log.exception("resources.failed", file=str(file))
+        raise Misconfigured(f"{file}: {type(exc).__name__}: {exc}") from exc
 
 
 def brings_resources(roots: Iterable[Path]) -> bool:
@@ -47,12 +61,8 @@ def _files(roots: Iterable[Path]) -> list[Path]:
 
 
 def _provider(file: Path) -> Provider:
-    spec = spec_from_file_location(f"tidegate_resources_{abs(hash(file))}", file)
-    if spec is None or spec.loader is None:
-        raise Misconfigured(f"{file}: cannot be imported")
-    module = module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        module = execute(file, f"tidegate_resources_{abs(hash(file))}")
     except Exception as exc:
         raise Misconfigured(f"{file}: {type(exc).__name__}: {exc}") from exc
     provider: Provider | None = getattr(module, "resources", None)

@@ -13,6 +13,7 @@ from watchfiles import awatch
 
 from tidegate.contract import Step
 from tidegate.discovery import fault_of, load, refuse_double, step_files
+from tidegate.errors import Misconfigured
 from tidegate.loading import check
 from tidegate.providing import brings_resources
 
@@ -61,8 +62,16 @@ class Reloader:
         """Yield the steps whenever a file has changed that matters to them."""
         async for changed in awatch(*self._roots, rust_timeout=_LOOK_UP_MS):
             files = {Path(name) for _, name in changed if name.endswith(".py")}
-            if files and self.reload(files):
+            if files and self._has_changed(files):
                 yield self.steps
+
+    def _has_changed(self, files: Collection[Path]) -> bool:
+        try:
+            return self.reload(files)
+        except Misconfigured as exc:
+            # A folder that is being replaced comes again.
+            log.warning("steps.reload_failed", reason=str(exc))
+            return False
 
     def reload(self, changed: Collection[Path]) -> bool:
         """Take in changed, new and deleted files; False when no step is another now."""

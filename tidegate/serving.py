@@ -9,14 +9,13 @@ import anyio
 import anyio.abc
 import msgspec
 import structlog
-from starlette.applications import Starlette
 
 from tidegate.auth.middleware import MIDDLEWARE_NAMES
+from tidegate.awaiting import Awaiting
 from tidegate.contract import Step
-from tidegate.errors import Misconfigured
 from tidegate.generation import OWN_RESOURCES, Ground, generation, now_ms
 from tidegate.http.front import Front
-from tidegate.http.server import address_of, bind, serve
+from tidegate.http.server import address_of, bind, make_app, serve
 from tidegate.instance import InstanceFolder
 from tidegate.joining import Broker, instance_in, relay
 from tidegate.loading import load_steps
@@ -68,17 +67,17 @@ async def run(process: Process) -> None:
     folder.prepare()
     shared = process.role is not Role.ALL
     with folder.locked(shared=shared), bind(process.host, process.port) as listener:
-        stop = anyio.Event()
+        stop, started = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as signals:
             signals.start_soon(set_on_signal, stop)
-            async with AsyncExitStack() as stack:
-                ground = await _prepare(stack, process, folder)
-                await _run_steps(stack, ground, steps, reloader, listener)
-                address = address_of(process.host, process.port)
-                if process.role.answers:
-                    folder.note_address(address)
-                log.info("steps.started", address=address, steps=len(steps), data=str(folder.path))
-                await stop.wait()
+            with anyio.CancelScope() as starting:
+                signals.start_soon(_give_up, starting, stop, started)
+                async with AsyncExitStack() as stack:
+                    ground = await _prepare(stack, process, folder, listener)
+                    await _run_steps(stack, ground, steps, reloader, listener)
+                    started.set()
+                    _say_started(process, folder, len(steps))
+                    await stop.wait()
             signals.cancel_scope.cancel()
     log.info("steps.stopped")
 
@@ -87,16 +86,35 @@ def _reloader(roots: Sequence[Path]) -> Reloader:
     return Reloader(roots, middleware=MIDDLEWARE_NAMES, resources=OWN_RESOURCES)
 
 
+async def _give_up(starting: anyio.CancelScope, stop: anyio.Event, started: anyio.Event) -> None:
+    """End a start that is still under way, such as one that waits for its database."""
+    await stop.wait()
+    if not started.is_set():
+        starting.cancel()
+
+
+def _say_started(process: Process, folder: InstanceFolder, steps: int) -> None:
+    address = address_of(process.host, process.port)
+    if process.role.answers:
+        folder.note_address(address)
+    log.info("steps.started", address=address, steps=steps, data=str(folder.path))
+
+
 def _all_steps(roots: Sequence[Path]) -> list[Step]:
     known = None if brings_resources(roots) else OWN_RESOURCES
     return load_steps(roots, resources=known, middleware=MIDDLEWARE_NAMES)
 
 
-async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFolder) -> Ground:
+async def _prepare(
+    stack: AsyncExitStack, process: Process, folder: InstanceFolder, listener: socket.socket
+) -> Ground:
     """Open what outlives the steps."""
     access = parse_url(process.mqtt) if process.mqtt else None
     url = process.store or f"sqlite:///{folder.state}"
+    awaiting = Awaiting(listener)
+    (await _background(stack)).start_soon(awaiting.run)
     store = await stack.enter_async_context(open_store(url))
+    await awaiting.end()
     if process.store is None and process.role is Role.ALL:
         # The folder is held by this process alone: whoever leased something is dead.
         await store.release_all(now_ms=now_ms())
@@ -108,9 +126,7 @@ async def _prepare(stack: AsyncExitStack, process: Process, folder: InstanceFold
         tasks.start_soon(relay, hub, store, access, now_ms)
         name = stack.enter_context(instance_in(folder.path, folder.secret("mqtt.client", 8)))
         broker = Broker(access, name)
-    return Ground(
-        folder, store, hub, process.role, process.roots, broker, in_development=process.reloads
-    )
+    return Ground(folder, store, hub, process.role, process.roots, broker, is_dev=process.reloads)
 
 
 async def _run_steps(
@@ -138,27 +154,23 @@ async def _run_steps(
 async def _reloading(ground: Ground, steps: list[Step], reloader: Reloader) -> AsyncIterator[Front]:
     """Put a new generation in the place of the old one whenever steps have changed.
 
-    Calls that are under way end in the generation in which they began.
+    Calls that are under way end in the generation in which they began, while the next are at work.
     """
+    front = Front(make_app([]))
     async with anyio.create_task_group() as tasks:
-        app, retire = await tasks.start(_live, ground, steps)
-        front = Front(app)
+        retire = await tasks.start(_live, ground, steps, front)
 
         async def follow() -> None:
             nonlocal retire
             async for changed in reloader.changes():
                 try:
-                    app, retire_next = await tasks.start(_live, ground, changed)
-                except Misconfigured as exc:
-                    log.warning("steps.reload_failed", reason=str(exc))
+                    retire_next = await tasks.start(_live, ground, changed, front)
+                except Exception as exc:  # noqa: BLE001 - step_resources.py is foreign code
+                    log.warning("steps.reload_failed", reason=str(exc), kind=type(exc).__name__)
                     continue
-                before, front.app = front.app, app
-                # They would hold the old generation for as long as they like.
-                ground.hub.let_go()
-                log.info("steps.reloaded", steps=len(changed))
-                await front.wait_idle(before)
                 retire.set()
                 retire = retire_next
+                log.info("steps.reloaded", steps=len(changed))
 
         async with anyio.create_task_group() as following:
             following.start_soon(follow)
@@ -172,14 +184,25 @@ async def _reloading(ground: Ground, steps: list[Step], reloader: Reloader) -> A
 async def _live(
     ground: Ground,
     steps: list[Step],
+    front: Front,
     *,
-    task_status: anyio.abc.TaskStatus[tuple[Starlette, anyio.Event]],
+    task_status: anyio.abc.TaskStatus[anyio.Event],
 ) -> None:
     """Let a generation work until it is retired; it is entered and left by one task."""
     retired = anyio.Event()
-    async with generation(ground, steps) as at_work:
-        task_status.started((at_work.app, retired))
-        await retired.wait()
+    try:
+        async with generation(ground, steps) as at_work:
+            front.app = at_work.app
+            # Clients of streams would hold the old generation for as long as they like.
+            ground.hub.let_go()
+            task_status.started(retired)
+            await retired.wait()
+            await at_work.stop_working()
+            await front.wait_idle(at_work.app)
+    except Exception:
+        if not retired.is_set():
+            raise
+        log.exception("steps.retire_failed")
 
 
 async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:

@@ -38,20 +38,29 @@ def tidegate_json(*arguments: object) -> Any:
 
 
 @contextmanager
-def started(
+def launched(
     folder: Path, steps: Path, port: int, *options: str, command: str = "start"
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `tidegate start` (or `dev`) on `folder`/data while the context is open; it is ready."""
-    arguments = [*_TIDEGATE, command, "--steps", str(steps)]
-    arguments += ["--data", str(folder / "data"), "--port", str(port), *options]
+    """Run a command on `folder`/data until the context is left."""
+    line = [*_TIDEGATE, command, "--steps", str(steps)]
+    line += ["--data", str(folder / "data"), "--port", str(port), *options]
     with (folder / "start.log").open("ab") as log:
-        process = subprocess.Popen(arguments, env=_environment(), stdout=log, stderr=log)
+        process = subprocess.Popen(line, env=_environment(), stdout=log, stderr=log)
         try:
-            eventually(lambda: _is_ready(port, process), timeout_s=30)
             yield process
         finally:
             process.kill()
             process.wait(timeout=10)
+
+
+@contextmanager
+def started(
+    folder: Path, steps: Path, port: int, *options: str, command: str = "start"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command on `folder`/data until the context is left; ready on entering."""
+    with launched(folder, steps, port, *options, command=command) as process:
+        eventually(lambda: _is_ready(port, process), timeout_s=30)
+        yield process
 
 
 def eventually(condition: Callable[[], bool], *, timeout_s: float = 10) -> None:

@@ -46,3 +46,23 @@ def test_cron_mistakes_refuse_the_start(cron: str) -> None:
     """A wrong expression names itself."""
     with pytest.raises(Misconfigured, match="cron"):
         _next(cron, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("cron", "timezone"),
+    [
+        ("0 0 30 2 *", "UTC"),
+        ("0 6 * * *", "America"),
+        ("0 6 * * *", ""),
+        ("0 6 * * *", "../zone"),
+        ("@every 99999999999999d", "UTC"),
+        ("@every 3650000d", "UTC"),
+        (f"@every {'9' * 400}s", "UTC"),
+    ],
+)
+def test_cron_refuses_what_is_never_due(cron: str, timezone: str) -> None:
+    """A schedule without a first time is refused when it is loaded, whatever is wrong with it."""
+    config = normalise({"type": "cron", "name": "C", "cron": cron, "timezone": timezone})
+
+    with pytest.raises(Misconfigured, match="cron '"):
+        schedule_of(config)

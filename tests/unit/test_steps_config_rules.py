@@ -89,3 +89,20 @@ def test_rules_typed_config_is_taken_as_it_is() -> None:
     step = normalise(_event())
 
     assert normalise(step) is step
+
+
+@pytest.mark.parametrize("key", ["subscribes", "emits"])
+@pytest.mark.parametrize("topic", ["a.*.b", "*", "a*", ".*", "*.a", "*.*", "a.*.*", "a.**", ""])
+def test_rules_refuse_topics_that_match_nothing(key: str, topic: str) -> None:
+    """A topic is an exact name, or a name with `.*` at its end."""
+    with pytest.raises(Misconfigured, match=f"{key}: "):
+        normalise(_event(**{key: ["good", "good.*", topic]}))
+
+
+def test_rules_refuse_one_key_in_two_spellings() -> None:
+    """Nobody can tell which of two spellings counts."""
+    with pytest.raises(Misconfigured, match="'rateLimit' and 'rate_limit' are the same key"):
+        normalise(_event(rateLimit={"limit": 1}, rate_limit={"limit": 5}))
+
+    with pytest.raises(Misconfigured, match=r"'maxRetries' and 'max_retries' are the same key"):
+        normalise(_event(infrastructure={"queue": {"maxRetries": 1, "max_retries": 2}}))

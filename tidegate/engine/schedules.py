@@ -1,7 +1,7 @@
 """When cron steps are due: APScheduler computes the times of cron expressions. Pure."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,6 +16,8 @@ _SIX_FIELDS = 6
 # A run is late, not missed, when it begins within this time.
 _GRACE = timedelta(seconds=60)
 MOST_CAUGHT_UP = 1_000
+# Whoever reads no clock looks from a day that no process will see.
+_FAR = datetime(2500, 1, 1, tzinfo=UTC)
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
@@ -42,7 +44,7 @@ class _Crontab:
     def next_after(self, now: datetime) -> datetime:
         due: datetime | None = self._trigger.get_next_fire_time(now, now)
         if due is None:
-            raise Misconfigured("cron expression is never due")
+            raise Misconfigured("it is never due")
         return due
 
 
@@ -50,26 +52,32 @@ def schedule_of(config: StepConfig) -> Schedule:
     """Parse a cron step's schedule: 5 fields, 6 with leading seconds, or `@every 10s`.
 
     Raises:
-        Misconfigured: the expression or the time zone is not valid.
+        Misconfigured: the expression or the time zone is not valid, or it is never due.
     """
+    try:
+        schedule = _parsed(config)
+        schedule.next_after(_FAR)
+    except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError, Misconfigured) as exc:
+        raise Misconfigured(f"cron '{config.cron}' in zone '{config.timezone}': {exc}") from exc
+    return schedule
+
+
+def _parsed(config: StepConfig) -> Schedule:
     every = _EVERY.fullmatch(config.cron)
     if every:
         seconds = float(every[1]) * _UNIT_S[every[2]]
         if seconds <= 0:
-            raise Misconfigured(f"cron '{config.cron}': the interval must be above 0")
+            raise ValueError("the interval must be above 0")
         return _Every(timedelta(seconds=seconds))
     fields = config.cron.split()
     if len(fields) not in (5, _SIX_FIELDS):
-        raise Misconfigured(f"cron '{config.cron}': needs 5 or 6 fields or '@every 10s'")
+        raise ValueError("needs 5 or 6 fields or '@every 10s'")
     second = fields.pop(0) if len(fields) == _SIX_FIELDS else "0"
     minute, hour, day, month, day_of_week = fields
-    try:
-        trigger = CronTrigger(
-            second=second, minute=minute, hour=hour, day=day, month=month,
-            day_of_week=_weekdays(day_of_week), timezone=ZoneInfo(config.timezone),
-        )  # fmt: skip
-    except (ValueError, ZoneInfoNotFoundError) as exc:
-        raise Misconfigured(f"cron '{config.cron}' in zone '{config.timezone}': {exc}") from exc
+    trigger = CronTrigger(
+        second=second, minute=minute, hour=hour, day=day, month=month,
+        day_of_week=_weekdays(day_of_week), timezone=ZoneInfo(config.timezone),
+    )  # fmt: skip
     return _Crontab(trigger)
 
 
