@@ -9,6 +9,8 @@ from starlette.responses import Response
 from tidegate.http.answer import Answer, Headers
 
 MEDIA_TYPE = "application/problem+json"
+_UNAUTHORIZED = 401
+_CHALLENGE = (b"www-authenticate", b"Bearer")
 
 
 def refusal(
@@ -29,6 +31,8 @@ def refusal(
         (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", b"%d" % len(content)),
     ]
+    if status == _UNAUTHORIZED and "WWW-Authenticate" not in (headers or {}):
+        sent.append(_CHALLENGE)
     sent += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     return Answer(status, sent, content)
 
