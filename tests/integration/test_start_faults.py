@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.instances import eventually, launched, started
+from tests.support.instances import eventually, launched, started, tidegate
 from tests.support.ports import unused_port
 from tests.support.postgres import Postgres
 from tests.support.steps import write_steps
@@ -78,3 +78,15 @@ def test_start_serves_when_its_store_has_come(tmp_path: Path, own_postgres: Post
         answer = _status(port, "/hello")
 
     assert answer == 200
+
+
+@pytest.mark.parametrize("file", ["leaving_step", "step_resources"])
+def test_start_names_a_file_that_exits(tmp_path: Path, file: str) -> None:
+    """`sys.exit(0)` in a file of steps is a fault that is told, not a start that went well."""
+    steps = write_steps(tmp_path / "steps", {file: "import sys\nsys.exit(0)\n"})
+
+    done = tidegate("start", "--steps", steps, "--data", tmp_path / "data", "--port", unused_port())
+
+    assert done.returncode == 2
+    assert f"{file}.py:" in done.stderr
+    assert "calls sys.exit(0) when it is loaded" in done.stderr

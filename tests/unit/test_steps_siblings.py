@@ -8,6 +8,10 @@ import pytest
 
 from tests.support.steps import write_steps
 from tidegate.discovery import discover
+from tidegate.providing import provided
+from tidegate.reloading import Reloader
+
+pytestmark = pytest.mark.anyio
 
 _STEP = """
 {at_top}
@@ -97,6 +101,48 @@ def test_siblings_do_not_hide_the_standard_library(tmp_path: Path) -> None:
     [answer] = _answers(folder)
 
     assert Path(answer).parent == Path(inspect.__file__).parent
+
+
+def test_siblings_are_loaded_again_with_their_steps(tmp_path: Path) -> None:
+    """A changed sibling is what the steps that import it get, at the top and in handlers."""
+    folder = _folder(
+        tmp_path,
+        "s",
+        at_top="from rules import WHO",
+        in_handler="import rules; return WHO, rules.WHO",
+        rules="WHO = 'old'\n",
+    )
+    reloader = Reloader([folder], middleware=())
+    write_steps(folder, {"rules": "WHO = 'the new one'\n"})
+
+    reloader.reload({folder / "rules.py"})
+
+    assert [step.handler() for step in reloader.steps] == [("the new one", "the new one")]
+
+
+async def test_siblings_are_shared_with_the_resources(tmp_path: Path) -> None:
+    """What `step_resources.py` makes is of the class that the steps beside it import."""
+    resources = """
+    from contextlib import asynccontextmanager
+    from shop import Shop
+    @asynccontextmanager
+    async def resources(data_dir):
+        yield {"shop": Shop()}
+    """
+    folder = _folder(
+        tmp_path,
+        "s",
+        at_top="from shop import Shop",
+        in_handler="return Shop",
+        shop="class Shop: ...\n",
+        step_resources=resources,
+    )
+    [shop_class] = _answers(folder)
+
+    async with provided([folder], tmp_path, {}) as brought:
+        shop = brought["shop"]
+
+    assert isinstance(shop, shop_class)
 
 
 def test_steps_that_exit_when_loaded_are_faults(tmp_path: Path) -> None:
