@@ -100,3 +100,57 @@ async def test_faults_crash_between_any_two_operations_loses_nothing(tmp_path: P
     deaths = await crash_everywhere(lambda: _harness(tmp_path, charges), scenario, check)
 
     assert deaths > 10
+
+
+async def test_faults_reach_a_handler_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """Failures before and after it, and slowness, act around the call of its process."""
+    steps = {
+        "heavy_step": """
+            config = {"type": "event", "name": "Heavy", "subscribes": ["n"], "timeout": 2,
+                      "execution": "process",
+                      "retry": {"attempts": 3, "base": 1, "jitter": False}}
+            async def handler(data, ctx):
+                await ctx.state.increment("heavy", "n")
+                await ctx.run("effect", lambda: 1)
+        """
+    }
+    async with Harness(write_steps(tmp_path / "steps", steps)) as h:
+        h.faults.fail("Heavy")
+        h.faults.fail("Heavy", after=True)
+        await h.emit("n", 1)
+        await h.drain()
+        assert await h.state("heavy", "n") is None
+        await h.tick(1)
+        assert await h.state("heavy", "n") is None
+        await h.tick(2)
+        assert await h.state("heavy", "n") == 1
+
+        h.faults.slow("Heavy", 20.0)
+        await h.emit("n", 1)
+        await h.drain()
+        await h.tick(1)
+        await h.tick(2)
+        assert "TimeoutError" in (await h.dead())[0].error
+
+
+async def test_faults_reach_a_handler_that_yields(tmp_path: Path) -> None:
+    """An answer in pieces fails before its first piece, or after its last."""
+    steps = {
+        "pieces_step": """
+            config = {"type": "api", "name": "Pieces", "path": "/pieces", "timeout": 0.3}
+            async def handler(req, ctx):
+                await ctx.state.increment("pieces", "n")
+                yield "a"
+        """
+    }
+    async with Harness(write_steps(tmp_path / "steps", steps)) as h:
+        h.faults.fail("Pieces")
+        assert (await h.client.get("/pieces")).status_code == 500
+        assert await h.state("pieces", "n") is None
+
+        assert (await h.client.get("/pieces")).text == "a"
+        assert await h.state("pieces", "n") == 1
+
+        h.faults.slow("Pieces", 20.0)
+        assert (await h.client.get("/pieces")).status_code != 200
+        assert await h.state("pieces", "n") == 1

@@ -1,7 +1,8 @@
 """Faults that a test injects: handlers that fail or are slow, events twice or in another order."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from functools import wraps
 from random import Random
 from typing import Any
@@ -11,6 +12,8 @@ import msgspec
 from anyio import from_thread
 
 from tidegate.contract import Step
+from tidegate.engine.context import InvocationContext
+from tidegate.engine.process.pool import ProcessPool
 from tidegate.errors import Misconfigured
 
 
@@ -74,13 +77,38 @@ class Faults:
     def around(self, step: Step) -> Step:
         """Return the step with a handler that these faults reach."""
         of = self._of[step.config.name]
-        handler = _around_async(step, of) if step.is_async else _around_plain(step, of)
+        if inspect.isasyncgenfunction(step.handler):
+            handler = _around_pieces(step, of)
+        else:
+            handler = _around_async(step, of) if step.is_async else _around_plain(step, of)
         return msgspec.structs.replace(step, handler=handler)
+
+    def of(self, step: str) -> _Of:
+        """Return what is to go wrong with a step."""
+        return self._of[step]
 
     def _step(self, name: str) -> _Of:
         if name not in self._of:
             raise Misconfigured(f"no step '{name}'; there are: {', '.join(sorted(self._of))}")
         return self._of[name]
+
+
+class FaultyProcesses(ProcessPool):
+    """Runs handlers in processes, which load their own: the faults act here, around the call."""
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__()
+        self._faults = faults
+
+    async def call(self, step: Step, data: Any, ctx: InvocationContext) -> Any:
+        """Run a step's handler as its faults let it."""
+        of = self._faults.of(step.config.name)
+        if of.slow_s:
+            await anyio.sleep(of.slow_s)
+        _raise_next(of.failures)
+        result = await super().call(step, data, ctx)
+        _raise_next(of.failures_after)
+        return result
 
 
 def _around_async(step: Step, of: _Of) -> Callable[..., Any]:
@@ -96,10 +124,21 @@ def _around_async(step: Step, of: _Of) -> Callable[..., Any]:
     return handler
 
 
-def _around_plain(step: Step, of: _Of) -> Callable[..., Any]:
-    if inspect.isasyncgenfunction(step.handler):
-        return step.handler
+def _around_pieces(step: Step, of: _Of) -> Callable[..., Any]:
+    @wraps(step.handler)
+    async def handler(*args: Any, **resources: Any) -> AsyncIterator[Any]:
+        if of.slow_s:
+            await anyio.sleep(of.slow_s)
+        _raise_next(of.failures)
+        async with aclosing(step.handler(*args, **resources)) as pieces:
+            async for piece in pieces:
+                yield piece
+        _raise_next(of.failures_after)
 
+    return handler
+
+
+def _around_plain(step: Step, of: _Of) -> Callable[..., Any]:
     @wraps(step.handler)
     def handler(*args: Any, **resources: Any) -> Any:
         if of.slow_s:

@@ -26,7 +26,7 @@ from tidegate.store.port import Store
 from tidegate.store.sqlite.store import open_sqlite
 from tidegate.testing.captures import Captures
 from tidegate.testing.clock import START, NoChance, VirtualClock
-from tidegate.testing.faults import Faults
+from tidegate.testing.faults import Faults, FaultyProcesses
 from tidegate.testing.mortal import MortalStore
 from tidegate.testing.outlets import outlets_of
 from tidegate.testing.timeline import Endless, Timeline
@@ -114,6 +114,7 @@ class Harness:
                 now_ms=self.clock.now_ms,
                 rng=NoChance(),
             )
+            self.engine.processes = FaultyProcesses(self.faults)
             stack.push_async_callback(self.engine.aclose)
             self.engine.provide(await self._all_resources(stack, steps, folder))
             self.engine.on_emitted(self._captures.note)
