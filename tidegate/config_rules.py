@@ -17,7 +17,7 @@ _QUEUED = {"retry", "timeout", "lease", "execution"}
 ALLOWED = {
     "api": {
         "method", "path", "body_schema", "query_params", "response_schema", "middleware",
-        "websocket", "timeout",
+        "websocket", "timeout", "execution",
     },
     "event": _QUEUED | {
         "subscribes", "input", "key", "concurrency", "concurrency_key", "key_concurrency",
@@ -110,6 +110,8 @@ def _check_pairs(step: StepConfig) -> None:
         )
     if step.websocket and step.method.upper() != "GET":
         raise Misconfigured("a websocket step needs method 'GET'")
+    if step.websocket and step.execution == "process":
+        raise Misconfigured("execution 'process' and websocket do not go together: emit an event")
     if step.batch is not None and step.concurrency_key:
         raise Misconfigured("batch and concurrency by key do not go together: use batch.key")
     if step.batch is not None and (step.key or step.fifo):

@@ -26,7 +26,6 @@ from tidegate.engine.process.pool import ProcessPool
 from tidegate.engine.routing import Destination, Router
 from tidegate.engine.transaction import Emission
 from tidegate.errors import Conflict, LeaseLost, Misconfigured
-from tidegate.normalise import as_plain
 from tidegate.store.model import (
     WAITS,
     Address,
@@ -173,7 +172,11 @@ class Engine:
     async def call_handler(self, step: Step, input_data: object, ctx: Context) -> Any:
         """Call a handler in the form it has: (input, ctx), (ctx) or ()."""
         if step.config.execution == "process" and isinstance(ctx, InvocationContext):
+<<<<<<< HEAD
             return await self._processes.call(step, as_plain(input_data), ctx)
+=======
+            return await self.processes.call(step, input_data, ctx)
+>>>>>>> 8d3e1fa (Api steps may run in processes of their own)
         only_ctx = step.takes == 1 and step.config.type == "cron"
         arguments = (ctx,) if only_ctx else (input_data, ctx)[: step.takes]
         resources = {name: self._resources[name] for name in step.resources}

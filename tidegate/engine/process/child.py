@@ -16,6 +16,7 @@ from tidegate.contract import Step
 from tidegate.discovery import load
 from tidegate.engine.process.errors import from_plain, to_plain
 from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack, unpack
+from tidegate.engine.process.request import SentRequest
 from tidegate.engine.schemas import Checker
 from tidegate.errors import NonRetriable
 
@@ -194,7 +195,12 @@ def main() -> None:
         try:
             file = call["file"]
             step = steps[file] if file in steps else steps.setdefault(file, load(Path(file)))
+<<<<<<< HEAD
             end = {"value": _run(step, call["input"], ChildContext(pipe, call))}
+=======
+            value = _run(step, call["input"], ChildContext(pipe, call))
+            pipe.send({"value": value, "is_tuple": isinstance(value, tuple)})
+>>>>>>> 8d3e1fa (Api steps may run in processes of their own)
         except Halted:
             end = {"halted": True}
         except Exception as exc:  # noqa: BLE001 - a handler is foreign code: the parent decides
@@ -223,10 +229,20 @@ def _run(step: Step, data: Any, ctx: ChildContext) -> Any:
 
 def _typed(step: Step, data: Any) -> Any:
     """Return the data as the step's `input` declares it; the parent has checked that it fits."""
+    if step.config.type == "api":
+        return _typed_request(step, SentRequest(data))
     if step.config.input is None or isinstance(step.config.input, dict):
         return data
     check = Checker(step.config.input).check
     return check(data) if step.config.batch is None else [check(one) for one in data]
+
+
+def _typed_request(step: Step, request: SentRequest) -> SentRequest:
+    """Return the request with its body as the step's `body_schema` declares it."""
+    schema = step.config.body_schema
+    if schema is not None and not isinstance(schema, dict):
+        request["body"] = Checker(schema).check(request["body"])
+    return request
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from tidegate.engine.context import InvocationContext
 from tidegate.engine.journal import Suspended
 from tidegate.engine.process.errors import HandlerFailed, from_plain, to_plain
 from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack, unpack
+from tidegate.engine.process.request import plain_parts
 from tidegate.errors import NonRetriable, TidegateError
+from tidegate.normalise import as_plain
 
 _CLOSE_TIMEOUT_S = 1.0
 _DIED = (
@@ -95,7 +97,7 @@ class _Child:
         """Run a handler. Broken is this process until it is known to wait for the next call."""
         call = {
             "file": str(step.file),
-            "input": data,
+            "input": as_plain(plain_parts(data) if step.config.type == "api" else data),
             "trace_id": ctx.trace_id,
             "attempt": ctx.attempt,
             "idempotency_key": ctx.idempotency_key,
@@ -122,7 +124,7 @@ class _Child:
         self.is_broken = False
         if "error" in frame:
             raise from_plain(frame["error"])
-        return frame["value"]
+        return tuple(frame["value"]) if frame.get("is_tuple") else frame["value"]
 
     async def _halt(self) -> None:
         """Break the handler off where it waits durably."""
