@@ -6,12 +6,12 @@ import sys
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
-from tests.support.steps import running_engine, until, write_steps
-from tidegate.engine.process.pool import ProcessPool
+from tests.support.steps import until, write_steps
 from tidegate.testing import Harness
 
 pytestmark = pytest.mark.anyio
@@ -136,28 +136,84 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("batch", ["", '"batch": {"size": 1},'])
-async def test_process_time_counts_from_when_the_handler_has_a_process(
-    tmp_path: Path, batch: str
-) -> None:
-    """Who waits for a free process does not use up its timeout: not one run is given up."""
+async def test_process_api_handler_answers_and_refuses(tmp_path: Path) -> None:
+    """An api handler elsewhere reads its request by any name, commits, answers and refuses."""
     steps = {
-        "slow_step": f"""
-            import time
-            config = {{"type": "event", "name": "Slow", "subscribes": ["n"], "concurrency": 8,
-                      "execution": "process", "timeout": 1.5, {batch} "retry": {{"attempts": 1}}}}
-            async def handler(n, ctx):
-                time.sleep(0.4)
-                await ctx.state.increment("slow", "n")
+        "heavy_step": """
+            import os
+            from tidegate import HTTPError
+            config = {"type": "api", "name": "Heavy", "method": "POST", "path": "/heavy/:what",
+                      "execution": "process"}
+            async def handler(req, ctx):
+                what = req.pathParams["what"]
+                if what == "bad":
+                    raise HTTPError(409, "not now")
+                await ctx.state.increment("heavy", "n", req["body"]["n"])
+                answers = {"none": None, "bytes": b"x", "text": "t", "pair": (201, {"a": 1})}
+                if what in answers:
+                    return answers[what]
+                return {"status": 202, "body": {
+                    "here": os.getpid(), "q": req.get("queryParams"), "raw": req.raw_body.decode(),
+                    "same": req.path_params == req["pathParams"] == {"what": what},
+                    "method": req.method, "path": req.path, "kind": req.headers["content-type"],
+                    "cookies": req.cookies, "user": req.user, "tenant": req.tenant}}
         """
     }
-    async with running_engine(tmp_path, steps) as engine:
-        engine.processes = ProcessPool(1)
-        await engine.emit_many("n", list(range(8)))
+    async with Harness(write_steps(tmp_path / "steps", steps)) as h:
 
-        async def all_ended() -> bool:
-            return await engine.store.pending("Slow") == 0
+        async def post(what: str) -> Any:
+            return await h.client.post(f"/heavy/{what}?a=b", json={"n": 1})
 
-        await until(all_ended, 30.0)
-        assert await engine.store.dead(limit=10) == []
-        assert await engine.transact(lambda ctx: ctx.state.get("slow", "n")) == 8
+        full = (await post("all")).json()
+        assert full.pop("here") != os.getpid()
+        assert full.pop("raw").replace(" ", "") == '{"n":1}'
+        assert full == {
+            "q": {"a": "b"},
+            "same": True,
+            "method": "POST",
+            "path": "/heavy/all",
+            "kind": "application/json",
+            "cookies": {},
+            "user": None,
+            "tenant": None,
+        }
+        assert (await post("none")).status_code == 204
+        assert (await post("bytes")).content == b"x"
+        assert (await post("text")).json() == "t"
+        pair = await post("pair")
+        assert (pair.status_code, pair.json()) == (201, {"a": 1})
+        assert (await post("bad")).status_code == 409
+        assert await h.state("heavy", "n") == 5
+
+
+async def test_process_api_handler_gets_its_model_or_the_bytes(tmp_path: Path) -> None:
+    """A body has its declared type there; one that is no JSON is 400 only when it is read."""
+    steps = {
+        "typed_step": """
+            from pydantic import BaseModel, Field
+            class Order(BaseModel):
+                price: int = Field(alias="unitPrice")
+            config = {"type": "api", "name": "Typed", "method": "POST", "path": "/typed",
+                      "execution": "process", "bodySchema": Order,
+                      "middleware": ["authMiddleware"]}
+            def handler(req, ctx):
+                return {"price": req.body.price, "same": req.user.user_id == req.user.userId}
+        """,
+        "raw_step": """
+            config = {"type": "api", "name": "Raw", "method": "POST", "path": "/raw/:read",
+                      "execution": "process"}
+            def handler(req, ctx):
+                return req.body if req.pathParams["read"] == "body" else len(req.rawBody)
+        """,
+    }
+    json = {"Content-Type": "application/json"}
+    async with Harness(write_steps(tmp_path / "steps", steps)) as h:
+        typed = await h.client.post("/typed", json={"unitPrice": 3})
+        misfit = await h.client.post("/typed", json={"unitPrice": "x"})
+        raw = await h.client.post("/raw/bytes", content=b"{no", headers=json)
+        read = await h.client.post("/raw/body", content=b"{no", headers=json)
+
+        assert typed.json() == {"price": 3, "same": True}
+        assert misfit.status_code in (400, 422)
+        assert raw.json() == 3
+        assert read.status_code == 400

@@ -101,7 +101,7 @@ class Engine:
         self._intakes: dict[str, Intake] = {}
         self._observers: list[Observer] = []
         self._threads = PlainCalls(_MAX_THREADS)
-        self._processes = ProcessPool()
+        self.processes = ProcessPool()
 
     def provide(self, resources: Mapping[str, object]) -> None:
         """Give handlers what their keyword-only parameters ask for, by name.
@@ -172,11 +172,7 @@ class Engine:
     async def call_handler(self, step: Step, input_data: object, ctx: Context) -> Any:
         """Call a handler in the form it has: (input, ctx), (ctx) or ()."""
         if step.config.execution == "process" and isinstance(ctx, InvocationContext):
-<<<<<<< HEAD
-            return await self._processes.call(step, as_plain(input_data), ctx)
-=======
             return await self.processes.call(step, input_data, ctx)
->>>>>>> 8d3e1fa (Api steps may run in processes of their own)
         only_ctx = step.takes == 1 and step.config.type == "cron"
         arguments = (ctx,) if only_ctx else (input_data, ctx)[: step.takes]
         resources = {name: self._resources[name] for name in step.resources}
@@ -188,7 +184,7 @@ class Engine:
 
     def place_of(self, step: Step) -> AbstractAsyncContextManager[None]:
         """Return a context that waits for what a handler's run takes: one of few processes."""
-        return self._processes.places if step.config.execution == "process" else nullcontext()
+        return self.processes.places if step.config.execution == "process" else nullcontext()
 
     async def redrive(self, dead_ids: Sequence[int] | None) -> int:
         """Make dead events due again (None: all of them); returns how many."""
@@ -198,7 +194,7 @@ class Engine:
 
     async def aclose(self) -> None:
         """End the processes of handlers that run in their own."""
-        await self._processes.aclose()
+        await self.processes.aclose()
 
     def take_in(self, step: str, intake: Intake) -> None:
         """Handle the events of a step in this process."""

@@ -16,7 +16,7 @@ from tidegate.contract import Step
 from tidegate.discovery import load
 from tidegate.engine.process.errors import from_plain, to_plain
 from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack, unpack
-from tidegate.engine.process.request import SentRequest
+from tidegate.engine.process.request import SentRecord, SentRequest
 from tidegate.engine.schemas import Checker
 from tidegate.errors import NonRetriable
 
@@ -195,12 +195,8 @@ def main() -> None:
         try:
             file = call["file"]
             step = steps[file] if file in steps else steps.setdefault(file, load(Path(file)))
-<<<<<<< HEAD
-            end = {"value": _run(step, call["input"], ChildContext(pipe, call))}
-=======
             value = _run(step, call["input"], ChildContext(pipe, call))
-            pipe.send({"value": value, "is_tuple": isinstance(value, tuple)})
->>>>>>> 8d3e1fa (Api steps may run in processes of their own)
+            end = {"value": value, "is_tuple": isinstance(value, tuple)}
         except Halted:
             end = {"halted": True}
         except Exception as exc:  # noqa: BLE001 - a handler is foreign code: the parent decides
@@ -238,7 +234,10 @@ def _typed(step: Step, data: Any) -> Any:
 
 
 def _typed_request(step: Step, request: SentRequest) -> SentRequest:
-    """Return the request with its body as the step's `body_schema` declares it."""
+    """Return the request with user and tenant as records, its body as `body_schema` says."""
+    for name in ("user", "tenant"):
+        if isinstance(request.get(name), dict):
+            request[name] = SentRecord(request[name])
     schema = step.config.body_schema
     if schema is not None and not isinstance(schema, dict):
         request["body"] = Checker(schema).check(request["body"])

@@ -59,3 +59,15 @@ class SentRequest(dict[str, Any]):
             return self[name]
         except KeyError:
             return default
+
+
+class SentRecord(dict[str, Any]):
+    """`req.user` or `req.tenant` there: a dict that also reads as attributes, in both spellings."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a field by its name in camelCase or snake_case."""
+        camel = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
+        for spelling in (name, camel):
+            if spelling in self:
+                return self[spelling]
+        raise AttributeError(name)
