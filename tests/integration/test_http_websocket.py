@@ -118,6 +118,17 @@ STEPS = {
             tasks.start_soon(later)
         req.ws.on("message", begin)
     """,
+    "broken_step": """
+    import asyncio
+    import sys
+    config = {"type": "api", "name": "Broken", "path": "/broken", "websocket": True, "timeout": 3}
+    async def handler(req, ctx):
+        if req.query_params.get("exit"):
+            sys.exit(3)
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+    """,
     "slow_step": """
     import anyio
     config = {"type": "api", "name": "Slow", "path": "/slow", "websocket": True, "timeout": 0.3}
@@ -476,6 +487,18 @@ async def test_ws_handler_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         end = await _end_of(client)
 
     assert end == (1011, "")
+
+
+@pytest.mark.parametrize("query", ["", "?exit=1"])
+async def test_ws_handler_that_breaks_off_is_a_500(tmp_path: Path, query: str) -> None:
+    """A handler that awaits what was cancelled, or means to exit, ends its handshake alone."""
+    async with _steps(tmp_path) as (url, _):
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"{url}/broken{query}"):
+                pass
+
+    assert refused.value.response.status_code == 500
+    assert refused.value.response.headers["content-type"] == "application/problem+json"
 
 
 async def test_ws_segment_that_conflicts_is_put_off(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ from tidegate.streams.hub import Hub
 class Invocation(NamedTuple):
     """What stays the same over all runs of one invocation.
 
-    `until_s` (of `time.monotonic`) is when it is too late to commit.
+    `until_s` (of `time.monotonic`) is when it is too late to commit. Without `can_rerun` a run is
+    a part of a handler whose parts before have committed: on a conflict it fails.
     """
 
     config: StepConfig | None
@@ -35,6 +36,7 @@ class Invocation(NamedTuple):
     idempotency_key: str
     journal: Journal
     until_s: float = math.inf
+    can_rerun: bool = True
 
 
 class Surroundings(NamedTuple):

@@ -22,6 +22,8 @@ _MOST_FILES = 65_536
 # What is left of a body that nobody wanted, and of an answer that nobody takes.
 _LINGER_S = 20.0
 _STUCK_S = 30.0
+# Longer than a message may take to be sent: who sends it shall count that first.
+_TAKES_NOTHING_S = 90.0
 # The parser of a WebSocket's handshake takes no longer lines, and no more of them.
 _MAX_LINE = 8_000
 _MOST_LINES = 120
@@ -60,6 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
         self._in_head = False
         self._in_body = False
         self._head_bytes = 0
@@ -76,7 +79,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
         self._wait_no_more()
+        self._watch_no_more()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Hold the app back: what is sent waits for the client, which has to take some of it."""
+        super().pause_writing()
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Let the app go on."""
+        super().resume_writing()
+        self._watch_no_more()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; count the bytes of a head that is not complete."""
@@ -173,6 +187,24 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _watch(self, left_before: int) -> None:
+        """Look again in a while; end a connection whose client has taken nothing until then."""
+
+        def look() -> None:
+            left = self.transport.get_write_buffer_size()
+            if left < left_before:
+                self._watch(left)
+                return
+            _refused.labels("stuck").inc()
+            self.transport.abort()
+
+        self._stalled = self.loop.call_later(_TAKES_NOTHING_S, look)
+
+    def _watch_no_more(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _refuse_now(self, status: int, why: str, detail: str = "") -> None:
         """Answer past the app and close; an answer under way is not disturbed."""

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from tidegate.contract import Context
+from tidegate.engine.foreign import call_foreign
 from tidegate.http.running import Slot, bound
 
 _END_TIMEOUT_S = 5.0
@@ -35,7 +36,7 @@ class Course:
         self._is_started = True
         with self._scope, bound(self.slot):
             try:
-                self.returned = await handle()
+                self.returned = await call_foreign(lambda _: handle(), None)
             except Exception as exc:  # noqa: BLE001 - handed over to the segment's invocation
                 self._error = exc
         self.is_over = True

@@ -28,7 +28,7 @@ from tidegate.http.source import (
     Send,
     Source,
 )
-from tidegate.http.streaming import send_stream
+from tidegate.http.streaming import send_file, send_stream
 from tidegate.http.tracing import trace_id_of
 
 _answers = Counter("tidegate_http_answers_total", "Answers of api steps", ["step", "status"])
@@ -64,6 +64,8 @@ class Endpoint:
         count.inc()
         if isinstance(answer, Streamed):
             await send_stream(answer, self.step.config.name, receive, send)
+        elif isinstance(answer, Delegated):
+            await send_file(answer, self.step.config.name, scope, receive, send)
         else:
             await answer.send(scope, receive, send)
 

@@ -70,5 +70,5 @@ class Segments:
             with bound(Slot(ctx)):
                 return await anext(self._pieces, _END)
 
-        invocation = new_invocation(self._step.config, self._trace_id)
+        invocation = new_invocation(self._step.config, self._trace_id, can_rerun=False)
         return await self._engine.invoke(self._step, invocation, call=advance)

@@ -169,7 +169,7 @@ class _Connection:
             await self._course.segment(ctx, outbox)
             return outbox
 
-        (await self._invoke(segment)).leave()
+        (await self._invoke(segment, can_rerun=False)).leave()
 
     async def _call_back(self, fn: Callable[..., Any], *given: Any) -> None:
         """Run a callback as an invocation; on a conflict it runs again."""
@@ -214,10 +214,11 @@ class _Connection:
 
         return await through(endpoint.middleware, request, ctx, handle)
 
-    async def _invoke(self, call: Call) -> Outbox:
+    async def _invoke(self, call: Call, *, can_rerun: bool = True) -> Outbox:
         endpoint = self._endpoint
-        invocation = new_invocation(endpoint.step.config, self._trace_id)
-        with anyio.fail_after(endpoint.step.config.timeout):
+        config = endpoint.step.config
+        invocation = new_invocation(config, self._trace_id, can_rerun=can_rerun)
+        with anyio.fail_after(config.timeout):
             outbox: Outbox = await endpoint.engine.invoke(endpoint.step, invocation, call=call)
         return outbox
 

@@ -12,8 +12,8 @@ import anyio
 import structlog
 from prometheus_client import Counter
 
-from tidegate.http.answer import Headers, Streamed, encode
-from tidegate.http.source import Receive, Send
+from tidegate.http.answer import Delegated, Headers, Streamed, encode
+from tidegate.http.source import Receive, Scope, Send
 
 SEND_TIMEOUT_S = 60.0
 _EVENTS = b"text/event-stream"
@@ -49,6 +49,26 @@ async def send_stream(answer: Streamed, step: str, receive: Receive, send: Send)
     if why:
         _cut.labels(step, why).inc()
         raise StreamCut(f"the stream of step '{step}' ended early: {why}")
+
+
+async def send_file(
+    answer: Delegated, step: str, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Send a file, or whatever a Response sends.
+
+    Raises:
+        StreamCut: the client took none of it for a minute; counted.
+    """
+
+    async def send_in_time(message: Any) -> None:
+        with anyio.fail_after(SEND_TIMEOUT_S):
+            await send(message)
+
+    try:
+        await answer.send(scope, receive, send_in_time)
+    except TimeoutError:
+        _cut.labels(step, "too_slow").inc()
+        raise StreamCut(f"the file of step '{step}' ended early: too_slow") from None
 
 
 async def _send_pieces(answer: Streamed, pieces: AsyncIterator[Any], send: Send) -> None:
