@@ -48,7 +48,7 @@ from tidegate.auth.signing import SigningKeys
 from tidegate.auth.streams import stream_guard
 from tidegate.auth.users import Users
 from tidegate.contract import Context
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.engine import values
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine

@@ -16,8 +16,8 @@ from starlette.routing import Route
 from bench.steps.loop import BACKEND_OPTIONS
 from tidegate.engine.logs import set_up_logging
 from tidegate.http.server import bind, serve
-from tidegate.serving import Process
-from tidegate.serving import run as run_steps
+from tidegate.running.serving import Process
+from tidegate.running.serving import run as run_steps
 from tidegate.stopping import set_on_signal
 
 _HOST = "127.0.0.1"

@@ -15,8 +15,8 @@ from bench.steps.contract import First, Handled, Where, key_of
 from tidegate.contract import Context
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker, working
-from tidegate.generation import now_ms
-from tidegate.loading import load_steps
+from tidegate.running.generation import now_ms
+from tidegate.running.loading import load_steps
 from tidegate.store.open import open_store
 from tidegate.streams.hub import Hub
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from scripts.pages.markdown import code, table
 from scripts.pages.step_words import ANSWERS
@@ -14,16 +15,23 @@ async def _pieces() -> AsyncIterator[str]:
     yield "piece"
 
 
-_NAMES = {"UTC": UTC, "datetime": datetime, "Decimal": Decimal, "Path": Path, "pieces": _pieces}
+_NAMES = {"UTC": UTC, "datetime": datetime, "Decimal": Decimal, "pieces": _pieces}
 
 
 def lines() -> Iterator[str]:
     """Return the lines of the table."""
-    yield from table(("Returned", "Status", "Headers", "Body"), map(_row, ANSWERS))
+    with TemporaryDirectory() as folder:
+        rows = [_row(source, Path(folder)) for source in ANSWERS]
+    yield from table(("Returned", "Status", "Headers", "Body"), rows)
 
 
-def _row(source: str) -> tuple[str, ...]:
-    answer = to_answer(eval(source, dict(_NAMES)))
+def _row(source: str, folder: Path) -> tuple[str, ...]:
+    def path(name: str) -> Path:
+        """Make the file that an example answers with."""
+        (folder / name).write_bytes(b"")
+        return folder / name
+
+    answer = to_answer(eval(source, {**_NAMES, "Path": path}))
     return code(source), str(answer.status), _headers_of(answer), _body_of(answer)
 
 

@@ -10,14 +10,15 @@ import msgspec
 from scripts.pages import step_answers, step_limits
 from scripts.pages import step_words as words
 from scripts.pages.markdown import code, prose, table
-from tidegate import config_rules, errors
+from tidegate import errors
 from tidegate.auth.middleware import MIDDLEWARE_NAMES
 from tidegate.contract import Context, Logger, State, StepConfig, Stream
-from tidegate.discovery import GLOBALS_FILE
+from tidegate.definition import rules as config_rules
+from tidegate.definition.discovery import GLOBALS_FILE
+from tidegate.definition.normalise import normalise
 from tidegate.http.request import PARTS
 from tidegate.http.websocket import WebSocket
-from tidegate.normalise import normalise
-from tidegate.providing import FILE as RESOURCES_FILE
+from tidegate.running.providing import FILE as RESOURCES_FILE
 
 _HEAD = ("Key", "Type", "Default", "Meaning")
 _CALLS = (

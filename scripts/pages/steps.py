@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scripts.pages.markdown import code, first_line, table
 from tidegate.contract import Step
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 
 ROOT = Path(__file__).resolve().parents[2]
 _PARTS = {

@@ -13,7 +13,7 @@ from threading import Event
 
 import anyio
 
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
 from tidegate.store.open import open_store

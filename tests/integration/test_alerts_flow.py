@@ -18,7 +18,7 @@ from cloud.alerts.rules import ThresholdRule, typed_rules
 from cloud.settings import AlertRule, Alerts, Settings, Webhook
 from tests.support.receivers import Answer, HttpReceiver
 from tidegate.contract import Context
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
 from tidegate.store.sqlite.store import open_sqlite

@@ -14,7 +14,7 @@ from cloud.dashboard.live import LiveHub
 from cloud.dashboard.pages import TEMPLATES
 from cloud.dashboard.steps import announce_alert_step, live_step
 from tests.support.fake_context import FakeContext
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
 from wire.events import AlertNotice

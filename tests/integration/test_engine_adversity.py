@@ -12,12 +12,12 @@ import pytest
 
 from tests.support.steps import running_engine, until, write_steps
 from tidegate.contract import Context
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
+from tidegate.definition.normalise import normalise
 from tidegate.engine.engine import Engine
 from tidegate.engine.schedules import schedule_of, times_due
 from tidegate.engine.worker import Worker, working
 from tidegate.errors import StoreAway
-from tidegate.normalise import normalise
 from tidegate.store.sqlite.store import SqliteStore, open_sqlite
 from tidegate.testing.clock import START
 

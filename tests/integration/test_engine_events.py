@@ -145,7 +145,7 @@ _CHILD = """
 import sys, time, anyio
 from pathlib import Path
 from random import Random
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
 from tidegate.store.sqlite.store import open_sqlite

@@ -11,7 +11,7 @@ import pytest
 from tests.support.postgres import Postgres
 from tests.support.steps import until, write_steps
 from tidegate.contract import Context, Step
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.engine import values
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker

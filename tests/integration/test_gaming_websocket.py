@@ -22,7 +22,7 @@ from tests.support.gaming import STEPS
 from tests.support.ports import unused_port
 from tests.support.steps import until
 from tidegate.contract import Context
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
 from tidegate.http.middleware import Next, OnHead

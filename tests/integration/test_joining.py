@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.support.instances import tidegate
-from tidegate.joining import _realm, instance_in
+from tidegate.running.joining import _realm, instance_in
 from tidegate.store.open import open_store
 
 pytestmark = pytest.mark.anyio

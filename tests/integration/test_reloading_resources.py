@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.support.steps import write_steps
-from tidegate.reloading import Reloader
+from tidegate.running.reloading import Reloader
 
 STEPS = {
     "hello_step": """

@@ -23,7 +23,7 @@ from tidegate.contract import Context
 from tidegate.engine.engine import Engine
 from tidegate.http.routes import routes
 from tidegate.http.server import make_app
-from tidegate.loading import load_steps
+from tidegate.running.loading import load_steps
 from tidegate.store.open import open_store
 from tidegate.testing.clock import VirtualClock
 

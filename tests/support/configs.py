@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from tidegate.definition.normalise import normalise
 from tidegate.describe.surface import Surface
-from tidegate.normalise import normalise
 
 
 def surface(*configs: dict[str, Any]) -> Surface:

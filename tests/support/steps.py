@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import anyio
 
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker, working
 from tidegate.store.model import DeadLetter

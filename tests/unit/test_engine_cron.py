@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tidegate.definition.normalise import normalise
 from tidegate.engine.schedules import schedule_of
 from tidegate.errors import Misconfigured
-from tidegate.normalise import normalise
 
 
 def _next(cron: str, now: datetime, timezone: str = "UTC") -> datetime:

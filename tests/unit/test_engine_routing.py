@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tidegate.contract import Step
+from tidegate.definition.normalise import normalise
 from tidegate.engine.routing import Destination, Router, own_topic
 from tidegate.engine.transaction import emission
-from tidegate.normalise import normalise
 
 
 def _router(*configs: dict[str, Any]) -> Router:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.definition.normalise import as_plain
 from tidegate.engine import values
 from tidegate.errors import NonRetriable
-from tidegate.normalise import as_plain
 from wire.events import AnomalyDetected
 
 _scalars = (

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tidegate.definition.normalise import emits, matches, normalise
 from tidegate.errors import Misconfigured
-from tidegate.normalise import emits, matches, normalise
 
 
 def test_config_takes_both_spellings() -> None:

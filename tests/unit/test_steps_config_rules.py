@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tidegate.contract import Batch, RateLimit, Retry
+from tidegate.definition.normalise import normalise
 from tidegate.errors import Misconfigured
-from tidegate.normalise import normalise
 
 
 def _event(**keys: Any) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support.steps import write_steps
-from tidegate.discovery import discover
-from tidegate.providing import provided
-from tidegate.reloading import Reloader
+from tidegate.definition.discovery import discover
+from tidegate.running.providing import provided
+from tidegate.running.reloading import Reloader
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +112,7 @@ def test_siblings_are_loaded_again_with_their_steps(tmp_path: Path) -> None:
         in_handler="import rules; return WHO, rules.WHO",
         rules="WHO = 'old'\n",
     )
-    reloader = Reloader([folder], middleware=())
+    reloader = Reloader([folder], resources=(), middleware=())
     write_steps(folder, {"rules": "WHO = 'the new one'\n"})
 
     reloader.reload({folder / "rules.py"})

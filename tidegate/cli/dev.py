@@ -6,8 +6,8 @@ import anyio
 
 from tidegate.cli.options import Data, Host, Level, LogLevel, Mqtt, Port, Steps, Store
 from tidegate.engine.logs import set_up_logging
-from tidegate.roles import Role
-from tidegate.serving import Process, run
+from tidegate.running.roles import Role
+from tidegate.running.serving import Process, run
 
 
 def dev(  # noqa: PLR0917 - typer calls it by names

@@ -11,7 +11,7 @@ import typer
 
 from tidegate.cli.options import Host, Port, Store
 from tidegate.cli.running import Json, print_json
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.doctor.broker import check_broker
 from tidegate.doctor.finding import Finding, ok
 from tidegate.doctor.machine import (
@@ -24,7 +24,7 @@ from tidegate.doctor.machine import (
 from tidegate.doctor.step_files import check_steps
 from tidegate.doctor.storage import check_store
 from tidegate.instance import InstanceFolder
-from tidegate.serving import LOGINS, WORKBENCH
+from tidegate.running.serving import LOGINS, WORKBENCH
 
 _EXIT_FAILED = 1
 _FILE = "state.db"

@@ -13,8 +13,8 @@ from tidegate.describe import asyncapi as of_events
 from tidegate.describe import openapi as of_requests
 from tidegate.describe.surface import Surface, surface_of
 from tidegate.errors import Misconfigured
-from tidegate.loading import load_steps
-from tidegate.serving import LOGINS, WORKBENCH
+from tidegate.running.loading import load_steps
+from tidegate.running.serving import LOGINS, WORKBENCH
 
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Where to write it; else it is printed.")

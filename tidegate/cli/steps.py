@@ -9,11 +9,11 @@ import typer
 
 from tidegate.cli.documents import Output, write_text
 from tidegate.cli.running import Json, print_json
+from tidegate.definition.normalise import outline
 from tidegate.describe.drawing import dot, mermaid
 from tidegate.describe.graph import graph
 from tidegate.describe.surface import Surface, surface_of
-from tidegate.loading import load_steps
-from tidegate.normalise import outline
+from tidegate.running.loading import load_steps
 
 app = typer.Typer(
     help="Look at steps.",

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from tidegate.auth.middleware import MIDDLEWARE_NAMES
 from tidegate.contract import Step
-from tidegate.discovery import discover
+from tidegate.definition.discovery import discover
 from tidegate.doctor.events import check_events
 from tidegate.doctor.finding import Finding, fail, ok, warn
 from tidegate.doctor.source import blocking_calls, emitted_topics, undefined_names
 from tidegate.errors import Misconfigured
-from tidegate.generation import OWN_RESOURCES
-from tidegate.loading import load_steps
-from tidegate.providing import brings_resources
+from tidegate.running.generation import OWN_RESOURCES
+from tidegate.running.loading import load_steps
+from tidegate.running.providing import brings_resources
 
 
 def check_steps(roots: Sequence[Path]) -> tuple[list[Step], list[Finding]]:

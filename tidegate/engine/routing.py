@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tidegate.contract import Step, StepConfig
+from tidegate.definition.normalise import matches
 from tidegate.engine.pointers import Pointer
 from tidegate.engine.transaction import Emission
-from tidegate.normalise import matches
 
 _MAX_KNOWN_TOPICS = 4096
 

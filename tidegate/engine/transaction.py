@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
 from tidegate.contract import StepConfig
+from tidegate.definition.normalise import as_plain, emits
 from tidegate.engine import values
 from tidegate.engine.pointers import bounded
 from tidegate.errors import NonRetriable, UndeclaredEmit
-from tidegate.normalise import as_plain, emits
 from tidegate.store.model import GroupRead, Key, Stored, StreamChange, Write
 
 MAX_DELAY_S = 10 * 365 * 24 * 3600.0

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from tidegate.definition.normalise import as_plain_value, is_model_instance
 from tidegate.errors import NonRetriable
-from tidegate.normalise import as_plain_value, is_model_instance
 
 MAX_VALUE_BYTES = 16 * 1024 * 1024
 _DECIMAL, _DATETIME, _DATE, _LONG = 1, 2, 3, 4

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tidegate.normalise import matches
+from tidegate.definition.normalise import matches
 
 
 class Captures:

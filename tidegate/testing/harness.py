@@ -20,8 +20,8 @@ from tidegate.engine.engine import Engine
 from tidegate.http.client import Client, in_process
 from tidegate.http.routes import routes
 from tidegate.http.server import make_app
-from tidegate.loading import load_steps
-from tidegate.providing import brings_resources, provided
+from tidegate.running.loading import load_steps
+from tidegate.running.providing import brings_resources, provided
 from tidegate.store.port import Store
 from tidegate.store.sqlite.store import open_sqlite
 from tidegate.testing.captures import Captures

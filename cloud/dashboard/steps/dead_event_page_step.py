@@ -13,7 +13,7 @@ from tidegate.errors import StoreAway
 
 config = {
     "type": "api",
-    "name": "ShowDeadEvent",
+    "name": "DeadEventPage",
     "method": "GET",
     "path": "/steps/dead/:id",
     "middleware": ["pageMiddleware"],

@@ -14,7 +14,7 @@ from tidegate.errors import StoreAway
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 2**31}
 config = {
     "type": "api",
-    "name": "ShowDeadEvents",
+    "name": "DeadEventsPage",
     "method": "GET",
     "path": "/steps/dead",
     "middleware": ["pageMiddleware"],

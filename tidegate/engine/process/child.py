@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tidegate.contract import Step
-from tidegate.discovery import load
+from tidegate.definition.discovery import load
 from tidegate.engine.process.errors import from_plain, to_plain
 from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack, unpack
 from tidegate.engine.process.request import SentRecord, SentRequest

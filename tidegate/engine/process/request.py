@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from tidegate.definition.normalise import is_model_instance
 from tidegate.errors import HTTPError
-from tidegate.normalise import is_model_instance
 
 _PARTS = (
     "method",

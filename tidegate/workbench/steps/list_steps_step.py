@@ -3,9 +3,9 @@
 from typing import Any
 
 from tidegate import Context
+from tidegate.definition.normalise import outline
 from tidegate.engine.engine import Engine
 from tidegate.http.request import Request
-from tidegate.normalise import outline
 
 config = {
     "type": "api",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import structlog
 
+from tidegate.definition.siblings import execute
 from tidegate.errors import Misconfigured
-from tidegate.siblings import execute
 
 FILE = "step_resources.py"
 

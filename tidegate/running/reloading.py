@@ -12,10 +12,10 @@ import structlog
 from watchfiles import awatch
 
 from tidegate.contract import Step
-from tidegate.discovery import fault_of, load, refuse_double, step_files
+from tidegate.definition.discovery import fault_of, load, refuse_double, step_files
 from tidegate.errors import Misconfigured
-from tidegate.loading import check
-from tidegate.providing import brings_resources
+from tidegate.running.loading import check
+from tidegate.running.providing import brings_resources
 
 # How long a stop waits for the watching thread.
 _LOOK_UP_MS = 200

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from tidegate.config_keys import as_keys, spelled_anew
-from tidegate.config_rules import check
 from tidegate.contract import Batch, RateLimit, Retry, StepConfig
+from tidegate.definition.keys import as_keys, spelled_anew
+from tidegate.definition.rules import check
 from tidegate.errors import Misconfigured
 
 _KEPT_TYPES = (bytes, bytearray, datetime, date, Decimal)

@@ -21,7 +21,7 @@ from tidegate.auth.signing import SigningKeys
 from tidegate.auth.streams import stream_guard
 from tidegate.auth.users import Users
 from tidegate.contract import Step
-from tidegate.discovery import fault_of
+from tidegate.definition.discovery import fault_of
 from tidegate.engine import values
 from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
@@ -32,10 +32,10 @@ from tidegate.http.routes import routes
 from tidegate.http.server import make_app
 from tidegate.http.streams import stream_routes
 from tidegate.instance import InstanceFolder
-from tidegate.joining import Broker, inflow_of
-from tidegate.loading import check
-from tidegate.providing import provided
-from tidegate.roles import Role
+from tidegate.running.joining import Broker, inflow_of
+from tidegate.running.loading import check
+from tidegate.running.providing import provided
+from tidegate.running.roles import Role
 from tidegate.store.model import Key
 from tidegate.store.port import Store
 from tidegate.streams.hub import Hub

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tidegate.contract import Handler, Step
+from tidegate.definition.normalise import normalise
+from tidegate.definition.siblings import execute
 from tidegate.errors import Misconfigured
-from tidegate.normalise import normalise
-from tidegate.siblings import execute
 
 GLOBALS_FILE = "step_globals.py"
 

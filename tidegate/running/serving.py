@@ -11,25 +11,25 @@ import msgspec
 import structlog
 
 from tidegate.auth.middleware import MIDDLEWARE_NAMES
-from tidegate.awaiting import Awaiting
 from tidegate.contract import Step
-from tidegate.generation import OWN_RESOURCES, Ground, generation, now_ms
 from tidegate.http.front import Front
 from tidegate.http.server import address_of, bind, make_app, serve
 from tidegate.instance import InstanceFolder
-from tidegate.joining import Broker, instance_in, relay
-from tidegate.loading import load_steps
 from tidegate.mqtt.access import parse_url
-from tidegate.providing import brings_resources
-from tidegate.reloading import Reloader
-from tidegate.roles import Role
+from tidegate.running.awaiting import Awaiting
+from tidegate.running.generation import OWN_RESOURCES, Ground, generation, now_ms
+from tidegate.running.joining import Broker, instance_in, relay
+from tidegate.running.loading import load_steps
+from tidegate.running.providing import brings_resources
+from tidegate.running.reloading import Reloader
+from tidegate.running.roles import Role
 from tidegate.stopping import set_on_signal
 from tidegate.store.open import open_store
 from tidegate.streams.hub import Hub
 
-WORKBENCH = Path(__file__).parent / "workbench" / "steps"
+WORKBENCH = Path(__file__).parents[1] / "workbench" / "steps"
 """The steps that look into a running engine; they run beside the user's."""
-LOGINS = Path(__file__).parent / "auth" / "steps"
+LOGINS = Path(__file__).parents[1] / "auth" / "steps"
 """The steps of users, logins and API keys; they run beside the user's, too."""
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from tidegate.contract import Step
-from tidegate.discovery import Fault, config_line, discover
+from tidegate.definition.discovery import Fault, config_line, discover
 from tidegate.engine.pointers import Pointer
 from tidegate.engine.schedules import schedule_of
 from tidegate.engine.schemas import Checker

@@ -1,0 +1,1 @@
+"""What a step file says: found, loaded, its config checked and brought to one form."""

@@ -1,0 +1,1 @@
+"""Steps at work in a process: loaded and checked, given resources, served, reloaded."""
