@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -288,3 +289,23 @@ async def test_engine_forgotten_await_loses_nothing(tmp_path: Path) -> None:
 
         assert (await h.state("hasty", "a"), await h.state("hasty", "b")) == (None, 2)
         assert h.capture("done") == [{"n": 1}, "later"]
+
+
+async def test_engine_ctx_takes_nothing_after_its_commit(tmp_path: Path) -> None:
+    """Who keeps `ctx` and writes after the commit is told, instead of losing it silently."""
+    steps = {
+        "keeper_step": """
+            config = {"type": "event", "name": "Keeper", "subscribes": ["n"]}
+            async def handler(data, ctx, *, kept):
+                kept.append(ctx)
+        """
+    }
+    kept: list[Any] = []
+    async with Harness(write_steps(tmp_path / "steps", steps), resources={"kept": kept}) as h:
+        await h.emit("n", 1)
+        await h.drain()
+
+        with pytest.raises(RuntimeError, match="has committed already"):
+            kept[0].state.set("g", "k", 1)
+        with pytest.raises(RuntimeError, match="has committed already"):
+            kept[0].emit("late", {})

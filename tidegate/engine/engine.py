@@ -276,6 +276,7 @@ class Engine:
             raise
         finally:
             ctx.turn.end()
+            ctx.transaction.close()
 
     async def _run_in(
         self,
@@ -296,13 +297,10 @@ class Engine:
         done = ends.done(result) if callable(ends.done) else ends.done
         if transaction.is_one_read and not done and not ends.lapsed:
             return result
-        changed = (place for place in transaction.writes if place in transaction.reads)
-        if (
-            ctx.turn.place is None
-            and ctx.turn.may_queue
-            and (hot := self._contention.contended(changed))
-        ):
-            raise Conflict("somebody queues for what is to be changed", hot)
+        if invocation.can_rerun and ctx.turn.place is None and ctx.turn.may_queue:
+            changed = (place for place in transaction.writes if place in transaction.reads)
+            if hot := self._contention.contended(changed):
+                raise Conflict("somebody queues for what is to be changed", hot)
         await self._commit(ctx, Commit(now_ms=self.now_ms(), done=done, lapsed=ends.lapsed))
         return result
 
