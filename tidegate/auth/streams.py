@@ -1,7 +1,7 @@
 """Who may follow which stream: the administrator each, a user what bears his name or tenant's.
 
 A stream or a group is `tenant:{id}`, `user:{userId}` or `player:{userId}` of somebody, or it is
-nobody's: then the role `streams` opens it. See ADR 0014.
+nobody's: then the role `streams` opens it. See ADR 0013.
 """
 
 from collections.abc import Mapping
