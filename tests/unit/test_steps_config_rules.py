@@ -61,7 +61,7 @@ def test_rules_concurrency_by_key_bounds_each_key() -> None:
     ("keys", "message"),
     [
         ({"cron": "* * * * *"}, "a step of type 'event' has no key 'cron'"),
-        ({"retry": {"attemts": 3}}, "unknown key 'retry.attemts', did you mean 'attempts'"),
+        ({"retry": {"attempz": 3}}, "unknown key 'retry.attempz', did you mean 'attempts'"),
         ({"retry": {"attempts": 0}}, "retry.attempts must be a number from 1"),
         ({"timeout": 0}, "timeout must be seconds, above 0"),
         ({"delay": -1}, "delay must be seconds, from 0"),
