@@ -154,14 +154,13 @@ def test_describe_state_is_listed_in_pages(place: tuple[str, Path], client: http
 
 def test_describe_state_of_the_runtime_is_closed(client: httpx.Client) -> None:
     """What the runtime keeps for itself is neither shown nor set nor deleted."""
-    client.post("/keep", json={"group": "tidegate.users", "key": "eve"}).raise_for_status()
-    path = "/api/v1/state/tidegate.users/eve"
+    path = "/api/v1/state/tidegate.cron/PurgeLapsed"
 
     answers = [
         client.get(path),
         client.put(path, json={"value": 1}),
         client.delete(path),
-        client.get("/api/v1/state/tidegate.users"),
+        client.get("/api/v1/state/tidegate.cron"),
     ]
 
     assert [answer.status_code for answer in answers] == [404, 403, 404, 404]
