@@ -90,7 +90,7 @@ def test_dev_reloads_past_an_open_websocket(tmp_path: Path) -> None:
     ):
         for answer in ("2", "3", "4"):
             write_steps(steps, {"a_step": _step("a", answer)})
-            eventually(_answers(port, "a", answer), timeout_s=15)
+            eventually(_answers(port, "a", answer), timeout_s=40)
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(timeout=20)
 

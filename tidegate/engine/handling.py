@@ -22,8 +22,9 @@ from tidegate.engine.schemas import Checker, InvalidData
 from tidegate.errors import LeaseLost, NonRetriable, RetryAfter, UndeclaredEmit
 from tidegate.store.model import Delivery
 
-# So often a run may end with its process before its event is given up.
-_LOST_RUNS = 3
+# So often a run may end with its process before its event is given up: many, since the events that
+# are under way beside the one that ends the process are begun as often.
+_LOST_RUNS = 100
 _HOPELESS = (NonRetriable, InvalidData, UndeclaredEmit)
 
 _handled = Counter("tidegate_events_handled_total", "Events by outcome", ["step", "outcome"])
