@@ -39,6 +39,8 @@ class Reloader:
         Raises:
             Misconfigured: a root is no folder.
         """
+        # Compiled files are told apart by the second and the size: two edits within one would be one.
+        sys.dont_write_bytecode = True
         self._roots = [root.resolve() for root in roots]
         self._middleware = middleware
         self._resources = resources
