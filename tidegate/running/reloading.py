@@ -39,7 +39,7 @@ class Reloader:
         Raises:
             Misconfigured: a root is no folder.
         """
-        # Compiled files are told apart by the second and the size: two edits within one would be one.
+        # Compiled files are known by second and size: of two edits within one the last was missed.
         sys.dont_write_bytecode = True
         self._roots = [root.resolve() for root in roots]
         self._middleware = middleware
