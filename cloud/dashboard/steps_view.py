@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cloud.dashboard.step_desk import StepFacts
 from tidegate.contract import StepConfig
-from tidegate.definition.normalise import matches
+from tidegate.definition.topics import matches
 
 INTERNAL = "tidegate."
 _ORDER = ("done", "suspended", "retried", "dead")

@@ -17,7 +17,8 @@ from tidegate.definition.normalise import normalise
 from tidegate.engine.engine import Engine
 from tidegate.engine.schedules import schedule_of, times_due
 from tidegate.engine.worker import Worker, working
-from tidegate.errors import StoreAway
+from tidegate.errors import NonRetriable, StoreAway
+from tidegate.store.sqlite.statements import SQL
 from tidegate.store.sqlite.store import SqliteStore, open_sqlite
 from tidegate.testing.clock import START
 
@@ -170,6 +171,7 @@ async def test_adversity_wrong_topics_and_keys_name_themselves(tmp_path: Path) -
         ("valid text", lambda ctx: ctx.state.set("g", "\ud800", 1)),
         ("ttl", lambda ctx: ctx.state.set("g", "k", 1, ttl=0)),
         ("stored", lambda ctx: ctx.state.set("g", "k", object())),
+        ("cannot be stored", lambda ctx: ctx.emit("t", object())),
     ]
     async with running_engine(tmp_path, {}) as engine:
         for reason, wrong in bad:
@@ -178,6 +180,25 @@ async def test_adversity_wrong_topics_and_keys_name_themselves(tmp_path: Path) -
                 await ctx.state.set("g", "before", 1)
                 await wrong(ctx)
 
-            with pytest.raises(Exception, match=reason):
+            with pytest.raises(NonRetriable, match=reason):
                 await engine.transact(write_then_err)
         assert await engine.transact(lambda ctx: ctx.state.get("g", "before")) is None
+
+
+async def test_adversity_trimming_the_dead_counts_them(tmp_path: Path) -> None:
+    """Where dead letters were redriven their ids have gaps: only what is too many goes."""
+    async with open_sqlite(tmp_path / "state.db") as store:
+        for letter_id in (1, 50, 90, 100):
+            row = (letter_id, "S", "t", b"", "e", "", 1, 0, "")
+            store._db.execute(
+                "INSERT INTO dead (id, step, topic, payload, error, stack, attempts, died_at,"
+                " trace_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+
+        beyond = {
+            keep: [row[0] for row in store._db.execute(SQL["dead_beyond"], (keep,))]
+            for keep in (1, 2, 3, 4, 5)
+        }
+
+    assert beyond == {1: [1, 50, 90], 2: [1, 50], 3: [1], 4: [], 5: []}

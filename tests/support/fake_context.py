@@ -9,7 +9,12 @@ from typing import Any
 
 import msgspec
 
+from tests.support.stream_log import MemoryLog
 from tidegate.contract import Streams
+from tidegate.engine.blocking import Blocking
+from tidegate.engine.streams import TransactionStreams
+from tidegate.store.model import StreamChange
+from tidegate.streams.hub import Hub
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -129,6 +134,8 @@ class FakeContext:
         self.idempotency_key = "invocation-1"
         self.emitted: list[tuple[str, Any]] = []
         self.ran: dict[str, int] = {}
+        self.streamed: list[StreamChange] = []
+        self._hub = Hub(MemoryLog())
         self._journal: dict[str, Any] = {}
 
     async def emit(
@@ -173,13 +180,13 @@ class FakeContext:
 
     @property
     def streams(self) -> Streams:
-        """Refuse: steps with streams are tested in a harness."""
-        raise NotImplementedError
+        """Return streams over the fake state; `streamed` holds what their clients would be told."""
+        return TransactionStreams(self.state, self.streamed.append, self._hub)
 
     @property
     def sync(self) -> Any:
-        """Refuse: plain handlers are tested in a harness."""
-        raise NotImplementedError
+        """Return the same calls, blocking, for a plain handler that runs in a worker's thread."""
+        return Blocking(self)
 
     def now(self) -> datetime:
         """Return the fake clock's time."""

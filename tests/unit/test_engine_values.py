@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.definition.normalise import as_plain
 from tidegate.engine import values
+from tidegate.engine.plain import as_plain
 from tidegate.errors import NonRetriable
 from wire.events import AnomalyDetected
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tidegate.definition.normalise import emits, matches, normalise
+from tidegate.definition.normalise import normalise
+from tidegate.definition.topics import emits, matches
 from tidegate.errors import Misconfigured
 
 

@@ -1,7 +1,5 @@
 """From a step file's `config` dict to `StepConfig`: aliases, unknown keys, what a type needs."""
 
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,7 +9,6 @@ from tidegate.definition.keys import as_keys, spelled_anew
 from tidegate.definition.rules import check
 from tidegate.errors import Misconfigured
 
-_KEPT_TYPES = (bytes, bytearray, datetime, date, Decimal)
 _KEYS = (*StepConfig.__struct_fields__, "infrastructure")
 _OF_SECTIONS = {
     "retry": Retry.__struct_fields__,
@@ -59,42 +56,3 @@ def outline(step: StepConfig) -> dict[str, Any]:
     """Return what lists of steps show: the type, the name, and the keys that the step uses."""
     fields = msgspec.structs.asdict(step)
     return {key: fields[key] for key in _OUTLINED if fields[key] or key in ("type", "name")}
-
-
-def emits(step: StepConfig, topic: str) -> bool:
-    """Tell whether the step may emit the topic; without a list it may emit any."""
-    return step.emits is None or any(matches(pattern, topic) for pattern in step.emits)
-
-
-def matches(pattern: str, topic: str) -> bool:
-    """Match a topic against an exact name or `a.*` (exactly one more segment)."""
-    if not pattern.endswith(".*"):
-        return pattern == topic
-    prefix, _, last = topic.rpartition(".")
-    return prefix == pattern[:-2] and bool(last)
-
-
-def as_plain(data: Any) -> Any:
-    """Turn Structs and models in an event's data into plain dicts; Decimal and datetime stay."""
-    return msgspec.to_builtins(data, builtin_types=_KEPT_TYPES, enc_hook=as_plain_value)
-
-
-def is_model_instance(value: object) -> bool:
-    """Tell whether a value is an instance of a pydantic model, or of what behaves like one."""
-    return hasattr(type(value), "model_dump")
-
-
-def as_plain_value(value: Any) -> Any:
-    """Turn what numpy computed (numbers, arrays) into plain numbers and lists, a model into a dict.
-
-    Handlers compute with numpy, check with pydantic, and keep what comes of it; neither is needed
-    for this.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
-        return value.tolist()
-    if is_model_instance(value):
-        return value.model_dump()
-    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")

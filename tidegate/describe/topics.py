@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tidegate.contract import StepConfig
-from tidegate.definition.normalise import matches
+from tidegate.definition.topics import matches
 
 
 class Link(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tidegate.contract import Step, StepConfig
-from tidegate.definition.normalise import matches
+from tidegate.definition.topics import matches
 from tidegate.engine.pointers import Pointer
 from tidegate.engine.transaction import Emission
 

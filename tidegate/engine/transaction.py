@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
 from tidegate.contract import StepConfig
-from tidegate.definition.normalise import as_plain, emits
+from tidegate.definition.topics import emits
 from tidegate.engine import values
+from tidegate.engine.plain import as_plain
 from tidegate.engine.pointers import bounded
 from tidegate.errors import NonRetriable, UndeclaredEmit
 from tidegate.store.model import GroupRead, Key, Stored, StreamChange, Write
@@ -109,7 +110,10 @@ def emission(
         if text is not None and not isinstance(text, str):
             raise NonRetriable(f"an emitted {what} must be a text, not {type(text).__name__}")
     check_emits(config, topic)
-    plain = as_plain(data)
+    try:
+        plain = as_plain(data)
+    except (TypeError, RecursionError) as exc:
+        raise NonRetriable(f"what is emitted on '{topic}' cannot be stored: {exc}") from exc
     lane = None if key is None else bounded(key)
     return Emission(topic, plain, values.encode(plain), due_at_ms, lane, id)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.definition.normalise import as_plain_value, is_model_instance
+from tidegate.engine.plain import as_plain_value, is_model_instance
 from tidegate.errors import NonRetriable
 
 MAX_VALUE_BYTES = 16 * 1024 * 1024

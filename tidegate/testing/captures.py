@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tidegate.definition.normalise import matches
+from tidegate.definition.topics import matches
 
 
 class Captures:

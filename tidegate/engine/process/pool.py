@@ -13,9 +13,9 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tidegate.contract import Step
-from tidegate.definition.normalise import as_plain
 from tidegate.engine.context import InvocationContext
 from tidegate.engine.journal import Suspended
+from tidegate.engine.plain import as_plain
 from tidegate.engine.process.errors import HandlerFailed, from_plain, to_plain
 from tidegate.engine.process.frames import HEADER_BYTES, Frame, length_of, pack, unpack
 from tidegate.engine.process.request import plain_parts

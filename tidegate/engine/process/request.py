@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from tidegate.definition.normalise import is_model_instance
+from tidegate.engine.plain import is_model_instance
 from tidegate.errors import HTTPError
 
 _PARTS = (

@@ -32,5 +32,5 @@ async def _look(connection: Any) -> StoreLook | None:
     if not await connection.fetchval(_IS_THERE):
         return None
     waiting = [tuple(row) for row in await connection.fetch(SQL["waiting"])]
-    dead = [tuple(row) for row in await connection.fetch(SQL["dead_by_step"])]
+    dead = [tuple(row) for row in await connection.fetch(SQL["dead_counts"])]
     return StoreLook(await seen_by(connection), newest(), waiting, dead)

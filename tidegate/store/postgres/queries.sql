@@ -25,9 +25,6 @@ ORDER BY key LIMIT $4;
 -- name: waiting
 SELECT step, count(*) FROM tidegate.delivery GROUP BY step ORDER BY step;
 
--- name: dead_by_step
-SELECT step, count(*) FROM tidegate.dead GROUP BY step ORDER BY step;
-
 -- name: commit
 SELECT * FROM tidegate.commit_batch(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,

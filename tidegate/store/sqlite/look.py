@@ -28,6 +28,6 @@ def look_into_sqlite(file: Path) -> StoreLook | None:
             if schema == 0:
                 return StoreLook(0, newest(), [], [])
             waiting = db.execute(SQL["waiting"]).fetchall()
-            return StoreLook(schema, newest(), waiting, db.execute(SQL["dead_by_step"]).fetchall())
+            return StoreLook(schema, newest(), waiting, db.execute(SQL["dead_counts"]).fetchall())
     except sqlite3.Error as exc:
         raise StoreAway(f"{file}: {exc}") from exc

@@ -118,9 +118,6 @@ SELECT count(*) FROM delivery WHERE step = ?;
 -- name: waiting
 SELECT step, count(*) FROM delivery GROUP BY step ORDER BY step;
 
--- name: dead_by_step
-SELECT step, count(*) FROM dead GROUP BY step ORDER BY step;
-
 -- name: renew
 UPDATE delivery SET due_at = ? WHERE id = ? AND fence = ? AND leased = 1;
 
@@ -181,7 +178,9 @@ SELECT step, count(*) FROM dead GROUP BY step ORDER BY step;
 SELECT id FROM dead ORDER BY id;
 
 -- name: dead_beyond
-SELECT id FROM dead WHERE id <= (SELECT max(id) FROM dead) - ?;
+SELECT id FROM dead
+WHERE (SELECT max(id) FROM dead) - (SELECT min(id) FROM dead) >= ?1
+    AND id < (SELECT id FROM dead ORDER BY id DESC LIMIT 1 OFFSET ?1 - 1);
 
 -- name: undead
 DELETE FROM dead WHERE id = ?
