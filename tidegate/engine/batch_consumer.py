@@ -64,7 +64,7 @@ class Gathering:
 
 
 class BatchConsumer:
-    """The intake of one batch step; see `tidegate.engine.engine.Intake`."""
+    """The intake of one batch step; see `tidegate.engine.intakes.Intake`."""
 
     def __init__(self, engine: Engine, step: Step, batch: Batch) -> None:
         self._claims = Claims(engine, step)

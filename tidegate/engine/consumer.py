@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class Consumer:
-    """The intake of one step; see `tidegate.engine.engine.Intake`."""
+    """The intake of one step; see `tidegate.engine.intakes.Intake`."""
 
     def __init__(self, engine: Engine, step: Step, *, decode: Decode = payload_of) -> None:
         config = step.config

@@ -5,36 +5,28 @@ it read has changed meanwhile the handler runs again, from its top, on fresh rea
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
 from time import monotonic
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 from prometheus_client import Counter
 
 from tidegate.contract import Context, Step
-from tidegate.engine import values
+from tidegate.engine.committing import Committer, Observer
 from tidegate.engine.contention import Contention, Place
 from tidegate.engine.context import Invocation, InvocationContext, Surroundings
 from tidegate.engine.foreign import call_foreign
 from tidegate.engine.ids import new_key, new_trace_id
+from tidegate.engine.intakes import Intake, Intakes
 from tidegate.engine.journal import DeliveryJournal, MemoryJournal, Suspended
 from tidegate.engine.plain_calls import PlainCalls
 from tidegate.engine.process.pool import ProcessPool
-from tidegate.engine.routing import Destination, Router
-from tidegate.engine.transaction import Emission
+from tidegate.engine.routing import Router
 from tidegate.errors import Conflict, LeaseLost, Misconfigured
-from tidegate.store.model import (
-    WAITS,
-    Address,
-    Claim,
-    Commit,
-    Delivery,
-    Event,
-    Frame,
-)
+from tidegate.store.model import Claim, Commit
 from tidegate.store.port import Store
 from tidegate.streams.hub import Hub
 
@@ -46,7 +38,6 @@ _reruns = Counter("tidegate_conflict_reruns_total", "Runs repeated because a val
 
 T = TypeVar("T")
 NowMs = Callable[[], int]
-Observer = Callable[[str, Any], None]
 Ended = tuple[Claim, ...] | Callable[[Any], tuple[Claim, ...]]
 
 
@@ -55,26 +46,6 @@ class Ends(NamedTuple):
 
     done: Ended
     lapsed: tuple[int, ...]
-
-
-class Intake(Protocol):
-    """Where this process handles the events of one step."""
-
-    def reserve(self) -> int | None:
-        """Return until when a new event is leased to be handled here at once, None for not now."""
-        ...
-
-    def give_back(self) -> None:
-        """Free a reservation that came to nothing."""
-        ...
-
-    def take(self, delivery: Delivery) -> None:
-        """Handle a delivery for which a place was reserved."""
-        ...
-
-    def wake(self) -> None:
-        """Look for new deliveries in the store."""
-        ...
 
 
 class Engine:
@@ -93,13 +64,12 @@ class Engine:
         self.store = store
         self.now_ms = now_ms
         self.rng = rng
-        self._router = Router(self.steps)
         self.hub = hub or Hub(store)
+        self._intakes = Intakes()
+        self._committer = Committer(store, Router(self.steps), self._intakes, self.hub)
         self._contention = Contention()
         self._surroundings = Surroundings(store, now_ms, self.hub, self._contention)
         self._resources: dict[str, object] = {}
-        self._intakes: dict[str, Intake] = {}
-        self._observers: list[Observer] = []
         self._threads = PlainCalls(_MAX_THREADS)
         self.processes = ProcessPool()
 
@@ -198,20 +168,18 @@ class Engine:
 
     def take_in(self, step: str, intake: Intake) -> None:
         """Handle the events of a step in this process."""
-        self._intakes[step] = intake
+        self._intakes.add(step, intake)
 
     def wake(self, step: str | None) -> None:
         """Look for deliveries of a step, or of every step that this process handles."""
-        for name in self._intakes if step is None else (step,):
-            if name in self._intakes:
-                self._intakes[name].wake()
+        self._intakes.wake(step)
 
     def on_emitted(self, observe: Observer) -> None:
         """Call `observe(topic, data)` for every event that this process commits.
 
         Also for one that no step subscribes to, or whose `id` was emitted before.
         """
-        self._observers.append(observe)
+        self._committer.on_emitted(observe)
 
     async def _in_transaction(
         self,
@@ -315,63 +283,4 @@ class Engine:
             await self._commit(ctx, Commit(now_ms=self.now_ms(), suspension=suspension))
 
     async def _commit(self, ctx: InvocationContext, commit: Commit) -> None:
-        transaction = ctx.transaction
-        commit.reads = transaction.reads
-        commit.group_reads = transaction.group_reads
-        commit.writes = transaction.writes
-        commit.changes = transaction.changes
-        try:
-            for sent in transaction.emissions:
-                to = self._router.destinations(sent, commit.now_ms)
-                commit.events.append(self._event(sent, to, ctx.trace_id))
-        except BaseException:
-            self._give_back(commit)
-            raise
-        await self._apply(commit)
-        if self._observers:
-            self._tell_observers(transaction.emissions)
-
-    def _event(self, sent: Emission, to: Iterable[Destination], trace_id: str) -> Event:
-        addresses = tuple([self._address(one, sent) for one in to])
-        return Event(sent.topic, sent.payload, trace_id, addresses, sent.id)
-
-    def _address(self, to: Destination, sent: Emission) -> Address:
-        """Lease what can be handled here at once; the rest is claimed from the store."""
-        lease_until: int | None = None
-        at_once = to.lane is None and to.due_at_ms <= self.now_ms() and sent.id is None
-        if at_once and (intake := self._intakes.get(to.step)):
-            lease_until = intake.reserve()
-        return Address(to.step, to.due_at_ms, to.lane, lease_until)
-
-    async def _apply(self, commit: Commit) -> None:
-        try:
-            committed = await self.store.commit(commit)
-        except BaseException:
-            self._give_back(commit)
-            raise
-        if committed.leased:
-            for delivery in committed.leased:
-                self._intakes[delivery.step].take(delivery)
-        else:
-            self._give_back(commit)
-        for event in commit.events:
-            for address in event.to:
-                if address.lease_until_ms is None or not committed.leased:
-                    self.wake(address.step)
-        if committed.awaited:
-            self.wake(WAITS)
-        if commit.changes:
-            numbered = zip(committed.seqs, commit.changes, strict=True)
-            self.hub.publish([Frame(seq, change) for seq, change in numbered])
-
-    def _give_back(self, commit: Commit) -> None:
-        """Free what was reserved; a store leases all that it is asked to, or nothing."""
-        for event in commit.events:
-            for address in event.to:
-                if address.lease_until_ms is not None:
-                    self._intakes[address.step].give_back()
-
-    def _tell_observers(self, emissions: Sequence[Emission]) -> None:
-        for sent in emissions:
-            for observe in self._observers:
-                observe(sent.topic, values.decode(sent.payload))
+        await self._committer.commit(ctx.transaction, commit, ctx.trace_id)
