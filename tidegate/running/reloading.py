@@ -54,7 +54,7 @@ class Reloader:
         for file in sorted(self._known):
             try:
                 refuse_double(self._known[file], sound)
-            except Exception as exc:  # noqa: BLE001 - named like any fault of a file
+            except Misconfigured as exc:
                 log.warning("step.faulty", fault=str(fault_of(exc, file)))
             else:
                 sound.append(self._known[file])
