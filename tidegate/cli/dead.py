@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tidegate.cli.running import Data, Json, ask, print_json
+from tidegate.cli.running import DATA, Data, Json, ask, print_json
 from tidegate.errors import Misconfigured
 
 _PATH = "/api/v1/steps/dead"
@@ -24,7 +24,7 @@ All = Annotated[bool, typer.Option("--all", help="All of them, instead of some b
 
 @app.command("list")
 def list_dead(
-    data: Data,
+    data: Data = DATA,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)] = 100,
     cursor: Annotated[int, typer.Option(help="Only those after this id.", min=0)] = 0,
     as_json: Json = False,
@@ -42,7 +42,7 @@ def list_dead(
 
 
 @app.command()
-def show(dead_id: DeadId, data: Data, as_json: Json = False) -> None:
+def show(dead_id: DeadId, data: Data = DATA, as_json: Json = False) -> None:
     """Show a dead event: payload, error, attempts, stack."""
     letter = ask(data, "GET", f"{_PATH}/{dead_id}")
     if as_json:
@@ -56,7 +56,7 @@ def show(dead_id: DeadId, data: Data, as_json: Json = False) -> None:
 
 @app.command()
 def redrive(
-    data: Data, dead_ids: DeadIds = None, everything: All = False, as_json: Json = False
+    data: Data = DATA, dead_ids: DeadIds = None, everything: All = False, as_json: Json = False
 ) -> None:
     """Try dead events again, with all their attempts."""
     chosen = _chosen(dead_ids, everything=everything)
@@ -70,7 +70,7 @@ def redrive(
 
 @app.command()
 def purge(
-    data: Data, dead_ids: DeadIds = None, everything: All = False, as_json: Json = False
+    data: Data = DATA, dead_ids: DeadIds = None, everything: All = False, as_json: Json = False
 ) -> None:
     """Forget dead events, for good."""
     chosen = _chosen(dead_ids, everything=everything)

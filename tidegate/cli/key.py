@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from tidegate.cli.running import Data, Json, ask, print_json
+from tidegate.cli.running import DATA, Data, Json, ask, print_json
 
 _PATH = "/api/v1/auth/keys"
 
@@ -26,7 +26,7 @@ def add(  # noqa: PLR0917 - typer calls it by names
     scope: Annotated[
         list[str], typer.Option(help="What it may do, as telemetry:read; may be given again.")
     ],
-    data: Data,
+    data: Data = DATA,
     tenant: Annotated[str | None, typer.Option(help="The one tenant that it may enter.")] = None,
     expires_days: Annotated[
         int | None, typer.Option(help="After how many days it ends.", min=1, max=3650)
@@ -47,7 +47,7 @@ def add(  # noqa: PLR0917 - typer calls it by names
 
 @app.command("list")
 def list_keys(
-    data: Data,
+    data: Data = DATA,
     owner: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +69,7 @@ def list_keys(
 @app.command()
 def revoke(
     prefix: Annotated[str, typer.Argument(help="The key's public part.")],
-    data: Data,
+    data: Data = DATA,
     as_json: Json = False,
 ) -> None:
     """Revoke a key, at once and for good."""
@@ -79,7 +79,7 @@ def revoke(
 
 
 @app.command("rotate-signing")
-def rotate_signing(data: Data, as_json: Json = False) -> None:
+def rotate_signing(data: Data = DATA, as_json: Json = False) -> None:
     """Sign access tokens with a new secret; the old one verifies until its tokens are over."""
     answer = ask(data, "POST", "/api/v1/auth/signing-key")
     if as_json:

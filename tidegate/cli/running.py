@@ -10,6 +10,8 @@ from tidegate.errors import HTTPError, Misconfigured
 from tidegate.http.client import ask as ask_address
 from tidegate.instance import InstanceFolder
 
+DATA = Path("data")
+"""Where `tidegate start` and `up` keep everything unless told otherwise."""
 Data = Annotated[Path, typer.Option(help="The data folder of the running instance.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the endpoint's JSON.")]
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 import typer
 
-from tidegate.cli.running import Data, Json, ask, print_json
+from tidegate.cli.running import DATA, Data, Json, ask, print_json
 from tidegate.errors import Misconfigured
 
 _PATH = "/api/v1/state"
@@ -22,7 +22,7 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="The value's key in the 
 
 
 @app.command()
-def get(group_name: Group, key: Key, data: Data, as_json: Json = False) -> None:
+def get(group_name: Group, key: Key, data: Data = DATA, as_json: Json = False) -> None:
     """Print a value as JSON."""
     answer = ask(data, "GET", _path(group_name, key))
     print_json(answer if as_json else answer["value"])
@@ -33,7 +33,7 @@ def set_value(
     group_name: Group,
     key: Key,
     value_json: Annotated[str, typer.Argument(metavar="JSON", help="The new value.")],
-    data: Data,
+    data: Data = DATA,
     as_json: Json = False,
 ) -> None:
     """Set a value, for good."""
@@ -48,7 +48,7 @@ def set_value(
 
 @app.command("list")
 def list_state(
-    data: Data,
+    data: Data = DATA,
     group_name: Annotated[
         str | None, typer.Argument(metavar="[GROUP]", help="Whose keys; else groups are listed.")
     ] = None,

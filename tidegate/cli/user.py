@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from tidegate.cli.running import Data, Json, ask, print_json
+from tidegate.cli.running import DATA, Data, Json, ask, print_json
 from tidegate.errors import Misconfigured
 
 _PATH = "/api/v1/auth/users"
@@ -33,7 +33,7 @@ Tenants = Annotated[
 @app.command()
 def add(  # noqa: PLR0917 - typer calls it by names
     user: Name,
-    data: Data,
+    data: Data = DATA,
     role: Roles = None,
     tenant: Tenants = None,
     no_password: Annotated[
@@ -51,7 +51,7 @@ def add(  # noqa: PLR0917 - typer calls it by names
 
 
 @app.command("list")
-def list_users(data: Data, as_json: Json = False) -> None:
+def list_users(data: Data = DATA, as_json: Json = False) -> None:
     """List users with their roles."""
     users = _all(data)
     if as_json:
@@ -64,20 +64,20 @@ def list_users(data: Data, as_json: Json = False) -> None:
 
 
 @app.command()
-def disable(user: Name, data: Data, as_json: Json = False) -> None:
+def disable(user: Name, data: Data = DATA, as_json: Json = False) -> None:
     """Disable a user: sessions and logins end, API keys are closed until it is enabled again."""
     _change(data, user, {"disabled": True}, as_json=as_json)
 
 
 @app.command()
-def enable(user: Name, data: Data, as_json: Json = False) -> None:
+def enable(user: Name, data: Data = DATA, as_json: Json = False) -> None:
     """Enable a user again; what was begun before stays ended."""
     _change(data, user, {"disabled": False}, as_json=as_json)
 
 
 @app.command()
 def roles(
-    user: Name, data: Data, role: Roles = None, tenant: Tenants = None, as_json: Json = False
+    user: Name, data: Data = DATA, role: Roles = None, tenant: Tenants = None, as_json: Json = False
 ) -> None:
     """Replace all roles and tenants of a user by those that are given; in force at once."""
     body = {"roles": role or [], "tenant": None, **_membership(tenant or [])}
@@ -85,7 +85,7 @@ def roles(
 
 
 @app.command()
-def password(user: Name, data: Data) -> None:
+def password(user: Name, data: Data = DATA) -> None:
     """Give a user a new password, asked for or read from standard input; its logins end."""
     ask(data, "POST", f"{_path(user)}/password", body={"password": read_password()})
 

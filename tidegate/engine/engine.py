@@ -66,7 +66,8 @@ class Engine:
         self.rng = rng
         self.hub = hub or Hub(store)
         self._intakes = Intakes()
-        self._committer = Committer(store, Router(self.steps), self._intakes, self.hub)
+        self.router = Router(self.steps)
+        self._committer = Committer(store, self.router, self._intakes, self.hub)
         self._contention = Contention()
         self._surroundings = Surroundings(store, now_ms, self.hub, self._contention)
         self._resources: dict[str, object] = {}

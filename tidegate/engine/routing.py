@@ -51,6 +51,10 @@ class Router:
         for subscriber in self._subscribers_of(emission.topic):
             yield subscriber.destination_of(emission, now_ms)
 
+    def hearers(self, topic: str) -> list[str]:
+        """Return the names of the steps that an event of this topic goes to."""
+        return [one.config.name for one in self._subscribers_of(topic)]
+
     def _subscribers_of(self, topic: str) -> list[_Subscriber]:
         known = self._by_topic.get(topic)
         if known is None:

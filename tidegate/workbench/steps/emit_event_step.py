@@ -3,6 +3,7 @@
 from typing import Any
 
 from tidegate import Context
+from tidegate.engine.engine import Engine
 from tidegate.http.request import Request
 
 config = {
@@ -21,7 +22,8 @@ config = {
 }
 
 
-async def handler(request: Request, ctx: Context) -> dict[str, Any]:
-    """Emit; the answer leaves once the event is durable."""
-    await ctx.emit(request.body["topic"], request.body.get("data"))
-    return {"status": 202, "body": {"topic": request.body["topic"]}}
+async def handler(request: Request, ctx: Context, *, engine: Engine) -> dict[str, Any]:
+    """Emit; the answer leaves once the event is durable, and says which steps it goes to."""
+    topic = request.body["topic"]
+    await ctx.emit(topic, request.body.get("data"))
+    return {"status": 202, "body": {"topic": topic, "steps": engine.router.hearers(topic)}}
