@@ -215,9 +215,11 @@ def test_start_keeps_state_and_events_in_postgresql(tmp_path: Path, postgres_url
 def test_start_emit_says_who_hears_it(shop: tuple[int, Path]) -> None:
     """An event that no step subscribes to is most often a mistake in its topic: it is told."""
     _, data = shop
+    before = _packed(data)
 
     heard = tidegate("emit", "order.packed", '{"id": "heard"}', "--data", data)
     unheard = tidegate("emit", "order.pcaked", "{}", "--data", data)
 
     assert (heard.returncode, heard.stdout) == (0, "order.packed goes to Count\n")
     assert (unheard.returncode, unheard.stdout) == (0, "no step subscribes to 'order.pcaked'\n")
+    _wait_packed(data, before + 1)
