@@ -213,3 +213,60 @@ async def test_events_kill_leaves_state_and_events_in_step(tmp_path: Path) -> No
     assert sent > 8
     assert received == sent
     assert [values.decode(value.data or b"") for _, value in seen] == list(range(1, sent + 1))
+
+
+async def test_events_lists_of_many_keys_keep_to_the_steps_concurrency(tmp_path: Path) -> None:
+    """A batch step's lists of different keys run no more at once than its concurrency allows."""
+    step = """
+    import anyio
+    config = {"type": "event", "name": "Lists", "subscribes": ["x"], "concurrency": 2,
+              "batch": {"size": 20, "wait": 0.05, "key": "/k"}}
+    async def handler(events, ctx, *, at_once):
+        at_once.append(at_once[-1] + 1)
+        await anyio.sleep(0.02)
+        at_once.append(at_once[-1] - 1)
+        await ctx.state.set("seen", str(events[0]["k"]), len(events))
+    """
+    at_once = [0]
+    async with running_engine(tmp_path, {"lists_step": step}, at_once=at_once) as engine:
+        await engine.emit_many("x", [{"k": n % 20} for n in range(40)])
+
+        async def is_done() -> bool:
+            return await engine.store.pending("Lists") == 0
+
+        await until(is_done)
+        seen = await engine.transact(lambda ctx: ctx.state.get_group("seen"))
+
+    assert len(seen) == 20
+    assert max(at_once) == 2
+
+
+async def test_events_a_failing_list_is_retried_by_the_real_worker(tmp_path: Path) -> None:
+    """Lists that fail as a whole, and in part, come again until all of their events are done."""
+    step = """
+    config = {"type": "event", "name": "Lists", "subscribes": ["x"],
+              "batch": {"size": 50, "wait": 0.02}, "retry": {"attempts": 6, "base": 0.01}}
+    async def handler(events, ctx, *, seen):
+        if len(seen) < 3:
+            seen.append("whole")
+            raise RuntimeError("not now")
+        if len(seen) < 5:
+            seen.append("part")
+            return {"failed": list(range(0, len(events), 2))}
+        for event in events:
+            await ctx.state.increment("done", str(event))
+    """
+    seen: list[str] = []
+    async with running_engine(tmp_path, {"lists_step": step}, seen=seen) as engine:
+        await engine.emit_many("x", list(range(200)))
+
+        async def is_done() -> bool:
+            return await engine.store.pending("Lists") == 0
+
+        await until(is_done, timeout_s=30)
+        done = await engine.transact(lambda ctx: ctx.state.get_group("done"))
+        dead = await engine.store.dead(limit=1)
+
+    assert dead == []
+    assert set(done) == {1}
+    assert 200 - 2 * 50 <= len(done) <= 200

@@ -1,5 +1,6 @@
 """Gather the deliveries of a batch step until a list is full or has waited long enough."""
 
+from collections import deque
 from collections.abc import Iterator
 
 import anyio
@@ -71,6 +72,7 @@ class BatchConsumer:
         self._handling = Handling(engine, step)
         self._batches = Batches(engine, self._handling)
         self._gathering = Gathering(batch)
+        self._ready: deque[list[Delivery]] = deque()
         self._size = batch.size
         self._free = step.config.concurrency
         self._held: dict[Claim, Delivery] = {}
@@ -96,7 +98,8 @@ class BatchConsumer:
     async def drain(self) -> None:
         """Take nothing more, give back the lists that have not begun, and wait for the others."""
         self._draining = True
-        for batch in self._gathering.close_all():
+        waiting, self._ready = [*self._ready, *self._gathering.close_all()], deque()
+        for batch in waiting:
             for delivery in batch:
                 del self._held[delivery.claim]
                 await self._claims.give_back(delivery, 0.0)
@@ -124,23 +127,24 @@ class BatchConsumer:
                     await wake.wait()
 
     async def _gather(self, tasks: TaskGroup) -> int:
-        """Claim what one more list can hold; start the lists that are full or overdue."""
+        """Claim what one more list can hold; start what is full or overdue, if there is room.
+
+        While lists wait for room nothing more is claimed: other processes may have some.
+        """
         claimed: list[Delivery] = []
-        if self._free > 0:
+        if self._free > 0 and not self._ready:
             claimed = await self._claims.claim(self._size)
         for delivery in claimed:
             self._held[delivery.claim] = delivery
             data = self._handling.plain_input_of(delivery)
             full = self._gathering.add(delivery, data, anyio.current_time())
             if full is not None:
-                self._start(tasks, full)
-        for batch in list(self._gathering.overdue(anyio.current_time())):
-            self._start(tasks, batch)
+                self._ready.append(full)
+        self._ready.extend(self._gathering.overdue(anyio.current_time()))
+        while self._ready and self._free > 0:
+            self._free -= 1
+            tasks.start_soon(self._handle, self._ready.popleft())
         return len(claimed)
-
-    def _start(self, tasks: TaskGroup, batch: list[Delivery]) -> None:
-        self._free -= 1
-        tasks.start_soon(self._handle, batch)
 
     async def _handle(self, batch: list[Delivery]) -> None:
         try:
