@@ -269,4 +269,5 @@ async def test_events_a_failing_list_is_retried_by_the_real_worker(tmp_path: Pat
 
     assert dead == []
     assert set(done) == {1}
-    assert 200 - 2 * 50 <= len(done) <= 200
+    # Of two lists of 50 at most the even halves were retried, the odd ones were done uncounted.
+    assert 150 <= len(done) < 200
