@@ -19,7 +19,9 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call on; it ends in the app in which it began."""
         app = self.app
-        calls = self._calls.setdefault(app, _Calls())
+        calls = self._calls.get(app)
+        if calls is None:
+            calls = self._calls[app] = _Calls()
         if scope["type"] == "websocket":
             send = calls.noting(send)
         calls.under_way += 1
@@ -28,14 +30,15 @@ class Front:
         finally:
             calls.under_way -= 1
             calls.sockets.discard(send)
-            calls.ended.set()
+            if calls.ended is not None:
+                calls.ended.set()
 
     async def wait_idle(self, app: ASGIApp) -> None:
         """Wait until no call is under way in an app that was replaced, at most a minute.
 
         WebSockets that are still open after 3 s are closed with 1012 (service restart).
         """
-        calls = self._calls.get(app, _Calls())
+        calls = self._calls.get(app) or _Calls()
         with anyio.move_on_after(_LONGEST_WAIT_S):
             with anyio.move_on_after(_SOCKETS_STAY_S):
                 await calls.wait_over()
@@ -49,7 +52,7 @@ class _Calls:
 
     def __init__(self) -> None:
         self.under_way = 0
-        self.ended = anyio.Event()
+        self.ended: anyio.Event | None = None
         self.sockets: set[Send] = set()
 
     def noting(self, send: Send) -> Send:
