@@ -32,10 +32,10 @@ class Style:
 
         What no font of this machine can draw is spelt out.
         """
-        text = spell_out(source, self.missing_in)
+        text = spell_out(source, self._missing_in)
         return self._write(text, pdf_variant="pdf/ua-1", pdf_identifier=identifier)
 
-    def missing_in(self, characters: str) -> set[str]:
+    def _missing_in(self, characters: str) -> set[str]:
         """Return those of the characters that no font can draw, in bold or not."""
         notices = _MissingGlyphs()
         logger = logging.getLogger("weasyprint")
