@@ -3,19 +3,18 @@
 import hashlib
 from collections.abc import Sequence
 from functools import partial
+from importlib.resources import files
 from typing import Any
 
 import msgspec
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from cloud.reports import figures, period
-from cloud.reports.assets import template
 from cloud.reports.gaps import Gap
-from cloud.reports.glyphs import spell_out
 from cloud.reports.model import ReportModel, state_of
 from cloud.reports.sections import sections_of
-from cloud.reports.style import Style
 from cloud.settings import zone_of
+from tidegate.printing.style import Style
 from wire.quantities import duration_text
 
 _SHORT_BELOW, _LOST_BELOW = 0.999, 0.95
@@ -23,16 +22,14 @@ _SHORT_BELOW, _LOST_BELOW = 0.999, 0.95
 
 def typeset(report: ReportModel) -> bytes:
     """Return the report as a tagged PDF (PDF/UA-1)."""
-    style = Style()
-    html = spell_out(html_of(report), style.missing_in)
     identity = hashlib.sha256(msgspec.msgpack.encode(report)).digest()[:16]
-    return style.pdf(html, pdf_variant="pdf/ua-1", pdf_identifier=identity)
+    return Style(_template("report.css")).pdf(html_of(report), identifier=identity)
 
 
 def html_of(report: ReportModel) -> str:
     """Return the report's HTML; whatever came from devices and people is escaped."""
     environment = Environment(
-        loader=FunctionLoader(template),
+        loader=FunctionLoader(_template),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -41,6 +38,10 @@ def html_of(report: ReportModel) -> str:
     return environment.get_template("report.html").render(
         report=report, sections=sections_of(report), **_words(report)
     )
+
+
+def _template(name: str) -> str:
+    return files("cloud.reports").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _words(report: ReportModel) -> dict[str, Any]:

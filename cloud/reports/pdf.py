@@ -1,20 +1,12 @@
-"""Draw a report in a process of its own, so that it neither blocks nor burdens this one.
-
-A fresh process each time, not a pool: with the PDF libraries loaded an idle one keeps 240 MB,
-and a pool's processes run the parent's main module, whatever that may import.
-"""
-
-import os
-import sys
-
-import anyio
-import msgspec
+"""Draw a report in a process of its own; what goes wrong there becomes an error of the reports."""
 
 from cloud.reports.errors import ReportFailed, ReportsUnavailable
 from cloud.reports.model import ReportModel
-from cloud.reports.worker import UNAVAILABLE
+from tidegate.printing.errors import PrintFailed, PrintUnavailable
+from tidegate.printing.process import print_in_process
 
-_MODULE = "cloud.reports.worker"
+_TARGET = "cloud.reports.document:typeset"
+_MEMORY_BYTES = 3 * 1024**3
 
 
 async def render(model: ReportModel, *, timeout_s: float) -> bytes:
@@ -25,32 +17,15 @@ async def render(model: ReportModel, *, timeout_s: float) -> bytes:
         ReportFailed: it took longer than `timeout_s`, or the drawing process failed.
     """
     try:
-        with anyio.fail_after(timeout_s):
-            return await _in_process(model, timeout_s)
+        return await print_in_process(
+            model, _TARGET, timeout_s=timeout_s, memory_bytes=_MEMORY_BYTES
+        )
     except TimeoutError as exc:
         raise ReportFailed(
             f"drawing took longer than {timeout_s:g} s: ask for a shorter period or one device, "
             "or raise [reports] timeout_s"
         ) from exc
-
-
-async def _in_process(model: ReportModel, timeout_s: float) -> bytes:
-    done = await anyio.run_process(
-        [sys.executable, "-m", _MODULE, str(timeout_s)],
-        input=msgspec.msgpack.encode(model),
-        check=False,
-        env=_environment(),
-    )
-    if done.returncode == 0:
-        return done.stdout
-    lines = done.stderr.decode(errors="replace").strip().splitlines()
-    reason = lines[-1] if lines else f"exit code {done.returncode}"
-    if done.returncode == UNAVAILABLE:
-        raise ReportsUnavailable(reason)
-    raise ReportFailed(f"the drawing process failed: {reason}")
-
-
-def _environment() -> dict[str, str]:
-    """Return ours, with our import path, and one thread for a library that reserves memory."""
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
+    except PrintUnavailable as exc:
+        raise ReportsUnavailable(str(exc)) from exc
+    except PrintFailed as exc:
+        raise ReportFailed(str(exc)) from exc

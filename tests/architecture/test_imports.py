@@ -44,6 +44,7 @@ VIOLATIONS = [
     _adds(3, "tidegate/errors.py", "import tidegate.contract"),
     _adds(3, "tidegate/engine/values.py", "import tidegate.http.request"),
     _adds(3, "tidegate/store/port.py", "import tidegate.engine.engine"),
+    _adds(3, "tidegate/printing/new.py", "import tidegate.store.port"),
     _adds(3, "tidegate/undeclared.py", "'''A package that nobody placed.'''"),
     _adds(4, "edge_agent/new.py", "import cloud.settings"),
     _adds(4, "devices/simulator/new.py", "import edge_agent.settings"),
@@ -68,6 +69,7 @@ VIOLATIONS = [
     _adds(9, "cloud/alerts/new.py", "import pandas"),
     _adds(9, "edge_agent/new.py", "import typer"),
     _adds(9, "tidegate/http/new.py", "import sqlite3"),
+    _adds(9, "modules/saas/new.py", "import weasyprint"),
     _adds(9, "wire/new.py", "import pydantic"),
     Violation(
         10,

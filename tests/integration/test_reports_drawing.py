@@ -5,11 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cloud.reports import assets, charts
+from cloud.reports import charts
 from cloud.reports.figures import scale_for
 from cloud.reports.model import Samples
 from cloud.reports.period import Period
 from cloud.reports.sparkline import sparkline
+from tidegate.printing import assets
 
 PERIOD = Period(0, 3_600_000)
 ZONE = ZoneInfo("Europe/Berlin")

@@ -11,16 +11,16 @@ import pytest
 from pypdf import PdfReader
 
 from modules.saas.charges import Line, calculate_charges
-from modules.saas.errors import PrintFailed
 from modules.saas.invoice import REVERSE_CHARGE, Invoice, Order, add_up, make_invoice
 from modules.saas.periods import Period
 from modules.saas.plans import plan_of
-from modules.saas.print_worker import draw
 from modules.saas.printing import ProcessPrinter
 from modules.saas.settings import SaasSettings
 from modules.saas.steps.step_resources import resources
 from modules.saas.tenants import Customer
 from modules.saas.terms import Seller, Terms
+from modules.saas.typeset import typeset
+from tidegate.printing.errors import PrintFailed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -91,7 +91,7 @@ async def test_pdf_shows_all_that_the_law_wants() -> None:
 
 def test_pdf_is_tagged_a4_with_its_fonts_inside() -> None:
     """It reads and prints the same everywhere, also aloud, without anything from outside."""
-    pdf = draw(invoice_of())
+    pdf = typeset(invoice_of())
 
     reader = PdfReader(BytesIO(pdf))
     root: Any = reader.root_object
@@ -134,7 +134,7 @@ def test_pdf_prints_names_as_they_are(name: str) -> None:
     """HTML and templates in names are text; whatever address is in them is not fetched."""
     customer = Customer("pro", name=name, address=(name, "<b>bold</b>"))
 
-    text = text_of(draw(invoice_of(customer))).replace(" ", "")
+    text = text_of(typeset(invoice_of(customer))).replace(" ", "")
 
     assert text.count(name.replace(" ", "")) == 2
     assert "<b>bold</b>" in text
@@ -147,7 +147,7 @@ def test_pdf_of_strange_names_is_still_an_invoice(name: str) -> None:
     """Right to left, without a glyph, without a space, controls: the sums stay readable."""
     customer = Customer("pro", name=name, address=[name] * 8)
 
-    text = text_of(draw(invoice_of(customer)))
+    text = text_of(typeset(invoice_of(customer)))
 
     assert missing(["Amount due EUR 977.21", "acme-00007"], text) == []
 
@@ -160,7 +160,7 @@ def test_pdf_of_many_lines_and_rates_goes_over_pages() -> None:
         invoice_of(), lines=lines, sums=add_up(lines), notes=(REVERSE_CHARGE,)
     )
 
-    pdf = draw(invoice)
+    pdf = typeset(invoice)
 
     each = [page.extract_text() for page in PdfReader(BytesIO(pdf)).pages]
     text, pages = text_of(pdf), len(each)
@@ -173,7 +173,7 @@ def test_pdf_of_many_lines_and_rates_goes_over_pages() -> None:
 
 def test_pdf_of_an_invoice_of_nothing_asks_for_nothing() -> None:
     """With all paid from credit there is no bank account on it."""
-    text = text_of(draw(invoice_of(credit_minor=10**9)))
+    text = text_of(typeset(invoice_of(credit_minor=10**9)))
 
     assert missing(["Amount due EUR 0.00", "Nothing is to be paid"], text) == []
     assert "IBAN" not in text

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 import modules.saas
-from modules.saas.errors import PrintFailed
 from modules.saas.invoice import Invoice
 from modules.saas.invoice_files.memory import MemoryInvoiceFiles
 from modules.saas.settings import SaasSettings
@@ -20,6 +19,7 @@ from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.middleware import Next
 from tidegate.http.request import Request
+from tidegate.printing.errors import PrintFailed
 from tidegate.testing import Harness
 
 STEPS = Path(modules.saas.__file__).parent / "steps"

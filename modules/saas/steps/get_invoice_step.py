@@ -3,13 +3,13 @@
 from typing import Any
 
 from modules.saas import billing
-from modules.saas.errors import PrintFailed, PrintUnavailable
 from modules.saas.invoice import Invoice
 from modules.saas.invoice_files.port import InvoiceFiles
 from modules.saas.printing import Printer
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
+from tidegate.printing.errors import PrintFailed, PrintUnavailable
 
 config = {
     "type": "api",

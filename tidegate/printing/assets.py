@@ -1,21 +1,16 @@
-"""The files that a PDF may be made of, and the fetcher that gives nothing else to WeasyPrint."""
+"""The fonts that a PDF may be made of, and the fetcher that gives nothing else to WeasyPrint."""
 
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib as mpl
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
-from cloud.reports.errors import ReportsUnavailable
+from tidegate.printing.confined import PACKAGES
+from tidegate.printing.errors import PrintUnavailable
 
 # matplotlib brings these fonts: the PDF looks the same on every machine, also without any.
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSans-Oblique.ttf")
-_SCHEME = "asset:"
-
-
-def template(name: str) -> str:
-    """Return the text of a bundled template."""
-    return files("cloud.reports").joinpath("templates", name).read_text(encoding="utf-8")
+SCHEME = "asset:"
 
 
 class AssetFetcher(URLFetcher):  # type: ignore[misc] # weasyprint has no types
@@ -26,17 +21,20 @@ class AssetFetcher(URLFetcher):  # type: ignore[misc] # weasyprint has no types
 
     def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
         """Return the asset; raise `ValueError` for any other address."""
-        name = url.removeprefix(_SCHEME)
+        name = url.removeprefix(SCHEME)
         if name != url and name in FONTS:
             return URLFetcherResponse(url, _font(name), {"Content-Type": "font/ttf"})
         return super().fetch(url, headers)
 
 
 def _font(name: str) -> bytes:
-    path = Path(mpl.get_data_path()) / "fonts" / "ttf" / name
+    """Read a font where matplotlib lies; importing it for that would cost a second."""
+    found = find_spec("matplotlib")
+    if found is None or found.origin is None:
+        raise PrintUnavailable(f"PDFs need fonts of matplotlib: {PACKAGES}")
     try:
-        return path.read_bytes()
+        return Path(found.origin).with_name("mpl-data").joinpath("fonts", "ttf", name).read_bytes()
     except OSError as exc:
-        raise ReportsUnavailable(
+        raise PrintUnavailable(
             f"the font {name} of matplotlib is missing: pip install --force-reinstall matplotlib"
         ) from exc

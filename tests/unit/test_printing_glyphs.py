@@ -1,6 +1,6 @@
 """Characters that cannot be drawn."""
 
-from cloud.reports.glyphs import spell_out
+from tidegate.printing.glyphs import spell_out
 
 
 def test_spell_out_writes_the_code_of_what_cannot_be_drawn() -> None:
