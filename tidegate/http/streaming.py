@@ -12,7 +12,8 @@ import anyio
 import structlog
 from prometheus_client import Counter
 
-from tidegate.http.answer import Delegated, Headers, Streamed, encode
+from tidegate.engine.exact_json import encode
+from tidegate.http.answer import Delegated, Headers, Streamed
 from tidegate.http.source import Message, Receive, Scope, Send
 
 _EVENTS = b"text/event-stream"

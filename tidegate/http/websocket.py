@@ -10,8 +10,8 @@ from typing import Any
 
 from anyio.lowlevel import checkpoint
 
+from tidegate.engine.exact_json import encode
 from tidegate.errors import NonRetriable
-from tidegate.http.answer import encode
 from tidegate.http.course import Course
 from tidegate.http.line import Frame, Line, size_of
 from tidegate.http.running import current_slot
