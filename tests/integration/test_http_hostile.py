@@ -156,7 +156,8 @@ async def test_body_that_does_not_come_is_408(tmp_path: Path) -> None:
     """Half a body is not waited for for ever."""
     async with _connected(tmp_path, Limits(body_timeout_s=0.3)) as stream:
         await stream.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
-        answer = await stream.receive()
+        with anyio.fail_after(10):
+            answer = await stream.receive()
 
     assert answer.startswith(b"HTTP/1.1 408")
 
