@@ -56,7 +56,7 @@ class Endpoint:
         self, scope: Scope, receive: Receive, send: Send, path_params: PathParams
     ) -> None:
         """Answer a request and count the answer: refusals are seen by their status."""
-        source = Source(scope, receive, path_params, limits=self._limits)
+        source = Source(scope, receive, path_params, self._limits)
         answer = await self._answer(source)
         count = self._counts.get(answer.status)
         if count is None:

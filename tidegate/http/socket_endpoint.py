@@ -68,7 +68,7 @@ class SocketEndpoint:
         await receive()
         line = Line(name, send, limits=self.limits)
         socket = WebSocket(line, self.limits.message_bytes)
-        source = Source(scope, receive, path_params, limits=self.limits, ws=socket)
+        source = Source(scope, receive, path_params, self.limits, ws=socket)
         async with anyio.create_task_group() as tasks:
             connection = _Connection(self, source, socket, line, tasks)
             refusal = await connection.open()

@@ -36,8 +36,8 @@ class Source:
         scope: Scope,
         receive: Receive,
         path_params: Mapping[str | int, str],
-        *,
         limits: Limits,
+        *,
         ws: object = None,
     ) -> None:
         self.scope = scope

@@ -72,8 +72,7 @@ class WebSocket:
         """Send a text, bytes, or anything else as JSON.
 
         Raises:
-            NonRetriable: a message beyond the limit (16 MiB), or more of them than an invocation
-                may send.
+            NonRetriable: a message beyond 16 MiB, or more of them than an invocation may send.
         """
         frame = _frame(data, self._most_bytes)
         slot = current_slot()
