@@ -1,10 +1,10 @@
-"""The table of limits: the constants that bound what steps take and give."""
+"""The table of limits: what bounds what steps take and give."""
 
 from collections.abc import Iterator
 
 from scripts.pages.markdown import table
 from tidegate.engine import engine, schedules, state, streams, transaction, values
-from tidegate.http import connections, line, source, streaming, websocket
+from tidegate.http.limits import STANDARD
 from tidegate.mqtt import session
 from tidegate.store import bounds
 
@@ -26,15 +26,15 @@ def _time(seconds: float) -> str:
 
 
 _ROWS = (
-    ("A request's head", _size(connections.MAX_HEAD_BYTES), "431"),
-    ("Until the head is there", _time(connections.HEAD_TIMEOUT_S), "the connection is closed"),
-    ("A request's body", _size(source.MAX_BODY_BYTES), "413"),
-    ("Until the body is there", _time(source.BODY_TIMEOUT_S), "408"),
-    ("A WebSocket message, either way", _size(websocket.MAX_MESSAGE_BYTES), "1009, `NonRetriable`"),
-    ("Frames of one invocation", _size(websocket.MAX_MESSAGE_BYTES), "`NonRetriable`"),
-    ("Frames that wait for a client", _size(line.MOST_WAITING_BYTES), "1013"),
-    ("A WebSocket client that takes nothing", _time(line.STALL_TIMEOUT_S), "1013"),
-    ("A piece of a streamed answer is not taken", _time(streaming.SEND_TIMEOUT_S), "cut off"),
+    ("A request's head", _size(STANDARD.head_bytes), "431"),
+    ("Until the head is there", _time(STANDARD.head_timeout_s), "the connection is closed"),
+    ("A request's body", _size(STANDARD.body_bytes), "413"),
+    ("Until the body is there", _time(STANDARD.body_timeout_s), "408"),
+    ("A WebSocket message, either way", _size(STANDARD.message_bytes), "1009, `NonRetriable`"),
+    ("Frames of one invocation", _size(STANDARD.message_bytes), "`NonRetriable`"),
+    ("Frames that wait for a client", _size(STANDARD.waiting_bytes), "1013"),
+    ("A WebSocket client that takes nothing", _time(STANDARD.stall_timeout_s), "1013"),
+    ("A piece of a streamed answer is not taken", _time(STANDARD.send_timeout_s), "cut off"),
     ("An event's data, a value of the state", _size(values.MAX_VALUE_BYTES), "`NonRetriable`"),
     ("Name of a stream, group or key in it", _size(streams.MAX_NAME_BYTES), "`NonRetriable`"),
     ("`delay` and `at` of an emit", _time(transaction.MAX_DELAY_S), "`NonRetriable`"),

@@ -14,7 +14,7 @@ from cloud.dashboard.steps import (
 )
 from cloud.running_steps import RunningSteps
 from cloud.settings import Settings, Site
-from tests.integration.test_dashboard_pages import Page
+from tests.support.dashboard import Page
 from tests.support.fake_context import FakeContext
 from tests.support.step_desk import FakeDesk, dead_event
 from tidegate.engine.schemas import Checker, InvalidData

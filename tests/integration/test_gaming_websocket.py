@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,12 +30,7 @@ from tidegate.http.routes import routes
 from tidegate.http.server import bind, make_app, serve
 from tidegate.store.sqlite.store import open_sqlite
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(
-        find_spec("tidegate.http.websocket") is None, reason="this tree has no WebSocket steps yet"
-    ),
-]
+pytestmark = pytest.mark.anyio
 
 
 async def _by_name(request: Request, _ctx: Context, proceed: Next) -> Any:

@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from tests.support.ports import unused_port
 from tidegate.errors import Misconfigured
-from tidegate.http.connections import MAX_HEAD_BYTES, bounded
+from tidegate.http.connections import bounded
+from tidegate.http.limits import STANDARD, Limits
 from tidegate.http.server import bind, make_app, serve
 
 pytestmark = pytest.mark.anyio
@@ -20,14 +21,14 @@ ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 @asynccontextmanager
-async def _served(limit: int = 100, head_timeout_s: float = 30.0) -> AsyncIterator[int]:
+async def _served(limit: int = 100, limits: Limits = STANDARD) -> AsyncIterator[int]:
     async def hello(_request: Request) -> Response:
         return PlainTextResponse("hello")
 
     port = unused_port()
     app = make_app([Route("/", hello)])
     with bind("127.0.0.1", port) as listener:
-        async with serve(app, listener, bounded(limit, head_timeout_s)):
+        async with serve(app, listener, bounded(limit, limits)):
             yield port
 
 
@@ -61,7 +62,7 @@ async def test_connection_beyond_the_limit_is_closed() -> None:
 async def test_connection_whose_head_does_not_come_is_closed(start: bytes) -> None:
     """A head that never ends is not waited for; a kept connection may rest between requests."""
     async with (
-        _served(head_timeout_s=0.3) as port,
+        _served(limits=Limits(head_timeout_s=0.3)) as port,
         await anyio.connect_tcp("127.0.0.1", port) as slow,
         await anyio.connect_tcp("127.0.0.1", port) as kept,
     ):
@@ -84,7 +85,7 @@ async def test_connection_with_a_huge_head_is_closed() -> None:
     async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as greedy:
         with anyio.move_on_after(5):
             try:
-                await greedy.send(b"GET / HTTP/1.1\r\nX: " + b"x" * (2 * MAX_HEAD_BYTES))
+                await greedy.send(b"GET / HTTP/1.1\r\nX: " + b"x" * (2 * STANDARD.head_bytes))
                 ended = await _all_of(greedy)
             except anyio.BrokenResourceError:
                 ended = b""

@@ -10,9 +10,7 @@ import anyio.abc
 import pytest
 
 from tests.support.serving import served_steps
-from tidegate.http import connections, endpoint
-from tidegate.http.connections import MAX_HEAD_BYTES
-from tidegate.http.source import MAX_BODY_BYTES
+from tidegate.http.limits import STANDARD, Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -39,9 +37,11 @@ _POST = f"POST /echo HTTP/1.1\r\nHost: a\r\n{_JSON}"
 
 
 @asynccontextmanager
-async def _connected(tmp_path: Path) -> AsyncIterator[anyio.abc.SocketStream]:
+async def _connected(
+    tmp_path: Path, limits: Limits = STANDARD
+) -> AsyncIterator[anyio.abc.SocketStream]:
     async with (
-        served_steps(tmp_path, STEPS) as (port, _),
+        served_steps(tmp_path, STEPS, limits=limits) as (port, _),
         await anyio.connect_tcp("127.0.0.1", port) as stream,
     ):
         yield stream
@@ -112,7 +112,7 @@ async def test_large_head_is_431(tmp_path: Path, *, ends: bool) -> None:
             await fine.send(start + b"x" * 60_000 + b"\r\nConnection: close\r\n\r\n")
             accepted = await _to_the_end(fine)
         async with await anyio.connect_tcp("127.0.0.1", port) as greedy:
-            await greedy.send(start + b"x" * MAX_HEAD_BYTES + (b"\r\n\r\n" if ends else b""))
+            await greedy.send(start + b"x" * STANDARD.head_bytes + (b"\r\n\r\n" if ends else b""))
             refused = await _to_the_end(greedy)
 
     assert accepted.startswith(b"HTTP/1.1 200")
@@ -125,14 +125,15 @@ async def test_body_beyond_the_limit_is_413(tmp_path: Path) -> None:
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
     async with served_steps(tmp_path, STEPS) as (port, _):
         async with await anyio.connect_tcp("127.0.0.1", port) as told:
-            head = f"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {MAX_BODY_BYTES + 1}\r\n\r\n"
+            size = STANDARD.body_bytes + 1
+            head = f"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n"
             await told.send(head.encode())
             refused = await told.receive()
         async with await anyio.connect_tcp("127.0.0.1", port) as chunked:
             await chunked.send(
                 b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
             )
-            for _ in range(MAX_BODY_BYTES // 0x100000 + 1):
+            for _ in range(STANDARD.body_bytes // 0x100000 + 1):
                 await chunked.send(chunk)
             refused_late = await chunked.receive()
 
@@ -143,31 +144,27 @@ async def test_body_beyond_the_limit_is_413(tmp_path: Path) -> None:
 async def test_body_of_64_mib_is_taken(tmp_path: Path) -> None:
     """Exactly the limit is allowed."""
     async with _connected(tmp_path) as stream:
-        head = f"POST /echo HTTP/1.1\r\nHost: a\r\n{_JSON}Content-Length: {MAX_BODY_BYTES}\r\n\r\n"
-        await stream.send(head.encode() + b"[" + b" " * (MAX_BODY_BYTES - 2) + b"]")
+        size = STANDARD.body_bytes
+        head = f"POST /echo HTTP/1.1\r\nHost: a\r\n{_JSON}Content-Length: {size}\r\n\r\n"
+        await stream.send(head.encode() + b"[" + b" " * (size - 2) + b"]")
         answer = await stream.receive()
 
     assert answer.startswith(b"HTTP/1.1 200")
 
 
-async def test_body_that_does_not_come_is_408(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_body_that_does_not_come_is_408(tmp_path: Path) -> None:
     """Half a body is not waited for for ever."""
-    monkeypatch.setattr(endpoint, "BODY_TIMEOUT_S", 0.3)
-    async with _connected(tmp_path) as stream:
+    async with _connected(tmp_path, Limits(body_timeout_s=0.3)) as stream:
         await stream.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
-        answer = await stream.receive()
+        with anyio.fail_after(10):
+            answer = await stream.receive()
 
     assert answer.startswith(b"HTTP/1.1 408")
 
 
-async def test_rest_of_an_unwanted_body_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_rest_of_an_unwanted_body_is_not_waited_for(tmp_path: Path) -> None:
     """Who is refused and goes on dripping his body keeps no connection."""
-    monkeypatch.setattr(connections, "_LINGER_S", 0.3)
-    async with _connected(tmp_path) as stream:
+    async with _connected(tmp_path, Limits(linger_s=0.3)) as stream:
         await stream.send(b"POST /private HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
         refused = await stream.receive()
         ended = await _drip_until_ended(stream)

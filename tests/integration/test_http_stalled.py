@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 
 from tests.support.serving import served_steps
 from tests.support.steps import until
-from tidegate.http import connections, streaming
+from tidegate.http.limits import Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -26,12 +26,9 @@ def _count(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0
 
 
-async def test_file_to_a_client_that_reads_nothing_is_cut(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_file_to_a_client_that_reads_nothing_is_cut(tmp_path: Path) -> None:
     """After its time the answer ends, is counted, and its connection is given up."""
-    monkeypatch.setattr(streaming, "SEND_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(connections, "_TAKES_NOTHING_S", 0.6)
+    limits = Limits(send_timeout_s=0.2, takes_nothing_s=0.6)
     file = tmp_path / "large"
     file.write_bytes(b"x" * 30_000_000)
 
@@ -42,7 +39,7 @@ async def test_file_to_a_client_that_reads_nothing_is_cut(
         return _count("tidegate_http_connections_refused_total", why="stuck") == 1
 
     async with (
-        served_steps(tmp_path, STEPS, file=str(file)) as (port, _),
+        served_steps(tmp_path, STEPS, limits=limits, file=str(file)) as (port, _),
         await anyio.connect_tcp("127.0.0.1", port) as client,
     ):
         await client.send(b"GET /file HTTP/1.1\r\nHost: here\r\n\r\n")

@@ -1,6 +1,8 @@
 """`ctx.streams`: values are state, every write notes a change, subscriptions are owned."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, cast
 
 import anyio
@@ -16,6 +18,7 @@ from tidegate.store.model import StreamChange, stream_group
 from tidegate.streams.hub import Hub
 
 pytestmark = pytest.mark.anyio
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Run:
@@ -47,6 +50,37 @@ async def test_streams_keep_values_in_the_state() -> None:
     assert await game.get_group("board") == [0, {"x": 1}]
     assert await game.get_group("other") == []
     assert await run.state.get(stream_group("game:42", "board"), "a") == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Decimal("NaN"), {"a": [Decimal("Infinity")]}, {True: 1}, {None: 1}, {(1, 2): 3}],
+    ids=repr,
+)
+async def test_streams_refuse_what_no_client_can_read(value: object) -> None:
+    """A value that is kept but is no JSON would break its followers: nothing of it is written."""
+    run = _Run()
+    game = run.streams["game"]
+
+    with pytest.raises(NonRetriable, match="as JSON"):
+        await game.set("g", "k", value)
+    with pytest.raises(NonRetriable, match="as JSON"):
+        await game.send("g", value)
+
+    assert run.noted == []
+    assert await game.get("g", "k") is None
+
+
+@pytest.mark.parametrize("value", [Decimal("1.10"), 2**70, {1: "one"}, b"bytes", EPOCH], ids=repr)
+async def test_streams_take_what_clients_can_read(value: object) -> None:
+    """Exact numbers, long integers, bytes and times are no less than they were."""
+    run = _Run()
+    game = run.streams["game"]
+
+    await game.set("g", "k", value)
+    await game.send("g", value)
+
+    assert [values.decode(change.data or b"") for change in run.noted] == [value, value]
 
 
 async def test_streams_note_a_change_for_every_write() -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from tidegate.contract import State
-from tidegate.engine import values
+from tidegate.engine import exact_json, values
 from tidegate.errors import NonRetriable
 from tidegate.store.model import Frame, StreamChange, stream_group
 from tidegate.streams.hub import Hub
@@ -56,9 +56,14 @@ class TransactionStream:
         return await self._streams.state.get(self._place(group), key)
 
     async def set(self, group: str, key: str, value: Any) -> None:
-        """Set the value; clients of the group get a `set` frame."""
+        """Set the value; clients of the group get a `set` frame.
+
+        Raises:
+            NonRetriable: the value cannot be kept, or not be told to clients as JSON.
+        """
+        data = _tellable(value)
         await self._streams.state.set(self._place(group), key, value)
-        self._note(StreamChange(self._name, group, "set", key, values.encode(value)))
+        self._note(StreamChange(self._name, group, "set", key, data))
 
     async def delete(self, group: str, key: str) -> None:
         """Delete the value; clients of the group get a `delete` frame."""
@@ -70,11 +75,15 @@ class TransactionStream:
         return await self._streams.state.get_group(self._place(group))
 
     async def send(self, group: str, event: Any, id: str | None = None) -> None:  # noqa: A002
-        """Send the clients of the group an `event` frame; it is no value and is not kept."""
+        """Send the clients of the group an `event` frame; it is no value and is not kept.
+
+        Raises:
+            NonRetriable: the event cannot be told to clients as JSON.
+        """
         self._place(group)
         if id is not None:
             _checked("event id", id)
-        self._note(StreamChange(self._name, group, "event", id, values.encode(event)))
+        self._note(StreamChange(self._name, group, "event", id, _tellable(event)))
 
     def subscribe(
         self, fn: Listener | None = None
@@ -133,6 +142,16 @@ def as_change(frame: Frame) -> dict[str, Any]:
         "id": change.id,
         "data": None if change.data is None else values.decode(change.data),
     }
+
+
+def _tellable(value: Any) -> bytes:
+    """Encode a value that can be decoded and told as JSON: every follower has to be able to."""
+    data = values.encode(value)
+    try:
+        exact_json.encode(values.decode(data))
+    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+        raise NonRetriable(f"value cannot be told to a stream's clients as JSON: {exc}") from exc
+    return data
 
 
 def _checked(what: str, text: object) -> str:

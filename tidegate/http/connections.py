@@ -13,25 +13,15 @@ from typing import Any
 from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from tidegate.http.limits import STANDARD, Limits
 from tidegate.http.problem import refusal
 from tidegate.http.source import BODY_IS_HERE, Receive, Scope, Send
 
-HEAD_TIMEOUT_S = 30.0
-MAX_HEAD_BYTES = 64 * 1024
 _MOST_FILES = 65_536
-# What is left of a body that nobody wanted, and of an answer that nobody takes.
-_LINGER_S = 20.0
-_STUCK_S = 30.0
-# Longer than a message may take to be sent: who sends it shall count that first.
-_TAKES_NOTHING_S = 90.0
 # The parser of a WebSocket's handshake takes no longer lines, and no more of them.
 _MAX_LINE = 8_000
 _MOST_LINES = 120
 _CLOSE = (b"connection", b"close")
-_DETAILS = {
-    400: "a request has exactly one Host",
-    431: f"the head of a request may have {MAX_HEAD_BYTES} bytes",
-}
 # Accepted but not yet looked at; the operating system keeps as many more waiting.
 BACKLOG = 128
 
@@ -57,7 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     limit = 1_000
-    head_timeout_s = HEAD_TIMEOUT_S
+    limits = STANDARD
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,6 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         self._head_bytes = 0
         self._refused = False
+        self._most_head_bytes = self.limits.head_bytes
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or close it when there are too many."""
@@ -74,7 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) > self.limit:
             self._close("too_many")
             return
-        self._wait(self.head_timeout_s, "head_too_slow")
+        self._wait(self.limits.head_timeout_s, "head_too_slow")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
@@ -94,14 +85,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; count the bytes of a head that is not complete."""
-        if self._head_bytes <= MAX_HEAD_BYTES:
+        if self._head_bytes <= self._most_head_bytes:
             self._head_bytes += len(data)
         super().data_received(data)
         if self._in_head:
-            if self._head_bytes > MAX_HEAD_BYTES:
+            if self._head_bytes > self._most_head_bytes:
                 self._refuse_now(431, "head_too_large")
             elif self._timer is None:
-                self._wait(self.head_timeout_s, "head_too_slow")
+                self._wait(self.limits.head_timeout_s, "head_too_slow")
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -119,7 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = status is not None
         app = self.app
         if status is not None:
-            self.app = _refusing(status)
+            self.app = _refusing(status, self._detail_of(status))
         super().on_headers_complete()
         self.app = app
         self._head_bytes = 0
@@ -155,17 +146,23 @@ class BoundedProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that rests for too long."""
         super().timeout_keep_alive_handler()
-        end_when_stuck(self.transport, self.loop)
+        end_when_stuck(self.transport, self.loop, self.limits.stuck_s)
 
     def _fault(self) -> int | None:
         """Return the status with which a head is refused: its size, its `Host`."""
         hosts = [value for name, value in self.headers if name == b"host"]
         if len(hosts) != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             return 400
-        if self._head_bytes <= MAX_HEAD_BYTES:
+        if self._head_bytes <= self._most_head_bytes:
             return None
         sizes = (len(name) + len(value) + 4 for name, value in self.headers)
-        return 431 if len(self.url) + sum(sizes) > MAX_HEAD_BYTES else None
+        return 431 if len(self.url) + sum(sizes) > self._most_head_bytes else None
+
+    def _detail_of(self, status: int) -> str:
+        """Return what to tell the client of a head that is refused."""
+        if status == 431:  # noqa: PLR2004 - too large
+            return f"the head of a request may have {self._most_head_bytes} bytes"
+        return "a request has exactly one Host"
 
     def _is_odd_handshake(self) -> bool:
         """Tell whether a handshake has a body or another method: uvicorn never answers those."""
@@ -178,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Wait a little for the rest of a body whose request is answered already."""
         if self._timer is None and self.cycle is not None and self.cycle.response_complete:
-            self._wait(_LINGER_S, "body_too_slow")
+            self._wait(self.limits.linger_s, "body_too_slow")
 
     def _wait(self, timeout_s: float, why: str) -> None:
         self._timer = self.loop.call_later(timeout_s, self._close, why)
@@ -199,7 +196,7 @@ class BoundedProtocol(HttpToolsProtocol):
             _refused.labels("stuck").inc()
             self.transport.abort()
 
-        self._stalled = self.loop.call_later(_TAKES_NOTHING_S, look)
+        self._stalled = self.loop.call_later(self.limits.takes_nothing_s, look)
 
     def _watch_no_more(self) -> None:
         if self._stalled is not None:
@@ -209,7 +206,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse_now(self, status: int, why: str, detail: str = "") -> None:
         """Answer past the app and close; an answer under way is not disturbed."""
         if self._may_answer() and not self.transport.is_closing():
-            answer = refusal(status, detail or _DETAILS.get(status, ""))
+            answer = refusal(status, detail or self._detail_of(status))
             lines = [b"%s: %s\r\n" % pair for pair in (*answer.headers, _CLOSE)]
             self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", answer.body]))
         self._close(why)
@@ -229,35 +226,37 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         _refused.labels(why).inc()
         self.transport.close()
-        end_when_stuck(self.transport, self.loop)
+        end_when_stuck(self.transport, self.loop, self.limits.stuck_s)
 
 
-def end_when_stuck(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-    """End a closing connection whose peer takes none of what is left for 30 s."""
+def end_when_stuck(
+    transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, stuck_s: float
+) -> None:
+    """End a closing connection whose peer takes none of what is left for `stuck_s`."""
 
     def look(left_before: int) -> None:
         left = transport.get_write_buffer_size()
         if left >= left_before:
             transport.abort()
         elif left:
-            loop.call_later(_STUCK_S, look, left)
+            loop.call_later(stuck_s, look, left)
 
     if left := transport.get_write_buffer_size():
-        loop.call_later(_STUCK_S, look, left)
+        loop.call_later(stuck_s, look, left)
 
 
-def _refusing(status: int) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+def _refusing(status: int, detail: str) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Return an app that refuses a request and lets its connection end."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = refusal(status, _DETAILS.get(status, ""))
+        answer = refusal(status, detail)
         answer.headers.append(_CLOSE)
         await answer.send(scope, receive, send)
 
     return refuse
 
 
-def bounded(limit: int, head_timeout_s: float = HEAD_TIMEOUT_S) -> type[BoundedProtocol]:
-    """Return the protocol for at most `limit` connections at once, each head in time."""
-    bounds = {"limit": limit, "head_timeout_s": head_timeout_s}
+def bounded(limit: int, limits: Limits = STANDARD) -> type[BoundedProtocol]:
+    """Return the protocol for at most `limit` connections at once, each within the limits."""
+    bounds = {"limit": limit, "limits": limits}
     return type("BoundedProtocol", (BoundedProtocol,), bounds)

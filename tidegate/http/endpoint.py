@@ -15,20 +15,14 @@ from tidegate.http.checking import AnswerChecks
 from tidegate.http.dispatch import PathParams
 from tidegate.http.generating import first_segment, is_generator
 from tidegate.http.invocations import new_invocation
+from tidegate.http.limits import Limits
 from tidegate.http.middleware import Middleware, OnHead, middlewares_of
 from tidegate.http.problem import refusal
 from tidegate.http.query import QueryConverter
 from tidegate.http.refusals import problem_of
 from tidegate.http.request import Request, query_lists
-from tidegate.http.source import (
-    BODY_IS_HERE,
-    BODY_TIMEOUT_S,
-    Receive,
-    Scope,
-    Send,
-    Source,
-)
-from tidegate.http.streaming import send_file, send_stream
+from tidegate.http.source import BODY_IS_HERE, Receive, Scope, Send, Source
+from tidegate.http.streaming import in_time, send_file, send_stream
 from tidegate.http.tracing import trace_id_of
 
 _answers = Counter("tidegate_http_answers_total", "Answers of api steps", ["step", "status"])
@@ -39,9 +33,16 @@ class Endpoint:
     """One api step: its checks, its middleware around the handler, its answer."""
 
     def __init__(
-        self, engine: Engine, step: Step, known: Mapping[str, Middleware], *, check_answers: bool
+        self,
+        engine: Engine,
+        step: Step,
+        known: Mapping[str, Middleware],
+        *,
+        check_answers: bool,
+        limits: Limits,
     ) -> None:
         self.step = step
+        self._limits = limits
         self._engine = engine
         self._body = None if step.config.body_schema is None else Checker(step.config.body_schema)
         self._query = QueryConverter(step.config.query_params)
@@ -55,7 +56,7 @@ class Endpoint:
         self, scope: Scope, receive: Receive, send: Send, path_params: PathParams
     ) -> None:
         """Answer a request and count the answer: refusals are seen by their status."""
-        source = Source(scope, receive, path_params)
+        source = Source(scope, receive, path_params, self._limits)
         answer = await self._answer(source)
         count = self._counts.get(answer.status)
         if count is None:
@@ -63,9 +64,11 @@ class Endpoint:
             self._counts[answer.status] = count
         count.inc()
         if isinstance(answer, Streamed):
-            await send_stream(answer, self.step.config.name, receive, send)
+            timed = in_time(send, self._limits.send_timeout_s)
+            await send_stream(answer, self.step.config.name, receive, timed)
         elif isinstance(answer, Delegated):
-            await send_file(answer, self.step.config.name, scope, receive, send)
+            timed = in_time(send, self._limits.send_timeout_s)
+            await send_file(answer, self.step.config.name, scope, receive, timed)
         else:
             await answer.send(scope, receive, send)
 
@@ -73,9 +76,10 @@ class Endpoint:
         """Run the step. The one supervisor of foreign handlers' errors over HTTP."""
         timeout_s = self.step.config.timeout
         waits = not (self._reads_late or BODY_IS_HERE in source.scope)
+        first_s = self._limits.body_timeout_s if waits else timeout_s
         try:
             # Not anyio's: that costs three times as much, a tenth of a small handler's call.
-            async with asyncio.timeout(BODY_TIMEOUT_S if waits else timeout_s) as limit:
+            async with asyncio.timeout(first_s) as limit:
                 if not self._reads_late:
                     await source.read()
                 if waits:

@@ -10,9 +10,8 @@ from typing import Any
 import anyio
 from prometheus_client import Counter
 
-MOST_WAITING_BYTES = 4 * 1024 * 1024
-_LITTLE_BYTES = MOST_WAITING_BYTES // 4
-STALL_TIMEOUT_S = 20.0
+from tidegate.http.limits import Limits
+
 _FRAME_COST_BYTES = 64
 _TRY_AGAIN_LATER = 1013
 
@@ -30,9 +29,12 @@ def size_of(frame: Frame) -> int:
 class Line:
     """The outgoing half of one connection."""
 
-    def __init__(self, step: str, send: Send) -> None:
+    def __init__(self, step: str, send: Send, *, limits: Limits) -> None:
         self._step = step
         self._send = send
+        self._most_bytes = limits.waiting_bytes
+        self._little_bytes = limits.waiting_bytes // 4
+        self._stall_timeout_s = limits.stall_timeout_s
         self._frames: deque[Frame] = deque()
         self._bytes = 0
         self._closing: tuple[int, str] | None = None
@@ -47,14 +49,14 @@ class Line:
         return self._bytes
 
     def offer(self, frames: list[Frame]) -> None:
-        """Queue frames; a client for which more than 4 MiB would wait is cut off instead.
+        """Queue frames; a client for which too much (4 MiB) would wait is cut off instead.
 
         For one that keeps up (`room`) it may be more: all that one invocation sends.
         """
         if self.is_over or self._closing is not None:
             return
         waiting = self._bytes + sum(size_of(frame) for frame in frames)
-        if self._bytes > _LITTLE_BYTES and waiting > MOST_WAITING_BYTES:
+        if self._bytes > self._little_bytes and waiting > self._most_bytes:
             self._cut("too_slow")
             return
         self._frames.extend(frames)
@@ -69,7 +71,7 @@ class Line:
 
     async def room(self) -> None:
         """Wait until the client has taken most of what is queued, or will take no more."""
-        while self._bytes > _LITTLE_BYTES and not self.is_over:
+        while self._bytes > self._little_bytes and not self.is_over:
             await self._room.wait()
 
     async def pump(self) -> None:
@@ -86,7 +88,7 @@ class Line:
         while self._frames:
             frame = self._frames[0]
             kind = "text" if isinstance(frame, str) else "bytes"
-            with anyio.move_on_after(STALL_TIMEOUT_S) as self._sending:
+            with anyio.move_on_after(self._stall_timeout_s) as self._sending:
                 try:
                     await self._send({"type": "websocket.send", kind: frame})
                 except OSError:

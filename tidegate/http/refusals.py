@@ -7,7 +7,7 @@ from tidegate.errors import Conflict, HTTPError, StoreAway
 from tidegate.http.answer import Answer
 from tidegate.http.checking import AnswerBroken
 from tidegate.http.problem import refusal
-from tidegate.http.source import Gone, Source, too_slow
+from tidegate.http.source import Gone, Source
 
 _SOON = {"Retry-After": "1"}
 
@@ -26,7 +26,7 @@ def problem_of(exc: Exception, source: Source) -> Answer | None:
         case StoreAway() | Conflict():
             answer = refusal(503, str(exc), headers=_SOON)
         case TimeoutError() if source.is_reading:
-            answer = refusal(408, too_slow().detail)
+            answer = refusal(408, source.too_slow().detail)
         case TimeoutError():
             answer = refusal(503, "the handler took too long", headers=_SOON)
         case AnswerBroken():

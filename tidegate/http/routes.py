@@ -10,6 +10,7 @@ from tidegate.engine.engine import Engine
 from tidegate.http.answer import Answer
 from tidegate.http.dispatch import Dispatch, PathParams, Place, names_of, shape_of
 from tidegate.http.endpoint import Endpoint
+from tidegate.http.limits import STANDARD, Limits
 from tidegate.http.middleware import Middleware
 from tidegate.http.problem import refusal
 from tidegate.http.socket_endpoint import SocketEndpoint, refuse_handshake
@@ -31,12 +32,20 @@ StepPlace = Place[Served, Served]
 
 
 def routes(
-    engine: Engine, middleware: Mapping[str, Middleware], *, check_answers: bool = False
+    engine: Engine,
+    middleware: Mapping[str, Middleware],
+    *,
+    check_answers: bool = False,
+    limits: Limits = STANDARD,
 ) -> list[BaseRoute]:
     """Return the route of all api steps; exact paths come before those with parameters.
 
-    With `check_answers` an answer that does not fit its step's `responseSchema` is a 500 that
-    says where: for development and tests.
+    Args:
+        engine: with the steps.
+        middleware: by the names that steps use.
+        check_answers: whether an answer that does not fit its step's `responseSchema` is a 500
+            that says where: for development and tests.
+        limits: of bodies, answers and WebSockets; those of heads and connections are the server's.
 
     Raises:
         Misconfigured: a step names a middleware that nobody provides.
@@ -47,10 +56,10 @@ def routes(
         path = step.config.path
         place = places.setdefault(shape_of(path), Place(path, {}, []))
         if step.config.websocket:
-            socket = SocketEndpoint(engine, step, middleware)
+            socket = SocketEndpoint(engine, step, middleware, limits=limits)
             place.websocket.append(_as_named(socket, path, place))
             continue
-        endpoint = Endpoint(engine, step, middleware, check_answers=check_answers)
+        endpoint = Endpoint(engine, step, middleware, check_answers=check_answers, limits=limits)
         place.methods[step.config.method.upper()] = _as_named(endpoint, path, place)
     return [StepsRoute(places.values())]
 

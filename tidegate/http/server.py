@@ -17,8 +17,7 @@ from tidegate.errors import Misconfigured
 from tidegate.http.connections import BACKLOG, BoundedProtocol, bounded, connection_limit
 from tidegate.http.problem import problem
 from tidegate.http.routes import StepsRoute
-from tidegate.http.sockets import BoundedSocket
-from tidegate.http.websocket import MAX_MESSAGE_BYTES
+from tidegate.http.sockets import bounded_socket
 
 _GRACE_S = 1
 _STEPS_TAKE = ("http", "websocket")
@@ -90,7 +89,14 @@ def address_of(host: str, port: int) -> str:
 async def serve(
     app: ASGIApp, listener: socket.socket, protocol: type[BoundedProtocol] | None = None
 ) -> AsyncIterator[None]:
-    """Serve while the context is open; on leaving, answers under way get 1 s to finish."""
+    """Serve while the context is open; on leaving, answers under way get 1 s to finish.
+
+    Args:
+        app: what answers.
+        listener: from `bind`.
+        protocol: from `bounded`, with its limits; without one, the standard ones.
+    """
+    protocol = protocol or bounded(connection_limit())
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -99,9 +105,9 @@ async def serve(
         lifespan="off",
         timeout_graceful_shutdown=_GRACE_S,
         backlog=BACKLOG,
-        http=protocol or bounded(connection_limit()),
-        ws=BoundedSocket,
-        ws_max_size=MAX_MESSAGE_BYTES,
+        http=protocol,
+        ws=bounded_socket(protocol.limits),
+        ws_max_size=protocol.limits.message_bytes,
         ws_ping_interval=_PING_S,
         ws_ping_timeout=_PING_S,
     )

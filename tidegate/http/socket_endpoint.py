@@ -21,6 +21,7 @@ from tidegate.http.answer import Answer, to_answer
 from tidegate.http.course import Course
 from tidegate.http.dispatch import PathParams
 from tidegate.http.invocations import new_invocation
+from tidegate.http.limits import Limits
 from tidegate.http.line import Line
 from tidegate.http.middleware import Middleware, middlewares_of, through
 from tidegate.http.problem import refusal
@@ -50,11 +51,14 @@ Call = Callable[[Context], Awaitable[Outbox]]
 class SocketEndpoint:
     """One WebSocket step: what is the same for all of its connections."""
 
-    def __init__(self, engine: Engine, step: Step, known: Mapping[str, Middleware]) -> None:
+    def __init__(
+        self, engine: Engine, step: Step, known: Mapping[str, Middleware], *, limits: Limits
+    ) -> None:
         self.engine = engine
         self.step = step
         self.middleware = middlewares_of(step, known)
         self.query = QueryConverter(step.config.query_params)
+        self.limits = limits
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, path_params: PathParams
@@ -62,9 +66,9 @@ class SocketEndpoint:
         """Serve one connection from its handshake to its end."""
         name = self.step.config.name
         await receive()
-        line = Line(name, send)
-        socket = WebSocket(line)
-        source = Source(scope, receive, path_params, ws=socket)
+        line = Line(name, send, limits=self.limits)
+        socket = WebSocket(line, self.limits.message_bytes)
+        source = Source(scope, receive, path_params, self.limits, ws=socket)
         async with anyio.create_task_group() as tasks:
             connection = _Connection(self, source, socket, line, tasks)
             refusal = await connection.open()
@@ -98,7 +102,7 @@ class _Connection:
         self._course = Course()
         self._reached = False
         self._trace_id = trace_id_of(source)
-        self._first = Outbox()
+        self._first = self._outbox()
 
     async def open(self) -> Answer | None:
         """Run the handler's first segment; return the refusal of the handshake, else None."""
@@ -164,7 +168,7 @@ class _Connection:
             runs += 1
             if runs > 1:
                 raise CannotRunAgain("a value that the handler read was changed meanwhile")
-            outbox = Outbox()
+            outbox = self._outbox()
             self._course.resume(message)
             await self._course.segment(ctx, outbox)
             return outbox
@@ -176,7 +180,7 @@ class _Connection:
         arguments = given[: _takes(fn, len(given))]
 
         async def call(ctx: Context) -> Outbox:
-            outbox = Outbox()
+            outbox = self._outbox()
             with bound(Slot(ctx, outbox)):
                 result = fn(*arguments)
                 if inspect.isawaitable(result):
@@ -188,11 +192,14 @@ class _Connection:
     async def _from_top(self, ctx: Context) -> Outbox:
         """Run the handler from its top, with the request as it came."""
         await self._restart()
-        outbox = Outbox()
+        outbox = self._outbox()
         request = Request.of(self._source)
         self._tasks.start_soon(self._course.run, lambda: self._through(request))
         await self._course.segment(ctx, outbox)
         return outbox
+
+    def _outbox(self) -> Outbox:
+        return Outbox(self._endpoint.limits.message_bytes)
 
     async def _restart(self) -> None:
         if self._reached or self._course.is_over:

@@ -6,6 +6,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from tidegate.http.connections import end_when_stuck
+from tidegate.http.limits import STANDARD, Limits
 
 _GOING_AWAY = 1001
 _CLOSE_TIMEOUT_S = 2.0
@@ -13,6 +14,8 @@ _CLOSE_TIMEOUT_S = 2.0
 
 class BoundedSocket(WebSocketsSansIOProtocol):
     """One connection; the bounds on messages and pings are in the server's configuration."""
+
+    limits = STANDARD
 
     def shutdown(self) -> None:
         """Tell the client that we are going away; the app learns it as the connection's end."""
@@ -63,7 +66,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         """Serve the connection; its transport closes when the step is done with it."""
         await super().run_asgi()
-        end_when_stuck(self.transport, self.loop)
+        end_when_stuck(self.transport, self.loop, self.limits.stuck_s)
 
     def _end(self, code: int, reason: str) -> None:
         self.conn.send_close(code, reason)
@@ -73,3 +76,8 @@ class BoundedSocket(WebSocketsSansIOProtocol):
             # The client's own close is read, and ends the connection.
             self.read_paused = False
             self.transport.resume_reading()
+
+
+def bounded_socket(limits: Limits) -> type[BoundedSocket]:
+    """Return the protocol of WebSockets within the limits."""
+    return type("BoundedSocket", (BoundedSocket,), {"limits": limits})

@@ -8,9 +8,8 @@ import msgspec
 
 from tidegate.errors import HTTPError
 from tidegate.http.forms import Upload, is_form, read_form
+from tidegate.http.limits import Limits
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
-BODY_TIMEOUT_S = 20.0
 BODY_IS_HERE = "tidegate.body_is_here"
 """In the scope of a request whose body came together with its head: nobody needs to wait."""
 
@@ -28,8 +27,8 @@ class Source:
     """One request as the server hands it over; it outlives the runs of its invocation."""
 
     __slots__ = (
-        "_fields", "_receive", "heads", "is_read", "is_reading", "kind", "path_params", "raw_body",
-        "scope", "uploads", "ws",
+        "_fields", "_limits", "_receive", "heads", "is_read", "is_reading", "kind", "path_params",
+        "raw_body", "scope", "uploads", "ws",
     )  # fmt: skip
 
     def __init__(
@@ -37,6 +36,7 @@ class Source:
         scope: Scope,
         receive: Receive,
         path_params: Mapping[str | int, str],
+        limits: Limits,
         *,
         ws: object = None,
     ) -> None:
@@ -50,19 +50,20 @@ class Source:
         self.is_read = ws is not None
         self.is_reading = False
         self._fields: Mapping[str, Any] = {}
+        self._limits = limits
         self._receive = receive
 
     async def read(self) -> None:
         """Read the body, and take it apart when it is a form.
 
         Raises:
-            HTTPError: 413 for a body beyond 64 MiB, 400 for a form that is none.
+            HTTPError: 413 for a body beyond the limit (64 MiB), 400 for a form that is none.
             Gone: the client left.
         """
         if self.is_read:
             return
-        if int(self.heads.get(b"content-length", 0)) > MAX_BODY_BYTES:
-            raise _too_large()
+        if int(self.heads.get(b"content-length", 0)) > self._limits.body_bytes:
+            raise self._too_large()
         self.is_reading = True
         message = await self._receive()
         self.raw_body = message.get("body", b"")
@@ -74,14 +75,18 @@ class Source:
             self._fields, self.uploads = await read_form(self.scope, self.raw_body)
 
     async def read_in_time(self) -> None:
-        """Read the body within 20 s, else raise `HTTPError` 408; see `read`."""
+        """Read the body in its time (20 s), else raise `HTTPError` 408; see `read`."""
         if self.is_read:
             return
         try:
-            with anyio.fail_after(BODY_TIMEOUT_S):
+            with anyio.fail_after(self._limits.body_timeout_s):
                 await self.read()
         except TimeoutError as exc:
-            raise too_slow() from exc
+            raise self.too_slow() from exc
+
+    def too_slow(self) -> HTTPError:
+        """Return the refusal of a body that does not come."""
+        return HTTPError(408, f"the body did not come within {self._limits.body_timeout_s} s")
 
     def body(self) -> Any:
         """Return the decoded body, a new copy each time: a form's fields, JSON, or the bytes."""
@@ -99,12 +104,15 @@ class Source:
                 raise Gone
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                raise _too_large()
+            if size > self._limits.body_bytes:
+                raise self._too_large()
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return b"".join(chunks)
             message = await self._receive()
+
+    def _too_large(self) -> HTTPError:
+        return HTTPError(413, f"body is larger than {self._limits.body_bytes} bytes")
 
 
 def is_json(content_type: bytes) -> bool:
@@ -121,12 +129,3 @@ def decode_json(raw_body: bytes) -> Any:
         return msgspec.json.decode(raw_body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise HTTPError(400, f"body is not valid JSON: {exc}") from exc
-
-
-def too_slow() -> HTTPError:
-    """Return the refusal of a body that does not come."""
-    return HTTPError(408, f"the body did not come within {BODY_TIMEOUT_S} s")
-
-
-def _too_large() -> HTTPError:
-    return HTTPError(413, f"body is larger than {MAX_BODY_BYTES} bytes")

@@ -1,7 +1,7 @@
 """Send an answer piece by piece: a stream of texts, bytes or JSON, or server-sent events.
 
 What leads to the first piece has committed before this starts. A client that leaves ends the
-stream; one that takes nothing for a minute is cut off.
+stream; one that takes nothing in time (a minute) is cut off.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -12,10 +12,10 @@ import anyio
 import structlog
 from prometheus_client import Counter
 
-from tidegate.http.answer import Delegated, Headers, Streamed, encode
-from tidegate.http.source import Receive, Scope, Send
+from tidegate.engine.exact_json import encode
+from tidegate.http.answer import Delegated, Headers, Streamed
+from tidegate.http.source import Message, Receive, Scope, Send
 
-SEND_TIMEOUT_S = 60.0
 _EVENTS = b"text/event-stream"
 _EVENT_FIELDS = ("event", "id", "retry")
 
@@ -27,8 +27,18 @@ class StreamCut(Exception):
     """A stream ended before its end: the connection has to be closed, so that this is seen."""
 
 
+def in_time(send: Send, timeout_s: float) -> Send:
+    """Return a `send` that raises `TimeoutError` when the client does not take a piece in time."""
+
+    async def send_in_time(message: Message) -> None:
+        with anyio.fail_after(timeout_s):
+            await send(message)
+
+    return send_in_time
+
+
 async def send_stream(answer: Streamed, step: str, receive: Receive, send: Send) -> None:
-    """Send an answer's pieces as they come.
+    """Send an answer's pieces as they come, with a `send` that is `in_time`.
 
     Raises:
         StreamCut: the pieces ended by an error, or the client took none; logged and counted.
@@ -54,18 +64,13 @@ async def send_stream(answer: Streamed, step: str, receive: Receive, send: Send)
 async def send_file(
     answer: Delegated, step: str, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Send a file, or whatever a Response sends.
+    """Send a file, or whatever a Response sends, with a `send` that is `in_time`.
 
     Raises:
-        StreamCut: the client took none of it for a minute; counted.
+        StreamCut: the client took none of it in time; counted.
     """
-
-    async def send_in_time(message: Any) -> None:
-        with anyio.fail_after(SEND_TIMEOUT_S):
-            await send(message)
-
     try:
-        await answer.send(scope, receive, send_in_time)
+        await answer.send(scope, receive, send)
     except TimeoutError:
         _cut.labels(step, "too_slow").inc()
         raise StreamCut(f"the file of step '{step}' ended early: too_slow") from None
@@ -82,9 +87,8 @@ async def _send_pieces(answer: Streamed, pieces: AsyncIterator[Any], send: Send)
             kind = _kind_of(piece)
             await _start(answer.status, [*answer.headers, (b"content-type", kind)], send)
             started = True
-        with anyio.fail_after(SEND_TIMEOUT_S):
-            message = {"type": "http.response.body", "body": _bytes_of(piece, kind)}
-            await send({**message, "more_body": True})
+        message = {"type": "http.response.body", "body": _bytes_of(piece, kind)}
+        await send({**message, "more_body": True})
     if not started:
         await _start(answer.status, answer.headers, send)
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -10,13 +10,12 @@ from typing import Any
 
 from anyio.lowlevel import checkpoint
 
+from tidegate.engine.exact_json import encode
 from tidegate.errors import NonRetriable
-from tidegate.http.answer import encode
 from tidegate.http.course import Course
 from tidegate.http.line import Frame, Line, size_of
 from tidegate.http.running import current_slot
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _EVENTS = ("message", "close")
 _MOST_REASON_BYTES = 123
 _UNSENDABLE_CODES = (1004, 1005, 1006, 1015)
@@ -27,7 +26,8 @@ Callback = Callable[..., Any]
 class Outbox:
     """What one run of an invocation sends, to its own connection and to others."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
         self._frames: dict[Line, list[Frame]] = {}
         self._closes: dict[Line, tuple[int, str]] = {}
         self._bytes = 0
@@ -36,13 +36,13 @@ class Outbox:
         """Keep a frame.
 
         Raises:
-            NonRetriable: the invocation sends more than 16 MiB.
+            NonRetriable: the invocation sends too much (more than 16 MiB).
         """
         size = self._bytes + size_of(frame)
         # One message alone is as large as `_frame` allows, and has its cost beside.
-        if self._bytes and size > MAX_MESSAGE_BYTES:
+        if self._bytes and size > self._most_bytes:
             raise NonRetriable(
-                f"one invocation sends more than {MAX_MESSAGE_BYTES} bytes; send less at a time"
+                f"one invocation sends more than {self._most_bytes} bytes; send less at a time"
             )
         self._bytes = size
         self._frames.setdefault(line, []).append(frame)
@@ -62,9 +62,10 @@ class Outbox:
 class WebSocket:
     """See `CONTRACT`: `send`, `on`, `close` and `async for`."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, most_bytes: int) -> None:
         self.callbacks: dict[str, Callback] = {}
         self._line = line
+        self._most_bytes = most_bytes
         self._course: Course | None = None
 
     async def send(self, data: Any) -> None:
@@ -73,7 +74,7 @@ class WebSocket:
         Raises:
             NonRetriable: a message beyond 16 MiB, or more of them than an invocation may send.
         """
-        frame = _frame(data)
+        frame = _frame(data, self._most_bytes)
         slot = current_slot()
         if slot is not None and slot.outbox is not None:
             slot.outbox.add(self._line, frame)
@@ -122,11 +123,11 @@ class WebSocket:
         self._course = course
 
 
-def _frame(data: Any) -> Frame:
+def _frame(data: Any, most_bytes: int) -> Frame:
     if isinstance(data, (bytes, bytearray, memoryview)):
         frame: Frame = bytes(data)
     else:
         frame = data if isinstance(data, str) else encode(data).decode()
-    if len(frame) > MAX_MESSAGE_BYTES:
-        raise NonRetriable(f"a message is larger than {MAX_MESSAGE_BYTES} bytes")
+    if len(frame) > most_bytes:
+        raise NonRetriable(f"a message is larger than {most_bytes} bytes")
     return frame

@@ -11,6 +11,7 @@ from tidegate.engine.schedules import schedule_of
 from tidegate.engine.schemas import Checker
 from tidegate.errors import Misconfigured
 from tidegate.http.checking import AnswerChecks
+from tidegate.http.generating import is_generator
 from tidegate.http.query import QueryConverter
 from tidegate.mqtt.filters import check_filter
 
@@ -65,6 +66,11 @@ def _check(step: Step) -> None:
             Pointer(pointer)
     if config.execution == "process" and step.resources:
         raise Misconfigured("a handler in a process of its own cannot be given resources")
+    if config.execution == "process" and is_generator(step):
+        raise Misconfigured(
+            "a handler that yields cannot run in a process of its own; "
+            "return the whole answer, or take out execution"
+        )
     if config.type == "cron":
         schedule_of(config)
     if config.type == "mqtt":
