@@ -77,13 +77,14 @@ async def test_relay_tells_other_processes(mosquitto: Mosquitto, unique_name: st
     ):
         await _numbers(one, 1), await _numbers(two, 1)
         reads = here.log.reads
-        for _ in range(50):
+        # No more than a client may be behind: whoever is further behind reads the log, rightly.
+        for _ in range(40):
             here.write(3)
             there.write(3)
             await anyio.lowlevel.checkpoint()
-        seen = await _numbers(one, 300), await _numbers(two, 300)
+        seen = await _numbers(one, 240), await _numbers(two, 240)
 
-    assert seen == (list(range(1, 301)),) * 2
+    assert seen == (list(range(1, 241)),) * 2
     assert here.log.reads == reads
 
 
