@@ -34,6 +34,7 @@ from cloud.demo import children_of, first_hint, make_logins
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
+from cloud.ingest.intake import topic_rules
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.pipeline import Ingest
 from cloud.metrics import ServiceMetrics
@@ -62,6 +63,7 @@ from tidegate.stopping import set_on_signal
 from tidegate.store.model import Key
 from tidegate.store.port import Store
 from tidegate.store.sqlite.store import open_sqlite
+from wire.errors import Malformed
 from wire.events import ConditionChanged
 
 _ROOT = Path(__file__).parent.parent
@@ -122,6 +124,10 @@ def check_settings(settings: Settings) -> None:
     check_targets(settings)
     zone_of(settings.site.timezone)
     time_of_day(settings.reports.daily_at)
+    try:
+        topic_rules(settings.ingest)
+    except Malformed as exc:
+        raise Misconfigured(f"ingest.topics: {exc}") from exc
     if settings.broker.url is not None:
         parse_url(settings.broker.url)
     for root in settings.steps.roots:

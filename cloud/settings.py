@@ -49,8 +49,22 @@ class TimeSeriesStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None
 
 
+class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Telemetry on topics that are not ours, and the format of its payloads.
+
+    `topic` names its levels: `tele/{device}/SENSOR`, `sites/{tenant}/{device}/#`. Whoever may
+    publish there is believed to be that device: see to it in the broker's ACL.
+    """
+
+    topic: str
+    format: str
+    tenant: str | None = None
+
+
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How messages are gathered into batches before they are stored."""
+    """How messages are received, and gathered into batches before they are stored."""
+
+    topics: list[Topic] = []
 
     batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 5_000
     batch_wait_s: Positive = 0.2

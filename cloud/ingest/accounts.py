@@ -39,6 +39,7 @@ class NewLetter:
     """A message, or some of its readings (`only`: their indexes), that cannot be stored.
 
     `is_shortened`: the payload was too large to keep whole, so it can never be replayed.
+    `content_type` is what the sender said of it.
     """
 
     device: DeviceKey | None
@@ -49,6 +50,7 @@ class NewLetter:
     received_at_ms: int
     only: list[int] | None = None
     is_shortened: bool = False
+    content_type: str | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +76,7 @@ class Letter(msgspec.Struct, frozen=True):
     received_at_ms: int
     only: list[int] | None = None
     is_shortened: bool = False
+    content_type: str | None = None
 
 
 class BootView(msgspec.Struct, frozen=True):

@@ -96,7 +96,15 @@ class Batch:
         topic = messages.topics[origin.place].decode(errors="replace")
         at_ms = origin.chunk.received_ms
         letter = NewLetter(
-            origin.device, topic, reason, payload, readings, at_ms, only, is_shortened
+            origin.device,
+            topic,
+            reason,
+            payload,
+            readings,
+            at_ms,
+            only,
+            is_shortened,
+            messages.content_types.get(origin.place),
         )
         self.entry.letters.append(letter)
 

@@ -123,11 +123,7 @@ class BulkClient(Client):
         return self._sort(parsed)
 
     def _sort(self, parsed: Parsed) -> MQTTErrorCode:
-        mine, new = self.messages, parsed.messages
-        mine.topics += new.topics
-        mine.payloads += new.payloads
-        mine.mids += new.mids
-        mine.flags += new.flags
+        self.messages.extend(parsed.messages)
         for head, body in parsed.others:
             rc = self._hand_to_paho(head, body)
             if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:

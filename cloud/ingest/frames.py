@@ -16,6 +16,11 @@ _MAX_LENGTH_BYTES = 4
 _PUBACK = b"\x40\x02"
 RETAINED = 0x01
 
+# Properties of a PUBLISH (MQTT 5, 3.3.2.3): identifier, or identifier → bytes of its value.
+_CONTENT_TYPE, _RESPONSE_TOPIC, _CORRELATION = 0x03, 0x08, 0x09
+_SUBSCRIPTION_ID, _USER_PROPERTY = 0x0B, 0x26
+_FIXED_BYTES = {0x01: 1, 0x02: 4, 0x23: 2}
+
 
 class BrokenFrame(ValueError):
     """The bytes are not MQTT; the connection cannot go on."""
@@ -23,12 +28,25 @@ class BrokenFrame(ValueError):
 
 @dataclass(slots=True)
 class Messages:
-    """Received messages in columns. `mids[i]` is empty when none is to be acknowledged."""
+    """Received messages in columns. `mids[i]` is empty when none is to be acknowledged.
+
+    `content_types` holds those that were sent, by the message's index.
+    """
 
     topics: list[bytes] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
     mids: list[bytes] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
+    content_types: dict[int, str] = field(default_factory=dict)
+
+    def extend(self, others: "Messages") -> None:
+        """Add messages behind these."""
+        for index, content_type in others.content_types.items():
+            self.content_types[len(self.payloads) + index] = content_type
+        self.topics += others.topics
+        self.payloads += others.payloads
+        self.mids += others.mids
+        self.flags += others.flags
 
     def size_bytes(self, start: int = 0, stop: int | None = None) -> int:
         """Return the bytes of topics and payloads of the messages `start` to `stop`."""
@@ -74,7 +92,11 @@ def _parse(data: bytes, *, mqtt5: bool) -> Parsed:
             topic_end = body + 2 + (data[body] << 8 | data[body + 1])
             start = topic_end + 2 if kind == _PUBLISH_QOS1 else topic_end
             if mqtt5:
-                start = start + 1 if data[start] == 0 else _after_properties(data, start)
+                if data[start] == 0:
+                    start += 1
+                else:
+                    properties, start = start, _after_properties(data, start)
+                    _note_content_type(found.messages, data[properties:start])
             if start > end:
                 raise BrokenFrame("a message is shorter than its own header says")
             add_topic(data[body + 2 : topic_end])
@@ -106,8 +128,45 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
     raise BrokenFrame("a length has more than four bytes")
 
 
+def _note_content_type(messages: Messages, properties: bytes) -> None:
+    """Note what the message about to be added says of its payload."""
+    content_type = _content_type(properties)
+    if content_type:
+        messages.content_types[len(messages.payloads)] = content_type
+
+
+def _content_type(properties: bytes) -> str | None:
+    """Return the content type among a PUBLISH's properties (their length first)."""
+    at = _after_length(properties, 0)
+    while at < len(properties):
+        identifier, at = properties[at], at + 1
+        if identifier == _CONTENT_TYPE:
+            size = int.from_bytes(properties[at : at + 2], "big")
+            return properties[at + 2 : at + 2 + size].decode(errors="replace")
+        at = _after_property(properties, identifier, at)
+    return None
+
+
+def _after_property(properties: bytes, identifier: int, at: int) -> int:
+    """Return where the next property begins; behind one that PUBLISH cannot have, at the end."""
+    if identifier in _FIXED_BYTES:
+        return at + _FIXED_BYTES[identifier]
+    if identifier == _SUBSCRIPTION_ID:
+        return _after_length(properties, at)
+    strings = {_RESPONSE_TOPIC: 1, _CORRELATION: 1, _USER_PROPERTY: 2}.get(identifier)
+    if strings is None:
+        return len(properties)
+    for _ in range(strings):
+        at += 2 + int.from_bytes(properties[at : at + 2], "big")
+    return at
+
+
 def _after_properties(data: bytes, at: int) -> int:
-    length, start = _length(data, at)
-    if start < 0:
+    return _after_length(data, at) + _length(data, at)[0]
+
+
+def _after_length(data: bytes, at: int) -> int:
+    end = _length(data, at)[1]
+    if end < 0:
         raise BrokenFrame("a message ends inside of its properties")
-    return start + length
+    return end

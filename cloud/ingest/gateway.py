@@ -60,9 +60,16 @@ class Gateway:
         return self._inbox.held
 
     async def accept(
-        self, device: DeviceKey, payload: bytes, *, received_ms: int | None = None
+        self,
+        device: DeviceKey,
+        payload: bytes,
+        *,
+        received_ms: int | None = None,
+        content_type: str | None = None,
     ) -> Accepted:
         """Take one telemetry payload of a device; return once its readings have their fate.
+
+        `content_type` names its format; it may be packed.
 
         Raises:
             Malformed: the payload as a whole is unusable; it is a dead letter now.
@@ -73,7 +80,7 @@ class Gateway:
             raise HTTPError(
                 _TOO_LARGE, f"more than {MAX_PAYLOAD_BYTES} bytes: send fewer readings at a time"
             )
-        messages = Messages([topic(device, "telemetry").encode()], [payload], [b""], [0])
+        messages = _message(topic(device, "telemetry"), payload, content_type)
         at_ms = self._now_ms() if received_ms is None else received_ms
         reply = Reply(anyio.Event())
         self._put(Chunk(messages, at_ms, reply=reply))
@@ -97,7 +104,7 @@ class Gateway:
         with ExitStack() as claim:
             claim.callback(self._replaying.discard, number)
             letter = await self._replayable(number)
-            messages = Messages([letter.topic.encode()], [letter.payload], [b""], [0])
+            messages = _message(letter.topic, letter.payload, letter.content_type)
             only = None if letter.only is None else frozenset(letter.only)
             replay = Replay(letter.id, letter.readings, self._now_ms(), only)
             reply = Reply(anyio.Event())
@@ -147,6 +154,11 @@ class Gateway:
         if reply.malformed is not None:
             raise Malformed(reply.malformed)
         return Accepted(reply.accepted, sorted(reply.rejected, key=lambda refusal: refusal.index))
+
+
+def _message(topic_name: str, payload: bytes, content_type: str | None) -> Messages:
+    content_types = {} if content_type is None else {0: content_type}
+    return Messages([topic_name.encode()], [payload], [b""], [0], content_types)
 
 
 def _number(letter_id: str) -> int:

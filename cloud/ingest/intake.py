@@ -11,12 +11,15 @@ from cloud.ingest.inbox import Chunk
 from cloud.ingest.source import Source
 from cloud.ingest.spans import Spans
 from cloud.settings import Ingest as Settings
-from wire.codecs.json import decode_status, decode_telemetry
+from wire.codecs.formats import OURS, SHIPPED, Format, Formats, Identities
+from wire.codecs.json import MAX_PAYLOAD_BYTES, decode_status
+from wire.codecs.packing import unpacked
 from wire.errors import Malformed
-from wire.ids import DeviceKey
+from wire.ids import DeviceKey, TenantId, tenant_id
 from wire.messages import Decoded, Reading, Refusal
+from wire.patterns import Pattern
 from wire.points import order_of
-from wire.topics import parse_topic
+from wire.topics import Channel, parse_topic
 
 _MS_PER_S = 1_000
 _REASONS_SHOWN = 5
@@ -34,9 +37,14 @@ class Intake:
     """Fills batches. One thread at a time; remembers the sequences of every device heard."""
 
     def __init__(
-        self, spans_of: Callable[[DeviceKey], dict[str, Spans]], settings: Settings
+        self,
+        spans_of: Callable[[DeviceKey], dict[str, Spans]],
+        settings: Settings,
+        formats: Formats = SHIPPED,
     ) -> None:
         self._spans_of = spans_of
+        self._formats = formats
+        self._rules = topic_rules(settings, formats)
         self._batch_readings = settings.batch_readings
         self._max_future_ms = round(settings.max_future_s * _MS_PER_S)
         self._sources: dict[bytes, Source] = {}
@@ -89,17 +97,19 @@ class Intake:
         if replay is not None:
             tally.dead -= replay.readings
             batch.entry.closed_letters.append(replay.letter_id)
+        form = source.format or self._format_of(chunk, index)
         try:
-            decoded = decode_telemetry(chunk.messages.payloads[index])
+            payload = unpacked(chunk.messages.payloads[index], max_bytes=MAX_PAYLOAD_BYTES)
+            decoded = form.decode(payload)
         except Malformed as exc:
-            _refuse_all(batch, source, origin, reason=str(exc))
+            _refuse_all(batch, source, origin, form, reason=str(exc))
             return ()
         fates = tally.readings()
         taken, refused_here = self._take_readings(batch, source, origin, decoded, tally=tally)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
         if decoded.refused or refused_here:
-            refused_here += _refused_anew(batch, source, origin, decoded.refused)
+            refused_here += _refused_anew(batch, source, origin, form, refused=decoded.refused)
             _bury_readings(batch, origin, refused_here, tally=tally)
         batch.readings += len(decoded.readings) + len(decoded.refused)
         return taken
@@ -157,25 +167,58 @@ class Intake:
             indexes = [index for index in indexes if index not in left_out]
         return indexes, refused
 
+    def _format_of(self, chunk: Chunk, index: int) -> Format:
+        content_types = chunk.messages.content_types
+        if not content_types or index not in content_types:
+            return OURS
+        return self._formats.of_content_type(content_types[index])
+
     def _source(self, topic: bytes, batch: Batch) -> Source:
-        parsed = parse_topic(topic.decode())
-        boots = self._boots.get(parsed.device)
+        device, channel, form = self._owner(topic.decode())
+        boots = self._boots.get(device)
         if boots is None:
-            boots = self._boots[parsed.device] = self._spans_of(parsed.device)
-            batch.first_seen.append(parsed.device)
-        source = Source(parsed.device, parsed.channel, boots)
-        self._sources[topic] = source
+            boots = self._boots[device] = self._spans_of(device)
+            batch.first_seen.append(device)
+        source = self._sources[topic] = Source(device, channel, boots, form=form)
         return source
+
+    def _owner(self, topic: str) -> tuple[DeviceKey, Channel, Format | None]:
+        """Return whose a topic is, what comes on it, and in which format if the topic says so."""
+        for pattern, form in self._rules:
+            match = pattern.match(topic)
+            if match is not None:
+                return match.device, "telemetry", form
+        parsed = parse_topic(topic)
+        return parsed.device, parsed.channel, None
+
+
+def topic_rules(settings: Settings, formats: Formats = SHIPPED) -> list[tuple[Pattern, Format]]:
+    """Return the rules for topics that are not ours; raise `Malformed` for one that is wrong."""
+    return [
+        (Pattern(rule.topic, _tenant(rule.tenant)), formats.named(rule.format))
+        for rule in settings.topics
+    ]
+
+
+def _tenant(name: str | None) -> TenantId | None:
+    return None if name is None else tenant_id(name)
+
+
+def _identities(form: Format, payload: bytes) -> Identities:
+    try:
+        return form.identities(unpacked(payload, max_bytes=MAX_PAYLOAD_BYTES))
+    except Malformed:
+        return {}
 
 
 def _refused_anew(
-    batch: Batch, source: Source, origin: Origin, refused: list[Refusal]
+    batch: Batch, source: Source, origin: Origin, form: Format, *, refused: list[Refusal]
 ) -> list[Refusal]:
     """Return those of the refused readings that were not refused in an earlier delivery."""
     if not refused:
         return []
     chunk, place, _ = origin
-    seen_now = source.see_all(batch, chunk.messages.payloads[place])
+    seen_now = source.see_all(batch, _identities(form, chunk.messages.payloads[place]))
     if chunk.replay is not None:
         only = chunk.replay.only
         return [one for one in refused if only is None or one.index in only]
@@ -184,13 +227,13 @@ def _refused_anew(
     return anew
 
 
-def _refuse_all(batch: Batch, source: Source, origin: Origin, *, reason: str) -> None:
+def _refuse_all(batch: Batch, source: Source, origin: Origin, form: Format, *, reason: str) -> None:
     """Dead-letter a message that cannot be decoded: it counts as one reading.
 
     A letter that comes back stays what it was: as many dead readings, of the same indexes.
     """
     chunk, place, _ = origin
-    seen_now = source.see_all(batch, chunk.messages.payloads[place])
+    seen_now = source.see_all(batch, _identities(form, chunk.messages.payloads[place]))
     tally = batch.tally(source.device, chunk.received_ms)
     batch.readings += 1
     if chunk.reply is not None:

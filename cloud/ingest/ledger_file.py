@@ -17,6 +17,11 @@ from wire.ids import DeviceId, DeviceKey, TenantId
 MAX_BOOTS = 64
 MAX_LETTERS = 10_000
 MAX_LETTER_BYTES = 256 * 1024 * 1024
+# (table, column, definition) in the order in which versions of the schema brought them.
+_NEW_COLUMNS = (
+    ("dead_letters", "is_shortened", "INTEGER NOT NULL DEFAULT 0"),
+    ("dead_letters", "content_type", "TEXT"),
+)
 _LETTERS_A_STATEMENT = 500
 _LETTERS_A_TRIM = 100
 _BUSY_S = 5.0
@@ -33,10 +38,11 @@ def _sql(name: str) -> str:
 _ADD_COUNTS, _PUT_BOOTS = _sql("add_counts"), _sql("put_boots")
 _ADD_LETTERS = (
     "INSERT INTO dead_letters"
-    " (tenant, device, topic, reason, payload, readings, only, received_at_ms, is_shortened)"
+    " (tenant, device, topic, reason, payload, readings, only, received_at_ms, is_shortened,"
+    " content_type)"
     " VALUES "
 )
-_LETTER_MARKS = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_LETTER_MARKS = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _FORGET_BOOTS, _LETTERS = _sql("forget_boots"), _sql("letters")
 
 
@@ -64,7 +70,7 @@ class LedgerFile:
         with _translated():
             self._writer = _connect(path)
             self._writer.executescript(_sql("schema"))
-            _add_new_column(self._writer)
+            _add_new_columns(self._writer)
             self._reader = _connect(path)
             self._measure_letters()
 
@@ -197,13 +203,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _add_new_column(connection: sqlite3.Connection) -> None:
-    """Bring a file to the schema of today that was made before letters knew `is_shortened`."""
-    columns = connection.execute("SELECT name FROM pragma_table_info('dead_letters')").fetchall()
-    if ("is_shortened",) not in columns:
-        connection.execute(
-            "ALTER TABLE dead_letters ADD COLUMN is_shortened INTEGER NOT NULL DEFAULT 0"
-        )
+def _add_new_columns(connection: sqlite3.Connection) -> None:
+    """Bring a file of an earlier version to the schema of today."""
+    for table, column, definition in _NEW_COLUMNS:
+        columns = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+        if (column,) not in columns:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
 
 
 def _key(tenant: str, device: str) -> DeviceKey:
@@ -248,11 +253,13 @@ def _letter_row(letter: NewLetter) -> tuple[object, ...]:
         only,
         letter.received_at_ms,
         letter.is_shortened,
+        letter.content_type,
     )
 
 
 def _letter(row: tuple) -> Letter:  # type: ignore[type-arg]  # as SQLite gives it
-    letter_id, tenant, device, topic, reason, payload, readings, only, at_ms, is_shortened = row
+    letter_id, tenant, device, topic, reason, payload, readings, only, at_ms, *rest = row
+    is_shortened, content_type = rest
     return Letter(
         id=letter_id,
         device=None if tenant is None else _key(tenant, device),
@@ -263,4 +270,5 @@ def _letter(row: tuple) -> Letter:  # type: ignore[type-arg]  # as SQLite gives 
         received_at_ms=at_ms,
         only=None if only is None else msgspec.json.decode(only, type=list[int]),
         is_shortened=bool(is_shortened),
+        content_type=content_type,
     )

@@ -9,7 +9,7 @@ import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -51,8 +51,10 @@ class Receiver:
         now_ms: Callable[[], int],
         max_unacknowledged: int,
         rng: random.Random,
+        own_filters: Sequence[str] = (),
     ) -> None:
         self._access = access
+        self._own_filters = own_filters
         self._inbox = inbox
         self._metrics = metrics
         self._now_ms = now_ms
@@ -198,14 +200,12 @@ class Receiver:
         client.subscribe(self._subscriptions())
 
     def _subscriptions(self) -> list[tuple[str, Any]]:
-        telemetry, status = all_devices("telemetry"), all_devices("status")
+        readings, status = [all_devices("telemetry"), *self._own_filters], all_devices("status")
         if not self._access.mqtt5:
-            return [(telemetry, _QOS), (status, _QOS)]
+            return [(one, _QOS) for one in [*readings, status]]
         # A retained reading was stored when it came; a retained status is what we want to know.
-        return [
-            (telemetry, SubscribeOptions(qos=_QOS, retainHandling=_RETAINED_NEVER)),
-            (status, SubscribeOptions(qos=_QOS)),
-        ]
+        fresh = SubscribeOptions(qos=_QOS, retainHandling=_RETAINED_NEVER)
+        return [(one, fresh) for one in readings] + [(status, SubscribeOptions(qos=_QOS))]
 
     def _on_subscribe(
         self,

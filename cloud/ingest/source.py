@@ -3,7 +3,7 @@
 from cloud.ingest.batch import Batch
 from cloud.ingest.ledger_file import MAX_BOOTS
 from cloud.ingest.spans import Spans
-from wire.codecs.json import identities
+from wire.codecs.formats import Format
 from wire.ids import DeviceKey, MetricName, SeriesKey
 from wire.topics import Channel
 
@@ -11,14 +11,25 @@ _MAX_CACHED_METRICS = 10_000
 
 
 class Source:
-    """Names, times and sequences of one topic; `boots` is shared by all topics of a device."""
+    """Names, times and sequences of one topic; `boots` is shared by all topics of a device.
 
-    __slots__ = ("_series", "boots", "channel", "device", "last_arrival_ms")
+    `format` is what the topic's payloads have; None: their content type says it.
+    """
 
-    def __init__(self, device: DeviceKey, channel: Channel, boots: dict[str, Spans]) -> None:
+    __slots__ = ("_series", "boots", "channel", "device", "format", "last_arrival_ms")
+
+    def __init__(
+        self,
+        device: DeviceKey,
+        channel: Channel,
+        boots: dict[str, Spans],
+        *,
+        form: Format | None = None,
+    ) -> None:
         self.device = device
         self.channel = channel
         self.boots = boots
+        self.format = form
         self.last_arrival_ms = 0
         self._series: dict[MetricName, SeriesKey] = {}
 
@@ -50,14 +61,14 @@ class Source:
         batch.touched[spans] = (self.device, boot)
         return spans.add(seq)
 
-    def see_all(self, batch: Batch, payload: bytes) -> dict[int, bool]:
+    def see_all(self, batch: Batch, identities: dict[int, tuple[str, int]]) -> dict[int, bool]:
         """Mark what a faulty payload's readings are called; return index → whether it was new.
 
         Readings of it that were taken are not new by now, which nobody asks.
         """
         return {
             index: self.see(batch, boot, seq=seq, first=None)
-            for index, (boot, seq) in identities(payload).items()
+            for index, (boot, seq) in identities.items()
         }
 
     def _new_boot(self, boot: str) -> Spans:

@@ -58,6 +58,11 @@ class Catalog:
             if is_newer:
                 self._newest[series_id] = value
 
+    def forget(self, ids: list[int]) -> None:
+        """Forget the newest points of these series: nothing of them is stored any more."""
+        self._newest_ms[ids] = NEVER_MS
+        self._newest_order[ids] = 0
+
     def matching(
         self, tenant: str | None, device: str | None, metric: str | None
     ) -> list[tuple[SeriesKey, int]]:

@@ -111,6 +111,13 @@ class DuckDB:
             self._catalog.latest, tenant, device, limiter=self._readers
         )
 
+    async def delete(self, tenant: str, device: str | None = None) -> None:
+        """Delete everything of a device or a tenant (see the port)."""
+        await anyio.to_thread.run_sync(self._delete, tenant, device, limiter=self._writer)
+
+    async def tend(self, now_ms: int) -> None:
+        """Nothing is dropped by age."""
+
     async def ping(self) -> None:
         """Return when the file answers."""
         await anyio.to_thread.run_sync(self._ping, limiter=self._readers)
@@ -164,6 +171,19 @@ class DuckDB:
             columns.orders[lasts],
             [columns.value_at(index) for index in lasts.tolist()],
         )
+
+    def _delete(self, tenant: str, device: str | None) -> None:
+        connection = self._connection
+        if connection is None:
+            raise StoreAway("the DuckDB file is not open")
+        ids = [series_id for _, series_id in self._catalog.matching(tenant, device, None)]
+        with self._transaction(connection):
+            connection.register("gone", {"id": np.array(ids, np.int32)})
+            for table in ("points", "states"):
+                connection.execute(
+                    f"DELETE FROM {table} WHERE series_id IN (SELECT id FROM gone)"  # noqa: S608 - constants
+                )
+        self._catalog.forget(ids)
 
     @contextlib.contextmanager
     def _transaction(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:

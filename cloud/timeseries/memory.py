@@ -105,6 +105,14 @@ class Memory:
             newest.append(Latest(key, spot[0], stored.values[spot]))
         return newest
 
+    async def delete(self, tenant: str, device: str | None = None) -> None:
+        """Delete everything of a device or a tenant (see the port)."""
+        for key in self._matching(tenant, device, None):
+            del self._series[key]
+
+    async def tend(self, now_ms: int) -> None:
+        """Memory keeps everything, as long as it lives."""
+
     async def ping(self) -> None:
         """Memory always answers."""
 

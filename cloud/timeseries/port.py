@@ -112,6 +112,20 @@ class TimeSeries(Protocol):
         """Return the newest point of each series, ordered by key."""
         ...
 
+    async def delete(self, tenant: str, device: str | None = None) -> None:
+        """Delete everything of a device, or of a whole tenant; durable on return.
+
+        What is written meanwhile may stay or go. Deleting what is not there is nothing.
+        """
+        ...
+
+    async def tend(self, now_ms: int) -> None:
+        """Do what has to be done now and then: drop what is older than is to be kept, roll up.
+
+        Called about once a minute; `now_ms` is Unix time. It never holds writes up for long.
+        """
+        ...
+
     async def ping(self) -> None:
         """Return when the store answers; raise `StoreAway` when it does not."""
         ...

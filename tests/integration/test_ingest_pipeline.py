@@ -325,7 +325,9 @@ async def test_pipeline_replay_refuses(tmp_path: Path) -> None:
 async def test_pipeline_takes_nothing_larger_than_a_message(tmp_path: Path) -> None:
     """What MQTT would not carry is 413 by HTTP: neither read nor kept as a letter."""
     body = b" " * MAX_PAYLOAD_BYTES + b"{}"
-    request = Request(user={"tenant": "acme", "device": "pump"}, raw_body=body, query_params={})
+    request = Request(
+        user={"tenant": "acme", "device": "pump"}, raw_body=body, headers={}, query_params={}
+    )
     async with running(tmp_path, Flaky()) as run:
         with pytest.raises(HTTPError) as refused:
             await post_telemetry_step.handler(request, FakeContext(), gateway=run.service.gateway)

@@ -68,6 +68,13 @@ class Flaky:
         """Read from memory."""
         return await self.memory.latest(tenant, device)
 
+    async def delete(self, tenant: str, device: str | None = None) -> None:
+        """Delete from memory."""
+        await self.memory.delete(tenant, device)
+
+    async def tend(self, now_ms: int) -> None:
+        """Nothing to do."""
+
     async def ping(self) -> None:
         """Answer."""
 

@@ -1,5 +1,6 @@
 """MQTT packets in bulk: any cut of the stream gives the same messages."""
 
+import contextlib
 import struct
 
 import pytest
@@ -96,3 +97,41 @@ def test_frames_take_any_bytes(stream: bytes, mqtt5: bool) -> None:  # noqa: FBT
         return
 
     assert 0 <= found.used <= len(stream)
+
+
+def _with_properties(properties: bytes, payload: bytes) -> bytes:
+    body = struct.pack(">H", 1) + b"t" + b"\x00\x01" + _length(len(properties)) + properties
+    return b"\x32" + _length(len(body) + len(payload)) + body + payload
+
+
+def test_frames_keep_the_content_type() -> None:
+    """It may stand anywhere among a message's properties; user properties may come repeatedly."""
+    user = b"\x26" + struct.pack(">H1sH2s", 1, b"a", 2, b"bc")
+    before = b"\x01\x01" + b"\x02\0\0\0\x09" + b"\x08\0\x01x" + b"\x09\0\x02yy" + user + user
+    subscription = b"\x0b\x80\x01"
+    content_type = b"\x03" + struct.pack(">H", 9) + b"text/html"
+    stream = _with_properties(b"", b"1") + _with_properties(before + subscription, b"2")
+    stream += _with_properties(before + content_type + user, b"3")
+
+    messages = parse(stream, mqtt5=True).messages
+
+    assert messages.payloads == [b"1", b"2", b"3"]
+    assert messages.content_types == {2: "text/html"}
+
+
+def test_frames_move_content_types_with_their_messages() -> None:
+    """Behind other messages an index counts on."""
+    one = parse(_with_properties(b"\x03\0\x01a", b"1"), mqtt5=True).messages
+    two = parse(_with_properties(b"", b"2") + _with_properties(b"\x03\0\x01b", b"3"), mqtt5=True)
+
+    one.extend(two.messages)
+
+    assert one.payloads == [b"1", b"2", b"3"]
+    assert one.content_types == {0: "a", 2: "b"}
+
+
+@given(st.binary(max_size=40))
+def test_frames_survive_any_properties(properties: bytes) -> None:
+    """Broken properties end the connection, not the reader."""
+    with contextlib.suppress(BrokenFrame):
+        parse(_with_properties(properties, b"x"), mqtt5=True)

@@ -1,5 +1,6 @@
 """From messages to batches: every reading gets exactly one fate."""
 
+import gzip
 import itertools
 from collections.abc import Iterator
 
@@ -17,9 +18,12 @@ from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger_file import LedgerAway
 from cloud.ingest.spans import Spans
 from cloud.settings import Ingest as Settings
+from cloud.settings import Topic
+from wire.codecs.formats import Format, Formats
 from wire.codecs.json import MAX_PAYLOAD_BYTES
-from wire.ids import DeviceKey, device_id, tenant_id
-from wire.messages import Refusal, Status
+from wire.errors import Malformed
+from wire.ids import DeviceKey, device_id, metric_name, tenant_id
+from wire.messages import Decoded, Reading, Refusal, Status
 from wire.points import order_of
 
 _PUMP = DeviceKey(tenant_id("acme"), device_id("pump"))
@@ -344,3 +348,49 @@ def test_batch_rejected_readings_are_named_one_by_one() -> None:
         Refusal(index, "no") for index in (0, 4, 5)
     ]
     assert reply.accepted == 1
+
+
+def test_intake_takes_topics_that_are_not_ours_by_rule() -> None:
+    """A rule says whose a topic is and what its payloads are; other topics stay foreign."""
+    rule = Topic(topic="tele/{device}/SENSOR", tenant="acme", format="tidegate")
+    settings = Settings(topics=[rule])
+
+    batch = _filled(
+        _chunk(_reading(1), topic=b"tele/pump/SENSOR"),
+        _chunk(_reading(1), topic=b"tele/pump/STATE"),
+        _chunk(_reading(2)),
+        settings=settings,
+    )
+
+    assert _fates(batch) == (2, 0, 0, 0)
+    assert batch.foreign == 1
+
+
+def test_intake_reads_packed_payloads() -> None:
+    """What is packed is one payload; what cannot be unpacked is dead with its own bytes."""
+    packed = gzip.compress(_reading(1))
+
+    batch = _filled(_chunk(packed, packed[:-1]))
+
+    assert _fates(batch) == (1, 0, 1, 0)
+    assert batch.entry.letters[0].payload == packed[:-1]
+    assert "cut off" in batch.entry.letters[0].reason
+
+
+def test_intake_decodes_by_content_type() -> None:
+    """Without a rule the sender's content type names the format; letters keep it."""
+    other = Format("other", _other, ("application/x-other",))
+    intake = Intake(lambda _device: {}, Settings(), Formats([other]))
+    chunk = _chunk(b"21", b"junk", _reading(1))
+    chunk.messages.content_types.update({0: "application/x-other", 1: "application/x-other"})
+
+    batch = _filled(chunk, intake=intake)
+
+    assert _fates(batch) == (2, 0, 1, 0)
+    assert [letter.content_type for letter in batch.entry.letters] == ["application/x-other"]
+
+
+def _other(payload: bytes) -> Decoded:
+    if not payload.isdigit():
+        raise Malformed("no number")
+    return Decoded([Reading({metric_name("t"): float(payload)})])

@@ -32,7 +32,9 @@ class _Gateway:
     def __init__(self) -> None:
         self.devices: list[DeviceKey] = []
 
-    async def accept(self, device: DeviceKey, payload: bytes) -> Accepted:
+    async def accept(
+        self, device: DeviceKey, payload: bytes, *, content_type: str | None = None
+    ) -> Accepted:
         if payload == b"junk":
             raise Malformed("not valid")
         self.devices.append(device)
@@ -40,7 +42,7 @@ class _Gateway:
 
 
 def _request(user: dict[str, Any], body: bytes = b"{}", **query: str) -> Request:
-    return Request(user=user, raw_body=body, query_params=query, path_params={})
+    return Request(user=user, raw_body=body, headers={}, query_params=query, path_params={})
 
 
 async def _post(request: Request, gateway: _Gateway) -> dict[str, Any]:

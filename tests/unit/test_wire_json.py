@@ -4,7 +4,7 @@ import math
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wire.codecs.json import (
@@ -79,6 +79,7 @@ _SHAPES = st.fixed_dictionaries(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(_SHAPES)
 def test_json_any_shape_decodes_or_is_malformed(shape: dict[str, object]) -> None:
     """Wrong types at any place are refused with a reason, never a crash."""

@@ -1,4 +1,6 @@
-SELECT id, tenant, device, topic, reason, payload, readings, only, received_at_ms, is_shortened
+SELECT
+    id, tenant, device, topic, reason, payload, readings, only, received_at_ms, is_shortened,
+    content_type
 FROM dead_letters
 WHERE id < :before
     AND (:tenant IS NULL OR tenant = :tenant)

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS boots (
 ) STRICT, WITHOUT ROWID;
 
 -- `only`: the indexes of the readings that were refused, as JSON; NULL for the whole message.
--- `is_shortened`: only the payload's beginning is kept.
+-- `is_shortened`: only the payload's beginning is kept. `content_type`: what the sender said.
 CREATE TABLE IF NOT EXISTS dead_letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     tenant TEXT,
@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     readings INTEGER NOT NULL,
     only TEXT,
     received_at_ms INTEGER NOT NULL,
-    is_shortened INTEGER NOT NULL DEFAULT 0
+    is_shortened INTEGER NOT NULL DEFAULT 0,
+    content_type TEXT
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS dead_letters_by_device ON dead_letters (tenant, device, id);

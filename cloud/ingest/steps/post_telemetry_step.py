@@ -29,7 +29,8 @@ async def handler(req: Request, _ctx: Context, *, gateway: Gateway) -> dict[str,
     400 when nothing of it can be read, 413 when it is larger than a message may be.
     """
     try:
-        accepted = await gateway.accept(_device(req), req.raw_body)
+        content_type = req.headers.get("content-type")
+        accepted = await gateway.accept(_device(req), req.raw_body, content_type=content_type)
     except Malformed as exc:
         raise HTTPError(400, str(exc)) from exc
     return {"status": 202, "body": msgspec.to_builtins(accepted)}

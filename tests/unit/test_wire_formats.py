@@ -1,0 +1,31 @@
+"""Formats by name and by content type."""
+
+import pytest
+
+from wire.codecs.formats import OURS, Format, Formats
+from wire.errors import Malformed
+from wire.messages import Decoded
+
+_NONE = Format("nothing", lambda _payload: Decoded([]), ("application/x-nothing",))
+_FORMATS = Formats([_NONE])
+
+
+def test_formats_are_found_by_name() -> None:
+    """A name that is nearly right is answered with the right one."""
+    assert _FORMATS.named("nothing") is _NONE
+    with pytest.raises(Malformed, match="nothing"):
+        _FORMATS.named("nothin")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-nothing", "Application/X-Nothing; charset=utf-8"]
+)
+def test_formats_are_found_by_content_type(content_type: str) -> None:
+    """Parameters and case do not matter."""
+    assert _FORMATS.of_content_type(content_type) is _NONE
+
+
+def test_formats_take_the_unknown_for_ours() -> None:
+    """Many clients send a type that means nothing; the payload then decides."""
+    assert _FORMATS.of_content_type("text/html") is OURS
+    assert _FORMATS.of_content_type("") is OURS
