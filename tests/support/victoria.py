@@ -1,0 +1,122 @@
+"""A real VictoriaMetrics on a free port, and a name of its own for each test's data."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from tests.support.ports import unused_port, wait_for_port
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 10.0
+
+
+class Victoria:
+    """A server whose data lie in `folder`; it keeps everything since 1970."""
+
+    def __init__(self, program: str, *, folder: Path, retention: str = "100y") -> None:
+        self.host = "127.0.0.1"
+        self.port = unused_port()
+        self.folder = folder
+        self._program = program
+        self._retention = retention
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def http_url(self) -> str:
+        """The address of its HTTP API."""
+        return f"http://{self.host}:{self.port}"
+
+    def url(self, name: str) -> str:
+        """Return the address of somebody's data in the form of `[timeseries] url`."""
+        return f"victoria://{self.host}:{self.port}/{name}"
+
+    def start(self) -> None:
+        """Start the server and return when it listens; what it had stored is there again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            self._program,
+            f"-httpListenAddr={self.host}:{self.port}",
+            f"-storageDataPath={self.folder}/data",
+            f"-retentionPeriod={self._retention}",
+            "-search.latencyOffset=0s",
+            # By default it takes most of the machine's memory for its caches.
+            "-memory.allowedBytes=256MiB",
+        ]
+        with (self.folder / "victoria.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_for_port(self.port, timeout_s=_START_TIMEOUT_S)
+        except TimeoutError:
+            self.kill()
+            raise
+
+    def flush(self) -> None:
+        """Make visible what has been written; by itself that takes up to a second."""
+        with urllib.request.urlopen(f"{self.http_url}/internal/force_flush", timeout=10):
+            pass
+
+    def stop(self) -> None:
+        """Stop the server as an operator does (SIGTERM)."""
+        if self._process is not None:
+            self._process.terminate()
+            self._end(self._process)
+
+    def kill(self) -> None:
+        """Kill the server (SIGKILL) in the middle of whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._end(self._process)
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it, whatever the test did to it."""
+        self.stop()
+
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._process = None
+
+
+def victoria_program() -> str:
+    """Return the server's path; without it the test is skipped, or fails in CI."""
+    found = shutil.which("victoria-metrics")
+    if found is not None:
+        return found
+    reason = "victoria-metrics is not installed: run scripts/system-packages"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victoria]:
+    """Run one real VictoriaMetrics for the whole session."""
+    with Victoria(victoria_program(), folder=tmp_path_factory.mktemp("victoria")) as server:
+        yield server
+
+
+@pytest.fixture
+def victoria_url(victoria: Victoria) -> str:
+    """Return the URL of data that nobody has yet."""
+    return victoria.url(f"test_{secrets.token_hex(6)}")
