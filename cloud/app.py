@@ -236,7 +236,11 @@ async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:
 
 async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> Stores:
     telemetry = await stack.enter_async_context(
-        open_timeseries(settings.timeseries.url, data_dir=folder.path)
+        open_timeseries(
+            settings.timeseries.url,
+            data_dir=folder.path,
+            retention_days=settings.timeseries.retention_days,
+        )
     )
     state = await stack.enter_async_context(open_sqlite(folder.state))
     # The folder is held by this process alone: whoever leased an event is dead.

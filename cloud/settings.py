@@ -44,9 +44,16 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimeSeriesStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder."""
+    """Where telemetry is kept: by default in a file below the data folder.
 
-    url: str | None = None
+    `url` is `duckdb:///FILE`, `influx://user:password@host:port/database` (InfluxDB 1.6 to 1.8),
+    `influx://:TOKEN@host:port/bucket?org=ORG` (2 and 3; `influxs://` through TLS) or
+    `victoria://host:port`. `retention_days` is how long points are kept; without it for ever, or
+    as long as the server was told.
+    """
+
+    url: Secret | None = None
+    retention_days: Positive | None = None
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -40,23 +40,31 @@ class Patience:
             return await call()
         except of as exc:
             _log.warning("peer.lost", peer=what, reason=str(exc))
+            asked_s = _asked_s(exc)
         self._waiting += 1
         try:
-            return await self._retry(call, of=of, what=what)
+            return await self._retry(call, of=of, what=what, asked_s=asked_s)
         finally:
             self._waiting -= 1
 
     async def _retry(
-        self, call: Callable[[], Awaitable[T]], *, of: type[Exception], what: str
+        self, call: Callable[[], Awaitable[T]], *, of: type[Exception], what: str, asked_s: float
     ) -> T:
-        """Go on after a first failure."""
+        """Go on after a first failure; the peer asked to be left alone for `asked_s`."""
         backoff = Backoff(self.rng, base_s=self.base_s, cap_s=_CAP_S)
         while True:
             self.on_retry()
-            await anyio.sleep(backoff.next_s())
+            await anyio.sleep(max(backoff.next_s(), asked_s))
             try:
                 result = await call()
-            except of:
+            except of as exc:
+                asked_s = _asked_s(exc)
                 continue
             _log.info("peer.returned", peer=what, failures=backoff.failures)
             return result
+
+
+def _asked_s(exc: Exception) -> float:
+    """Return how long the peer asked to be left alone: `retry_after_s`, where an error has it."""
+    asked: float = getattr(exc, "retry_after_s", 0.0)
+    return asked

@@ -1,5 +1,7 @@
 """Write a batch into the store, whatever it takes, and find out what it will never take."""
 
+import bisect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,8 +23,8 @@ class Storing:
     async def store_batch(self, batch: Batch) -> None:
         """Store a batch and account for it; durable on return.
 
-        Points that the store will never take are isolated by halving, down to the message
-        that holds them, which becomes a dead letter.
+        Points that the store will never take are isolated, by the store or else by halving,
+        down to the message that holds them, which becomes a dead letter.
         """
         rejected: dict[int, str] = {}
         await self._store_part(batch, 0, len(batch.ends), rejected=rejected)
@@ -42,6 +44,9 @@ class Storing:
         try:
             await self._write(points)
         except PointsRejected as exc:
+            if exc.points:
+                rejected.update(_messages_of(batch, first, points=exc.points))
+                return
             if last - first == 1:
                 rejected[first] = str(exc)
                 return
@@ -53,3 +58,11 @@ class Storing:
         await self.patience.until_done(
             partial(self.store.write, points), what="store", of=StoreAway
         )
+
+
+def _messages_of(batch: Batch, first: int, *, points: Mapping[int, str]) -> dict[int, str]:
+    """Return message → reason for the refused points of a part that begins at message `first`."""
+    begin = batch.ends[first - 1] if first else 0
+    return {
+        bisect.bisect_right(batch.ends, begin + point): reason for point, reason in points.items()
+    }

@@ -10,9 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import anyio.to_thread
 import pytest
 
+from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, TimeSeries
 from tests.support.ports import unused_port, wait_for_port
+from wire.points import PointBatch
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
@@ -96,6 +99,52 @@ class Victoria:
             process.kill()
             process.wait()
         self._process = None
+
+
+class Settled:
+    """A store on a VictoriaMetrics that shows at once what was written: it need not be waited for.
+
+    By itself it takes up to a second; nothing else is changed.
+    """
+
+    def __init__(self, store: TimeSeries, server: Victoria) -> None:
+        self._store = store
+        self._server = server
+
+    async def write(self, batch: PointBatch) -> None:
+        """Write."""
+        await self._store.write(batch)
+
+    async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
+        """Read what has been written."""
+        await self._flush()
+        return await self._store.read(query, limit=limit)
+
+    async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
+        """Read what has been written."""
+        await self._flush()
+        return await self._store.page(query, limit=limit, start=start)
+
+    async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
+        """Read what has been written."""
+        await self._flush()
+        return await self._store.latest(tenant, device)
+
+    async def delete(self, tenant: str, device: str | None = None) -> None:
+        """Delete what has been written."""
+        await self._flush()
+        await self._store.delete(tenant, device)
+
+    async def tend(self, now_ms: int) -> None:
+        """Tend."""
+        await self._store.tend(now_ms)
+
+    async def ping(self) -> None:
+        """Ping."""
+        await self._store.ping()
+
+    async def _flush(self) -> None:
+        await anyio.to_thread.run_sync(self._server.flush)
 
 
 def victoria_program() -> str:

@@ -1,0 +1,45 @@
+"""What a VictoriaMetrics was started with, as its metrics tell. Pure."""
+
+import re
+
+import msgspec
+
+from cloud.timeseries.victoria.samples import Limits
+
+_FLAG = re.compile(rb'^flag\{name="([^"]+)", value="([^"]*)"', re.MULTILINE)
+_DAY_MS = 86_400_000
+# What it takes by default; a month has 31 days.
+_RETENTION, _STATE_BYTES = "1", 4_096
+_UNITS_MS = {"h": 3_600_000, "d": _DAY_MS, "w": 7 * _DAY_MS, "m": 31 * _DAY_MS, "y": 365 * _DAY_MS}
+_AHEAD_MS = 2 * _DAY_MS
+
+
+class Flags(msgspec.Struct, frozen=True):
+    """How long it keeps samples (ms), how long a label may be, and whether it drops doubles."""
+
+    keeps_ms: int
+    state_bytes: int
+    drops_doubles: bool
+
+    def limits(self, now_ms: int) -> Limits:
+        """Return what it takes now; times before 1970 it does not know."""
+        return Limits(max(0, now_ms - self.keeps_ms), now_ms + _AHEAD_MS, self.state_bytes)
+
+
+def flags_in(metrics: bytes) -> Flags:
+    """Return the flags in the text of `/metrics`; what is not there has its default."""
+    found = {name.decode(): value.decode() for name, value in _FLAG.findall(metrics)}
+    longest = found.get("maxLabelValueLen", "")
+    dedup = found.get("dedup.minScrapeInterval", "0s")
+    return Flags(
+        _duration_ms(found.get("retentionPeriod", _RETENTION)),
+        int(longest) if longest.isdigit() else _STATE_BYTES,
+        re.fullmatch(r"0?[a-z]*", dedup) is None,
+    )
+
+
+def _duration_ms(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hdwmy]?)", text)
+    if found is None:
+        return _duration_ms(_RETENTION)
+    return round(float(found[1]) * _UNITS_MS[found[2] or "m"])
