@@ -20,8 +20,6 @@ from cloud.timeseries.port import StoreAway
 
 # InfluxDB 3 takes 10 MiB, 1.x 25 MB.
 MOST_BYTES = 4 * 1024 * 1024
-# A server that closes before it has read everything cannot tell us that it was too much.
-_DOUBTFUL_BYTES = 64 * 1024
 _ATTEMPTS = 3
 _PAUSE_S = 0.2
 
@@ -86,8 +84,9 @@ class _Errand:
         try:
             answer = await self._post(body)
         except Cut:
-            if is_one or len(body) <= _DOUBTFUL_BYTES:
+            if is_one:
                 raise
+            # A server that closes before it has read everything cannot say that it was too much.
             await self._target.ping()
             return False
         outcome = outcome_of(answer.status)
@@ -110,7 +109,8 @@ class _Errand:
                 if await self._target.create():
                     answer = await self._target.post(body)
                     outcome = outcome_of(answer.status)
-            if outcome != "failed" or attempt == _ATTEMPTS:
+            # Once other lines were taken, it is these that it fails on.
+            if outcome != "failed" or self._is_probed or attempt == _ATTEMPTS:
                 break
             await anyio.sleep(self._target.pause_s * attempt)
         return answer

@@ -1,7 +1,7 @@
 """What every store of telemetry promises (`cloud.timeseries.port`), on each adapter."""
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -44,7 +44,7 @@ async def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeries]:
     """Open each adapter that keeps all promises of the port on nothing.
 
-    VictoriaMetrics replaces nothing, has no order within a millisecond, and no times before 1970.
+    VictoriaMetrics replaces nothing, and has no order within a millisecond.
     """
     async with _opened(request, tmp_path) as opened:
         yield opened
@@ -81,7 +81,7 @@ def _batch(*points: tuple[SeriesKey, int, Value]) -> PointBatch:
 async def test_store_returns_what_it_was_given(any_store: TimeSeries) -> None:
     """Numbers, texts and booleans of any name come back exactly, in order of key and time."""
     names = ["t", "Ω°C", "a'b\"c\\d", "with space", "日本", "%_*;--", "x" * 120, "NULL", "{b}"]
-    values: list[Value] = [21.0, "1.5", True, False, "", "ü\n\x00", -0.1, 1e308, 5e-324]
+    values: list[Value] = [21.0, "1.5", True, False, "", "ü\n\x00", -0.1, 1e308, 3e-300]
     points = [(_key(name), 10, value) for name, value in zip(names, values, strict=True)]
 
     await any_store.write(_batch(*points))
@@ -91,6 +91,13 @@ async def test_store_returns_what_it_was_given(any_store: TimeSeries) -> None:
     assert found == expected
     kinds = [type(series.points[0][1]) for series in found]
     assert kinds == [type(value) for _, _, value in sorted(points)]
+
+
+async def test_store_returns_the_smallest_number(store: TimeSeries) -> None:
+    """Floats come back to the last bit; VictoriaMetrics keeps decimals, and has not the least."""
+    await store.write(_batch((_key("t"), 10, 5e-324), (_key("t"), 20, 1e308)))
+
+    assert await store.read(_ALWAYS) == [Series(_key("t"), [(10, 5e-324), (20, 1e308)])]
 
 
 async def test_store_same_point_again_replaces(store: TimeSeries) -> None:
@@ -282,11 +289,11 @@ async def test_store_aggregates_steps(
     assert await any_store.read(query) == [Series(_key("t"), steps)]
 
 
-async def test_store_steps_are_aligned_also_before_1970(store: TimeSeries) -> None:
+async def test_store_steps_are_aligned_also_before_1970(any_store: TimeSeries) -> None:
     """Steps begin at multiples of their length, and only points of the range count."""
-    await store.write(_batch((_key("t"), -1, 1.0), (_key("t"), 5, 2.0), (_key("t"), 17, 3.0)))
+    await any_store.write(_batch((_key("t"), -1, 1.0), (_key("t"), 5, 2.0), (_key("t"), 17, 3.0)))
 
-    found = await store.read(SeriesQuery(-10, 17, step_ms=10))
+    found = await any_store.read(SeriesQuery(-10, 17, step_ms=10))
 
     assert found == [Series(_key("t"), [(-10, 1.0), (0, 2.0)])]
 
@@ -332,18 +339,34 @@ async def test_store_goes_on_after_a_rejection(any_store: TimeSeries) -> None:
     assert await any_store.read(_ALWAYS) == [Series(_key("t"), [(10, 1.0)])]
 
 
-async def test_store_writes_and_reads_at_once(store: TimeSeries) -> None:
-    """Concurrent batches all arrive, and a reader sees whole batches only."""
+async def test_store_writes_and_reads_at_once(any_store: TimeSeries) -> None:
+    """Concurrent batches all arrive, also while they are read."""
+    await _write_and_look(any_store, lambda found: None)
 
+    found = await any_store.read(_ALWAYS)
+    assert [len(series.points) for series in found] == [20] * 15
+    assert len(await any_store.latest()) == 15
+
+
+@pytest.mark.parametrize("store", ["duckdb", "memory"], indirect=True)
+async def test_store_shows_whole_batches_only(store: TimeSeries) -> None:
+    """Who reads meanwhile sees all of a batch or nothing; servers have no transactions."""
+
+    def look(found: list[Series]) -> None:
+        lengths = {len(s.points) for s in found if s.key.metric.startswith("m0-")}
+        assert len(lengths) <= 1
+
+    await _write_and_look(store, look)
+
+
+async def _write_and_look(store: TimeSeries, look: Callable[[list[Series]], None]) -> None:
     async def write(writer: int) -> None:
         for ts_ms in range(20):
             await store.write(_batch(*((_key(f"m{writer}-{i}"), ts_ms, 1.0) for i in range(5))))
 
     async def read() -> None:
         for _ in range(20):
-            found = await store.read(_ALWAYS)
-            lengths = {len(s.points) for s in found if s.key.metric.startswith("m0-")}
-            assert len(lengths) <= 1
+            look(await store.read(_ALWAYS))
             await store.ping()
 
     async with anyio.create_task_group() as tasks:
@@ -351,13 +374,36 @@ async def test_store_writes_and_reads_at_once(store: TimeSeries) -> None:
             tasks.start_soon(write, writer)
         tasks.start_soon(read)
 
-    found = await store.read(_ALWAYS)
-    assert [len(series.points) for series in found] == [20] * 15
-    assert len(await store.latest()) == 15
-
 
 async def test_store_takes_an_empty_batch(any_store: TimeSeries) -> None:
     """Nothing to store is nothing to complain about."""
     await any_store.write(PointBatch())
 
     assert await any_store.read(_ALWAYS) == []
+
+
+async def test_store_deletes_a_device_or_a_tenant(any_store: TimeSeries) -> None:
+    """What is theirs is gone, numbers and states; nobody else loses anything; twice is no fault."""
+    keys = [_key(m, d, t) for t in ("acme", "b c") for d in ("pump", "it's") for m in ("t", "u")]
+    await any_store.write(_batch(*((key, 10, 1.0) for key in keys)))
+    await any_store.write(_batch(*((key, 20, "on") for key in keys)))
+
+    await any_store.delete("acme", "it's")
+    after_device = {series.key for series in await any_store.read(_ALWAYS)}
+    await any_store.delete("b c")
+    await any_store.delete("b c")
+    after_tenant = [series.key for series in await any_store.read(_ALWAYS)]
+
+    assert after_device == {key for key in keys if key[:2] != ("acme", "it's")}
+    assert after_tenant == [_key("t"), _key("u")]
+    assert [one.key for one in await any_store.latest()] == after_tenant
+
+
+async def test_store_takes_again_what_was_deleted(any_store: TimeSeries) -> None:
+    """A deleted series can be written anew; the old points do not come back."""
+    await any_store.write(_batch((_key("t"), 10, 1.0), (_key("t"), 20, "x")))
+    await any_store.delete("acme")
+
+    await any_store.write(_batch((_key("t"), 30, 3.0)))
+
+    assert await any_store.read(_ALWAYS) == [Series(_key("t"), [(30, 3.0)])]

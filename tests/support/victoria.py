@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import anyio.to_thread
+import msgspec
 import pytest
 
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, TimeSeries
@@ -19,6 +20,8 @@ from wire.points import PointBatch
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
+# A multiple of every step that tests use.
+_SHIFT_MS = 1_600_000_000_000
 
 
 class Victoria:
@@ -102,9 +105,10 @@ class Victoria:
 
 
 class Settled:
-    """A store on a VictoriaMetrics that shows at once what was written: it need not be waited for.
+    """A store on a VictoriaMetrics for tests that write about 1970 and read at once.
 
-    By itself it takes up to a second; nothing else is changed.
+    What they write shows at once; by itself it takes up to a second. And their times are moved to
+    where the server knows any.
     """
 
     def __init__(self, store: TimeSeries, server: Victoria) -> None:
@@ -113,22 +117,28 @@ class Settled:
 
     async def write(self, batch: PointBatch) -> None:
         """Write."""
-        await self._store.write(batch)
+        times_ms = [ts_ms + _SHIFT_MS for ts_ms in batch.ts_ms]
+        await self._store.write(PointBatch(batch.series, times_ms, batch.values, batch.order))
 
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
         """Read what has been written."""
         await self._flush()
-        return await self._store.read(query, limit=limit)
+        return _unshifted(await self._store.read(_shifted(query), limit=limit))
 
     async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
         """Read what has been written."""
         await self._flush()
-        return await self._store.page(query, limit=limit, start=start)
+        if start is not None:
+            start = start._replace(ts_ms=start.ts_ms + _SHIFT_MS)
+        page = await self._store.page(_shifted(query), limit=limit, start=start)
+        following = page.next and page.next._replace(ts_ms=page.next.ts_ms - _SHIFT_MS)
+        return Page(_unshifted(page.series), following)
 
     async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
         """Read what has been written."""
         await self._flush()
-        return await self._store.latest(tenant, device)
+        found = await self._store.latest(tenant, device)
+        return [one._replace(ts_ms=one.ts_ms - _SHIFT_MS) for one in found]
 
     async def delete(self, tenant: str, device: str | None = None) -> None:
         """Delete what has been written."""
@@ -145,6 +155,16 @@ class Settled:
 
     async def _flush(self) -> None:
         await anyio.to_thread.run_sync(self._server.flush)
+
+
+def _shifted(query: SeriesQuery) -> SeriesQuery:
+    return msgspec.structs.replace(
+        query, from_ms=query.from_ms + _SHIFT_MS, to_ms=query.to_ms + _SHIFT_MS
+    )
+
+
+def _unshifted(found: list[Series]) -> list[Series]:
+    return [Series(key, [(ts - _SHIFT_MS, value) for ts, value in points]) for key, points in found]
 
 
 def victoria_program() -> str:

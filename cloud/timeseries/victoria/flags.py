@@ -11,7 +11,7 @@ _DAY_MS = 86_400_000
 # What it takes by default; a month has 31 days.
 _RETENTION, _STATE_BYTES = "1", 4_096
 _UNITS_MS = {"h": 3_600_000, "d": _DAY_MS, "w": 7 * _DAY_MS, "m": 31 * _DAY_MS, "y": 365 * _DAY_MS}
-_AHEAD_MS = 2 * _DAY_MS
+AHEAD_MS = 2 * _DAY_MS
 
 
 class Flags(msgspec.Struct, frozen=True):
@@ -22,8 +22,9 @@ class Flags(msgspec.Struct, frozen=True):
     drops_doubles: bool
 
     def limits(self, now_ms: int) -> Limits:
-        """Return what it takes now; times before 1970 it does not know."""
-        return Limits(max(0, now_ms - self.keeps_ms), now_ms + _AHEAD_MS, self.state_bytes)
+        """Return what it takes now; it looks back past 0 for what is of the first day of 1970."""
+        oldest_ms = max(_DAY_MS, now_ms - self.keeps_ms)
+        return Limits(oldest_ms, now_ms + AHEAD_MS, self.state_bytes)
 
 
 def flags_in(metrics: bytes) -> Flags:

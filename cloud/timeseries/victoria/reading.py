@@ -13,6 +13,7 @@ import msgspec
 from cloud.timeseries.http import Answer, Http
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
 from cloud.timeseries.stepping import Points, stepped
+from cloud.timeseries.victoria.flags import AHEAD_MS
 from cloud.timeseries.victoria.samples import (
     NUMBERS,
     STATES,
@@ -25,6 +26,8 @@ from cloud.timeseries.victoria.samples import (
 from wire.ids import SeriesKey
 
 _BOTH = f"{NUMBERS}|{STATES}"
+# Nothing is older: see `flags.Flags.limits`.
+_FIRST_MS = 86_400_000
 _UNSURE_MS = 120_000
 _MOST_STEPS = 10_000
 _MOST_QUERIES = 20
@@ -86,7 +89,7 @@ class Reader:
         """Return at most `most` aggregates of the range, a step each."""
         step_ms = query.step_ms or 1
         span = _within(query, limits)
-        settled_ms = limits.newest_ms - 2 * 86_400_000 - _UNSURE_MS
+        settled_ms = limits.newest_ms - AHEAD_MS - _UNSURE_MS
         first_ms = -(-span.from_ms // step_ms) * step_ms
         last_ms = max(min(span.to_ms, settled_ms) // step_ms * step_ms, first_ms)
         steps = (last_ms - first_ms) // step_ms
@@ -137,7 +140,7 @@ class Reader:
         newest: dict[SeriesKey, Latest] = {}
         for name in (NUMBERS, STATES):
             wanted = self._selector(whose, name)
-            window = f"{wanted}[{limits.newest_ms - limits.oldest_ms + 1}ms]"
+            window = f"{wanted}[{limits.newest_ms - _FIRST_MS}ms]"
             at_s = {"time": _seconds(limits.newest_ms), "nocache": "1"}
             times = await self._ask("query", {"query": f"tlast_over_time({window})", **at_s})
             values = await self._ask("query", {"query": f"last_over_time({window})", **at_s})
@@ -239,7 +242,9 @@ def _good(http: Http, answer: Answer) -> Answer:
 
 def _within(query: SeriesQuery, limits: Limits) -> SeriesQuery:
     """Return the query over those times of its range of which there can be something."""
-    return _cut(query, max(query.from_ms, 0), min(query.to_ms, limits.newest_ms + 86_400_000))
+    # What has been taken as far ahead as may be is still ahead.
+    last_ms = limits.newest_ms + AHEAD_MS
+    return _cut(query, max(query.from_ms, _FIRST_MS), min(query.to_ms, last_ms))
 
 
 def _cut(query: SeriesQuery, from_ms: int, to_ms: int) -> SeriesQuery:

@@ -133,7 +133,9 @@ def _check(batch: PointBatch) -> None:
 
 def _fault(state: str, ts_ms: int, limits: Limits) -> str | None:
     if ts_ms < limits.oldest_ms:
-        return "older than VictoriaMetrics keeps (its flag -retentionPeriod)"
+        return (
+            "older than VictoriaMetrics keeps (its flag -retentionPeriod), or of before 1970-01-02"
+        )
     if ts_ms > limits.newest_ms:
         return "more than two days in the future, which VictoriaMetrics does not take"
     if len(state.encode()) > limits.state_bytes:
