@@ -59,10 +59,10 @@ async def test_codes_good_batch_is_stored_once(codes: Codes) -> None:
     assert account.startswith("Basic " if codes.version.startswith("1") else "Token secret-word")
 
 
-@pytest.mark.parametrize("is_partial", [True, False])
-async def test_codes_one_bad_line_of_5000_costs_one(codes: Codes, is_partial: bool) -> None:
-    """Partial write or whole refusal: it alone is named, all others are stored, in few requests."""
-    codes.partial = is_partial
+@pytest.mark.parametrize("how", ["partial", "whole"])
+async def test_codes_one_bad_line_of_5000_costs_one(codes: Codes, how: str) -> None:
+    """It alone is named, all others are stored, in few requests."""
+    codes.partial = how == "partial"
 
     async with _opened(codes) as store:
         with pytest.raises(PointsRejected) as refused:

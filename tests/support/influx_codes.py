@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.state.requests.append(("PATCH", self.path, body))
         self._answer(200)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - it is called so
         pass
 
     def _ping(self) -> None:

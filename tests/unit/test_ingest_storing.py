@@ -1,0 +1,1 @@
+"""What a store refuses: only the messages that hold it become dead letters."""
