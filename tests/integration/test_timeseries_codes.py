@@ -235,6 +235,19 @@ async def test_codes_odd_answer_is_kept(codes: Codes, status: int) -> None:
             await store.write(_batch(10))
 
 
+async def test_codes_server_replaced_by_another_is_noticed() -> None:
+    """After an outage it is asked anew what it is: 1.8 may have become 2.7."""
+    with influx_codes("1.8.10") as codes:
+        async with _opened(codes) as store:
+            await store.write(_batch(1))
+            codes.version = "2.7.1"
+            with pytest.raises(StoreAway):
+                await store.write(_batch(2))
+            await store.write(_batch(3))
+
+    assert codes.times == [0, 1, 2]
+
+
 async def test_codes_bucket_deletes_and_trims(codes2: Codes) -> None:
     """2.x: deletion by predicate, retention by the bucket's rule, set when it differs."""
     async with _opened(codes2, retention_days=30.0) as store:

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,12 +27,15 @@ _SHIFT_MS = 1_600_000_000_000
 class Victoria:
     """A server whose data lie in `folder`; it keeps everything since 1970."""
 
-    def __init__(self, program: str, *, folder: Path, retention: str = "100y") -> None:
+    def __init__(
+        self, program: str, *, folder: Path, retention: str = "100y", flags: Sequence[str] = ()
+    ) -> None:
         self.host = "127.0.0.1"
         self.port = unused_port()
         self.folder = folder
         self._program = program
         self._retention = retention
+        self._flags = flags
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -55,6 +58,7 @@ class Victoria:
             "-search.latencyOffset=0s",
             # By default it takes most of the machine's memory for its caches.
             "-memory.allowedBytes=256MiB",
+            *self._flags,
         ]
         with (self.folder / "victoria.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)

@@ -1,1 +1,0 @@
-"""What a store refuses: only the messages that hold it become dead letters."""
