@@ -41,7 +41,7 @@ from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
 from cloud.running_steps import RunningSteps
 from cloud.settings import Settings, zone_of
-from cloud.timeseries.open import open_timeseries
+from cloud.timeseries.open import check_url, open_timeseries
 from cloud.timeseries.port import TimeSeries
 from tidegate.auth.access import Access
 from tidegate.auth.middleware import ADMIN, Authenticator, named_middlewares
@@ -130,6 +130,7 @@ def check_settings(settings: Settings) -> None:
         raise Misconfigured(f"ingest.topics: {exc}") from exc
     if settings.broker.url is not None:
         parse_url(settings.broker.url)
+    check_url(settings.timeseries.url)
     for root in settings.steps.roots:
         if not root.is_dir():
             raise Misconfigured(f"steps.roots: there is no folder {root}")

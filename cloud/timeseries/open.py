@@ -39,6 +39,17 @@ async def open_timeseries(
             yield store
 
 
+def check_url(url: Secret | None) -> None:
+    """See that a URL names a store, without opening it; raise `Misconfigured` when it does not."""
+    scheme = _scheme_of(url)
+    if url is None or scheme == "memory":
+        return
+    if scheme in SCHEMES:
+        parse_address(url)
+    else:
+        _file_of(url.reveal())
+
+
 def _scheme_of(url: Secret | None) -> str:
     try:
         return urlsplit(url.reveal()).scheme if url is not None else "duckdb"

@@ -66,7 +66,7 @@ async def test_ingest_loses_nothing_over_an_influx_that_dies_and_hangs(
         publisher.join()
         await _all_told(run, _READINGS + 1)
         view = await run.ledger.view(_PUMP)
-        found = {series.key.metric: series.points for series in await store.read(ALWAYS)}
+        found = {str(series.key.metric): series.points for series in await store.read(ALWAYS)}
 
     assert (view.stored, view.boots[0].missing) == (_READINGS + 1, [])
     assert found["t"] == [(seq, float(seq)) for seq in range(1, _READINGS + 2)]
