@@ -21,6 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from cloud.ingest.client import BrokerAccess, BulkClient
+from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Chunk, Inbox
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.wake import Wake
@@ -52,9 +53,11 @@ class Receiver:
         max_unacknowledged: int,
         rng: random.Random,
         own_filters: Sequence[str] = (),
+        host_state: HostState | None = None,
     ) -> None:
         self._access = access
         self._own_filters = own_filters
+        self._host_state = host_state
         self._inbox = inbox
         self._metrics = metrics
         self._now_ms = now_ms
@@ -121,6 +124,8 @@ class Receiver:
         client = BulkClient(self._access)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
+        if self._host_state is not None:
+            self._host_state.leave_will(client)
         try:
             client.open(receive_maximum=self._receive_maximum)
         except OSError as exc:
@@ -162,6 +167,8 @@ class Receiver:
         if ready & selectors.EVENT_READ:
             client.loop_read()
             messages = client.take_messages()
+            if self._host_state is not None and self._host_state.is_denied(messages):
+                self._host_state.say_online(client)
             if messages.payloads and not self._is_done_taking.is_set():
                 self._inbox.put(Chunk(messages, self._now_ms(), self._generation))
         if client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS or client.socket() is None:
@@ -180,6 +187,8 @@ class Receiver:
     def _leave(self, client: BulkClient) -> None:
         if client.socket() is not None:
             self._flush(client)
+            if self._host_state is not None:
+                self._host_state.say_offline(client)
             client.disconnect()
             _write_out(client)
 
@@ -221,6 +230,8 @@ class Receiver:
             return
         if self._generation > 1:
             self._metrics.reconnects.inc()
+        if self._host_state is not None:
+            self._host_state.say_online(client)
         self.subscribed = self._has_served = self.expects_session = True
         down_s = time.monotonic() - self._down_since_s if self._down_since_s else 0.0
         self._down_since_s = None
