@@ -142,10 +142,10 @@ def value_of(metric: Metric, datatype: int | None) -> Value:
     Raises:
         Malformed: it has none that we take, or one that is not of its type.
     """
-    if metric.fault is not None:
-        raise Malformed(metric.fault)
     if datatype in _NOT_TAKEN:
         raise Malformed(f"is {_NOT_TAKEN[datatype]}: {_ONLY_SINGLE}")
+    if metric.fault is not None:
+        raise Malformed(metric.fault)
     kind, raw = metric.kind, metric.raw
     if kind is None:
         raise Malformed("has no value")

@@ -41,8 +41,9 @@ class Sequence:
         if ahead and self._digests.get(seq) == digest:
             return False
         if ahead < _HALF:
-            for step in range(ahead):
-                self._missing[(seq - ahead + step) % _COUNT] = now_ms
+            for left_out in range(seq - ahead, seq):
+                self._forget_far_behind(left_out)
+                self._missing[left_out % _COUNT] = now_ms
             self._step(seq, digest)
         elif seq in self._missing:
             del self._missing[seq]
@@ -70,7 +71,10 @@ class Sequence:
     def _step(self, seq: int, digest: int) -> None:
         self.expected = (seq + 1) % _COUNT
         self._digests[seq] = digest
-        # So far behind, a number is that of another message soon.
+        self._forget_far_behind(seq)
+
+    def _forget_far_behind(self, seq: int) -> None:
+        """Give up the number half a round behind: soon it is that of another message."""
         oldest = (seq + _HALF) % _COUNT
         self._digests.pop(oldest, None)
         if self._missing.pop(oldest, None) is not None:

@@ -62,10 +62,8 @@ def parse(text: str) -> Topic:
     node = Node(tenant_id(levels[1]), device_id(levels[3]))
     if _JOINS_NAMES in node.edge:
         raise Malformed("node name contains a colon, which stands between node and device here")
-    found = Topic(node, kind, levels[4] if kind[0] == "D" else None)
-    device_id(found.key.device)
-    if found.device == "":
-        raise Malformed("device name is empty")
+    found = Topic(node, kind, device_id(levels[4]) if kind[0] == "D" else None)
+    device_id(found.key.device)  # both names together may be too long
     return found
 
 
