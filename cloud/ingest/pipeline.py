@@ -97,12 +97,9 @@ class Ingest:
 
     async def run(self) -> None:
         """Ingest until cancelled; then finish what has been received, for 3 s at most."""
-        for device, at_ms in (await self._ask_ledger(self._ledger.heard)).items():
-            self._presence.heard(device, at_ms)
-        for device in await self._ask_ledger(self._ledger.sparkplug_dead):
-            self._presence.status(device, Status("offline"), None)
         work = anyio.CancelScope(shield=True)
         try:
+            await self._recall_presence()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._work, work)
                 try:
@@ -127,6 +124,14 @@ class Ingest:
         Known only from an attempt: before the first message after a failure it says False.
         """
         return self._patience.is_waiting
+
+    async def _recall_presence(self) -> None:
+        """Tell what is known of earlier runs. Nobody retains the deaths of Sparkplug nodes."""
+        for device, at_ms in (await self._ask_ledger(self._ledger.heard)).items():
+            self._presence.heard(device, at_ms)
+        if self._host is not None:
+            for device in await self._ask_ledger(self._ledger.sparkplug_dead):
+                self._presence.status(device, Status("offline"), None)
 
     def _make_receiver(self, broker: BrokerAccess, settings: Settings) -> Receiver:
         own_filters = [pattern.topic_filter for pattern, _ in topic_rules(settings)]
