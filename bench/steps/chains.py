@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from bench.cores import MEASURED
 from bench.report import Row
+from bench.runs import Run, Series, ratio
 from bench.servers import Postgres, redis
 from bench.steps.processes import found_by
-from bench.steps.runs import Run, Series, ratio
 
 ROUNDS = 3
 _TIMEOUT_S = 900.0

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from bench.report import Report, Row, show
+from bench.runs import Clock, Run, carry_out, minutes, ratio
 from bench.steps import chains, growth, http
 from bench.steps.contract import IN_FLIGHT, KEYS, counted_up, key_of
-from bench.steps.runs import Clock, Run, carry_out, minutes, ratio
 
 
 def test_ratio_is_of_the_medians() -> None:
