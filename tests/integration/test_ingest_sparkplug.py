@@ -13,13 +13,16 @@ import anyio.to_thread
 import msgspec
 import pytest
 
+from cloud.app import check_settings
 from cloud.ingest.client import BrokerAccess
 from cloud.settings import Ingest as Settings
+from cloud.settings import Settings as PlatformSettings
 from cloud.settings import Sparkplug
 from tests.support.broker_clients import Client
 from tests.support.ingestion import ALWAYS, Flaky, Running, running, until
 from tests.support.servers import Mosquitto
 from tests.support.sparkplug_node import TS_MS, EdgeNode
+from tidegate.errors import Misconfigured
 from wire.codecs.sparkplug import value_of
 from wire.ids import DeviceKey, device_id, tenant_id
 
@@ -40,6 +43,14 @@ _SETTINGS = Settings(
 def access(request: pytest.FixtureRequest, own_mosquitto: Mosquitto) -> BrokerAccess:
     """Return how to reach the broker, in both versions of the protocol."""
     return BrokerAccess(own_mosquitto.host, own_mosquitto.port, mqtt5=request.param)
+
+
+def test_sparkplug_host_id_is_checked_before_anything_starts() -> None:
+    """It is one level of a topic; with a slash in it no node would find us."""
+    settings = PlatformSettings(ingest=Settings(sparkplug=Sparkplug(host_id="a/b")))
+
+    with pytest.raises(Misconfigured, match=r"ingest\.sparkplug host_id"):
+        check_settings(settings)
 
 
 def _online(run: Running) -> tuple[bool | None, bool | None]:
