@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from wire.ids import DeviceKey
+from wire.sparkplug.session import Saved
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class Entry:
     letters: list[NewLetter] = field(default_factory=list)
     closed_letters: list[int] = field(default_factory=list)
     devices_with_new_boots: set[DeviceKey] = field(default_factory=set)
+    sessions: list[Saved] = field(default_factory=list)
 
 
 class Letter(msgspec.Struct, frozen=True):
