@@ -46,7 +46,7 @@ class Bucket:
             self._write.write(
                 self._address.database,
                 record=body,
-                write_precision=WritePrecision.NS,  # type: ignore[arg-type]  # its own constant
+                write_precision=WritePrecision.NS,
             )
         except ApiException as exc:
             if not exc.status:
@@ -65,8 +65,8 @@ class Bucket:
 
     def close(self) -> None:
         """Close the connections."""
-        self._write.close()  # type: ignore[no-untyped-call]  # its typing is incomplete
-        self._client.close()  # type: ignore[no-untyped-call]  # likewise
+        self._write.close()
+        self._client.close()
 
 
 def _token(address: Address) -> str:

@@ -21,6 +21,7 @@ from cloud.timeseries.port import (
     SeriesQuery,
     StoreAway,
 )
+from cloud.timeseries.posting import Posting
 from cloud.timeseries.writing import Target, write_lines
 from wire.points import PointBatch
 
@@ -42,18 +43,19 @@ class Database:
 
     def __init__(self, http: Http, server: Server, *, keep_days: float | None) -> None:
         self._http = http
+        self._server = server
         self._keeping = Keeping(http, server, days=keep_days)
         self._reader = Reader(http, statements=_STATEMENTS[server.kind])
         self._encoder = Encoder()
         self._knows_mixed = False
-        # The encoder and the bucket's client are each of one thread at a time.
+        # Both the encoder and the sender are of one thread at a time.
         self._encoding = anyio.CapacityLimiter(1)
         self._posting = anyio.CapacityLimiter(1)
-        self._bucket: Bucket | None = None
+        self._sender: Posting | Bucket | None = None
         self._target = Target(
             http.address.name,
             http.address.database,
-            self._post if server.kind == "influx1" else self._post_to_bucket,
+            self._post,
             partial(http.get, "/ping"),
             self._keeping.create,
             lambda ns: f"{PROBE} ok=1 {ns}",
@@ -61,8 +63,8 @@ class Database:
 
     async def aclose(self) -> None:
         """Close the connections that are ours alone."""
-        if self._bucket is not None:
-            await anyio.to_thread.run_sync(self._bucket.close, limiter=self._posting)
+        if self._sender is not None:
+            await anyio.to_thread.run_sync(self._sender.close, limiter=self._posting)
 
     async def write(self, batch: PointBatch) -> None:
         """Store a batch (see the port); a part is encoded while the one before is under way."""
@@ -144,19 +146,22 @@ class Database:
                 refused[begin + point] = reason
 
     async def _post(self, body: bytes) -> Answer:
-        params = {"db": self._http.address.database, "precision": "ns"}
-        return await self._http.post("/write", params, content=body)
-
-    async def _post_to_bucket(self, body: bytes) -> Answer:
         def post() -> Answer:
-            if self._bucket is None:
-                # It takes half a second to import, and only some need it.
-                from cloud.timeseries.influx.bucket import Bucket  # noqa: PLC0415
-
-                self._bucket = Bucket(self._http.address, timeout_s=self._http.timeout_s)
-            return self._bucket.post(body)
+            if self._sender is None:
+                self._sender = self._make_sender()
+            return self._sender.post(body)
 
         return await anyio.to_thread.run_sync(post, limiter=self._posting)
+
+    def _make_sender(self) -> "Posting | Bucket":
+        address, timeout_s = self._http.address, self._http.timeout_s
+        if self._server.kind == "influx1":
+            params = {"db": address.database, "precision": "ns"}
+            return Posting(address, "/write", params, timeout_s=timeout_s)
+        # It takes half a second to import, and only some need it.
+        from cloud.timeseries.influx.bucket import Bucket  # noqa: PLC0415
+
+        return Bucket(address, timeout_s=timeout_s)
 
 
 def _part(batch: PointBatch, begin: int) -> PointBatch:

@@ -18,6 +18,7 @@ from cloud.timeseries.port import (
     SeriesQuery,
     StoreAway,
 )
+from cloud.timeseries.posting import Posting
 from cloud.timeseries.victoria.flags import Flags, flags_in
 from cloud.timeseries.victoria.reading import Reader
 from cloud.timeseries.victoria.samples import NUMBERS, STATES, encode, probe, selector
@@ -55,13 +56,16 @@ class Victoria:
         self._reader = Reader(http)
         self._has_warned = False
         self._encoding = anyio.CapacityLimiter(1)
+        self._posting = anyio.CapacityLimiter(1)
+        self._sender = Posting(http.address, "/api/v1/import", {}, timeout_s=http.timeout_s)
         name, self._database = http.address.name, http.address.database
         self._target = Target(
             name, self._database, self._post, partial(http.get, "/health"), _cannot, self._probe
         )
 
     async def aclose(self) -> None:
-        """Nothing is only ours."""
+        """Close the connection that is ours alone."""
+        await anyio.to_thread.run_sync(self._sender.close, limiter=self._posting)
 
     async def write(self, batch: PointBatch) -> None:
         """Store a batch (see the port); what the server would drop is refused."""
@@ -131,7 +135,7 @@ class Victoria:
         return self._flags
 
     async def _post(self, body: bytes) -> Answer:
-        return await self._http.post("/api/v1/import", content=body)
+        return await anyio.to_thread.run_sync(self._sender.post, body, limiter=self._posting)
 
     def _probe(self, ns: int) -> str:
         return probe(self._database, ns // 1_000_000)
