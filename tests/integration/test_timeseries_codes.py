@@ -9,7 +9,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from cloud.timeseries.open import open_timeseries
-from cloud.timeseries.port import PointsRejected, StoreAway, TimeSeries, Unsupported
+from cloud.timeseries.port import (
+    PointsRejected,
+    SeriesQuery,
+    StoreAway,
+    TimeSeries,
+    Unsupported,
+)
 from tests.support.influx_codes import Codes, Fault, influx_codes
 from tidegate.configuration import Secret
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
@@ -125,6 +131,28 @@ async def test_codes_missing_database_is_made_where_it_can_be(codes: Codes) -> N
         else:
             with pytest.raises(StoreAway, match="no database or bucket 'db'"):
                 await store.write(_batch(10))
+
+
+async def test_codes_three_makes_its_database_when_it_is_written_to() -> None:
+    """Until then a query says that there is none, which is no failure: nothing is stored."""
+    with influx_codes("3.1.0") as codes:
+        codes.has_database, codes.makes_database = False, True
+        async with _opened(codes) as store:
+            before = await store.read(SeriesQuery(0, 9))
+            await store.write(_batch(10))
+
+    assert before == []
+    assert len(codes.times) == 10
+
+
+async def test_codes_three_is_asked_one_statement_at_a_time() -> None:
+    """It takes no more in a request."""
+    with influx_codes("3.1.0") as codes:
+        async with _opened(codes) as store:
+            await store.read(SeriesQuery(0, 9, *_KEY))
+
+    assert len(codes.statements) == 2
+    assert not any(";" in statement for statement in codes.statements)
 
 
 @pytest.mark.parametrize("limit_bytes", [2_000, 100_000])

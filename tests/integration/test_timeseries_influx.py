@@ -1,6 +1,7 @@
 """What a real InfluxDB adds to the port's promises: nothing is lost, whatever happens to it."""
 
 import secrets
+import subprocess
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from cloud.timeseries.port import (
     StoreAway,
 )
 from cloud.timeseries.remote import open_remote
-from tests.support.influxd import Influxd
+from tests.support.influxd import Influxd, influxd_program
 from tests.support.names import device_names, names, stored_values
 from tidegate.configuration import Secret
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
@@ -189,6 +190,36 @@ async def test_influx_mixed_metrics_are_known_after_a_restart(influx_url: str) -
             await store.write(PointBatch([_KEY], [1], [value]))
             assert await store.read(_ALWAYS) == [Series(_KEY, [(1, value)])]
             assert [one.value for one in await store.latest()] == [value]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Return a certificate of 127.0.0.1 and its key, in one file."""
+    key, cert, both = tmp_path / "key", tmp_path / "cert", tmp_path / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=influx", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    both.write_bytes(key.read_bytes() + cert.read_bytes())
+    return both
+
+
+async def test_influx_through_tls_is_checked(
+    tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent to a server whose certificate nobody vouches for; `SSL_CERT_FILE` does."""
+    with Influxd(influxd_program(), folder=tmp_path / "influxd", certificate=certificate) as server:
+        url = Secret(server.url("db"))
+        async with open_timeseries(url, data_dir=Path()) as store:
+            with pytest.raises(StoreAway, match=r"(?i)certificate"):
+                await store.write(PointBatch([_KEY], [1], [1.0]))
+
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        async with open_timeseries(url, data_dir=Path()) as store:
+            await store.write(PointBatch([_KEY], [1], [1.0]))
+            found = await store.read(_ALWAYS)
+
+    assert found == [Series(_KEY, [(1, 1.0)])]
 
 
 def _now_ms() -> int:

@@ -39,6 +39,8 @@ class Codes:
     # Faults of every write with such a line; the others are taken.
     always: dict[str, Fault] = field(default_factory=dict)
     has_database: bool = True
+    # As 3 does when it is written to.
+    makes_database: bool = False
     lines: list[str] = field(default_factory=list)
     writes: int = 0
     statements: list[str] = field(default_factory=list)
@@ -90,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._ping()
             case "/query":
                 self.state.statements += parse_qs(path.query)["q"]
-                self._answer(200, json.dumps(_NO_PARTS))
+                self._query()
             case "/api/v2/buckets":
                 rule = {"type": "expire", "everySeconds": 0}
                 bucket = {"id": "b1", "name": "db", "retentionRules": [rule]}
@@ -130,6 +132,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(204, "", headers)
 
+    def _query(self) -> None:
+        if self.state.version.startswith("3") and not self.state.has_database:
+            self._answer(404, '{"error":"database not found: db"}')
+        else:
+            self._answer(200, json.dumps(_NO_PARTS))
+
     def _write(self) -> None:
         state = self.state
         state.writes += 1
@@ -144,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = fault or next((f for w, f in state.always.items() if w in "\n".join(lines)), None)
         if fault is not None:
             self._fail(fault)
-        elif not state.has_database:
+        elif not state.has_database and not state.makes_database:
             self._answer(404, '{"error":"database not found: \\"db\\""}')
         else:
             self._store(lines)

@@ -19,12 +19,16 @@ _STOP_TIMEOUT_S = 10.0
 
 
 class Influxd:
-    """A server whose data lie in `folder`: killed and started again it has what was durable."""
+    """A server whose data lie in `folder`: killed and started again it has what was durable.
 
-    def __init__(self, program: str, *, folder: Path) -> None:
+    With a `certificate` (and its key, in one file) it speaks TLS only.
+    """
+
+    def __init__(self, program: str, *, folder: Path, certificate: Path | None = None) -> None:
         self.host = "127.0.0.1"
         self.port = unused_port()
         self.folder = folder
+        self._certificate = certificate
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._paused = False
@@ -36,7 +40,8 @@ class Influxd:
 
     def url(self, database: str) -> str:
         """Return the address of a database in the form of `[timeseries] url`."""
-        return f"influx://{self.host}:{self.port}/{database}"
+        scheme = "influx" if self._certificate is None else "influxs"
+        return f"{scheme}://{self.host}:{self.port}/{database}"
 
     def start(self) -> None:
         """Start the server and return when it listens; what it had stored is there again."""
@@ -103,6 +108,9 @@ class Influxd:
 
     def _conf(self) -> str:
         folder = self.folder
+        tls = []
+        if self._certificate is not None:
+            tls = ["https-enabled = true", f'https-certificate = "{self._certificate}"']
         return "\n".join(
             [
                 "reporting-disabled = true",
@@ -112,12 +120,14 @@ class Influxd:
                 f'[data]\ndir = "{folder}/data"\nwal-dir = "{folder}/wal"',
                 "[monitor]\nstore-enabled = false",
                 f'[http]\nbind-address = "{self.host}:{self.port}"\nlog-enabled = false',
+                *tls,
                 "",
             ]
         )
 
 
-def _program() -> str:
+def influxd_program() -> str:
+    """Return the server's path; without it the test is skipped, or fails in CI."""
     found = shutil.which("influxd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is not None:
         return found
@@ -130,14 +140,14 @@ def _program() -> str:
 @pytest.fixture(scope="session")
 def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
     """Run one real InfluxDB 1.x for the whole session; each test has a database of its own."""
-    with Influxd(_program(), folder=tmp_path_factory.mktemp("influxd")) as server:
+    with Influxd(influxd_program(), folder=tmp_path_factory.mktemp("influxd")) as server:
         yield server
 
 
 @pytest.fixture
 def own_influxd(tmp_path: Path) -> Iterator[Influxd]:
     """Run an InfluxDB 1.x for this test alone, which may kill, pause and start it again."""
-    with Influxd(_program(), folder=tmp_path / "influxd") as server:
+    with Influxd(influxd_program(), folder=tmp_path / "influxd") as server:
         yield server
 
 

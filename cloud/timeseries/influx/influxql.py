@@ -65,12 +65,17 @@ def decode_reply(body: bytes) -> Reply:
     except msgspec.MsgspecError as exc:
         raise StoreAway("the store's answer cannot be read") from exc
     for error in [reply.error, *(result.error for result in reply.results)]:
-        if error and any(phrase in error for phrase in _NOT_THERE):
+        if error and is_not_there(error):
             # The statements after it were not executed.
             return reply
         if error:
             raise StoreAway(f"the store cannot answer: {error}")
     return reply
+
+
+def is_not_there(fault: str) -> bool:
+    """Return whether it failed only because nobody has written there yet."""
+    return any(phrase in fault for phrase in _NOT_THERE)
 
 
 def identifier(name: str) -> str:

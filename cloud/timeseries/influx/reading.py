@@ -187,6 +187,9 @@ class Reader:
         answer = await self._http.get("/query", params)
         if answer.status in _DENIED:
             raise StoreAway(refused(address.name, answer))
+        if not answer.is_good and influxql.is_not_there(answer.text):
+            # As InfluxDB 3 says it; 1.x says it with 200, in the results.
+            return [Result() for _ in statements]
         if not answer.is_good:
             raise StoreAway(
                 f"{address.name} does not answer a query ({answer.status}): {answer.text}",
