@@ -1,0 +1,92 @@
+"""What InfluxDB's clients expect to be answered: its statuses, bodies and headers. Pure."""
+
+from collections.abc import Callable
+from typing import Any
+
+from cloud.ingest.gateway import Accepted
+from tidegate.errors import HTTPError
+from wire.messages import Refusal
+
+# Clients choose by it what they send: `/write` and `/api/v2/write` are what a 1.8 takes.
+VERSION = "1.8.10-tidegate"
+_VERSION_HEADERS = {"X-Influxdb-Version": VERSION, "X-Influxdb-Build": "Tidegate"}
+_REASONS_SHOWN = 5
+_MAX_HEADER_CHARS = 1_000
+_CODES_V2 = {
+    400: "invalid",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not found",
+    413: "request too large",
+    415: "unsupported media type",
+    422: "unprocessable entity",
+    429: "too many requests",
+    503: "unavailable",
+}
+_COME_AGAIN = (429, 503)
+
+AnswerTo = Callable[[HTTPError], dict[str, Any]]
+
+
+def written(accepted: Accepted) -> dict[str, Any]:
+    """Return 204; lines that were refused while others are stored are a 400.
+
+    Raises:
+        HTTPError: 400, with the reasons of the first of them.
+    """
+    rejected = accepted.rejected
+    if not rejected:
+        return {"status": 204, "headers": dict(_VERSION_HEADERS)}
+    what = "partial write" if accepted.accepted else "nothing was written"
+    raise HTTPError(400, f"{what}: {_reasons(rejected)} dropped={len(rejected)}")
+
+
+def refused_v1(refused: HTTPError) -> dict[str, Any]:
+    """Return an error as InfluxDB 1.x tells it: `{"error"}`, and the same in a header."""
+    headers = _headers(refused)
+    headers["X-Influxdb-Error"] = _header_text(refused.detail)
+    if refused.status == 401:  # noqa: PLR2004
+        headers["WWW-Authenticate"] = 'Basic realm="InfluxDB"'
+    return {"status": refused.status, "body": {"error": refused.detail}, "headers": headers}
+
+
+def refused_v2(refused: HTTPError) -> dict[str, Any]:
+    """Return an error as InfluxDB 2.x tells it: `{"code", "message"}`."""
+    headers = _headers(refused)
+    if refused.status == 401:  # noqa: PLR2004
+        headers["WWW-Authenticate"] = "Token"
+    code = _CODES_V2.get(refused.status, "internal error")
+    body = {"code": code, "message": refused.detail}
+    return {"status": refused.status, "body": body, "headers": headers}
+
+
+def pinged(*, is_verbose: bool) -> dict[str, Any]:
+    """Return the answer to `/ping`: 204, or 200 with the version for who asks for it."""
+    if is_verbose:
+        return {"status": 200, "body": {"version": VERSION}, "headers": dict(_VERSION_HEADERS)}
+    return {"status": 204, "headers": dict(_VERSION_HEADERS)}
+
+
+def done() -> dict[str, Any]:
+    """Return the answer to one InfluxQL statement that returns nothing."""
+    body = {"results": [{"statement_id": 0}]}
+    return {"status": 200, "body": body, "headers": dict(_VERSION_HEADERS)}
+
+
+def _headers(refused: HTTPError) -> dict[str, str]:
+    headers = dict(_VERSION_HEADERS)
+    if refused.status in _COME_AGAIN:
+        headers["Retry-After"] = str(refused.retry_after_s)
+    return headers
+
+
+def _reasons(rejected: list[Refusal]) -> str:
+    shown = [f"line {one.index + 1}: {one.reason}" for one in rejected[:_REASONS_SHOWN]]
+    more = len(rejected) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+
+
+def _header_text(text: str) -> str:
+    """Return a text that a header can hold."""
+    plain = text.encode("ascii", "backslashreplace").decode()
+    return "".join(char if char.isprintable() else " " for char in plain)[:_MAX_HEADER_CHARS]
