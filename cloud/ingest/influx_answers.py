@@ -23,7 +23,8 @@ _CODES_V2 = {
     429: "too many requests",
     503: "unavailable",
 }
-_COME_AGAIN = (429, 503)
+_UNAUTHORIZED, _TOO_OFTEN, _UNAVAILABLE = 401, 429, 503
+_COME_AGAIN = (_TOO_OFTEN, _UNAVAILABLE)
 
 AnswerTo = Callable[[HTTPError], dict[str, Any]]
 
@@ -42,18 +43,23 @@ def written(accepted: Accepted) -> dict[str, Any]:
 
 
 def refused_v1(refused: HTTPError) -> dict[str, Any]:
-    """Return an error as InfluxDB 1.x tells it: `{"error"}`, and the same in a header."""
+    """Return an error as InfluxDB 1.x tells it: `{"error"}`, and the same in a header.
+
+    Its clients (Telegraf's `outputs.influxdb`) drop what any 4xx refuses, also a 429: who came
+    too often is told 503, as 1.x tells it, and comes again.
+    """
+    status = _UNAVAILABLE if refused.status == _TOO_OFTEN else refused.status
     headers = _headers(refused)
     headers["X-Influxdb-Error"] = _header_text(refused.detail)
-    if refused.status == 401:  # noqa: PLR2004
+    if status == _UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="InfluxDB"'
-    return {"status": refused.status, "body": {"error": refused.detail}, "headers": headers}
+    return {"status": status, "body": {"error": refused.detail}, "headers": headers}
 
 
 def refused_v2(refused: HTTPError) -> dict[str, Any]:
     """Return an error as InfluxDB 2.x tells it: `{"code", "message"}`."""
     headers = _headers(refused)
-    if refused.status == 401:  # noqa: PLR2004
+    if refused.status == _UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Token"
     code = _CODES_V2.get(refused.status, "internal error")
     body = {"code": code, "message": refused.detail}

@@ -150,6 +150,10 @@ async def test_repeats_of_many_at_once_are_counted_once(tmp_path: Path) -> None:
     assert set(statuses) <= {202, 409}
 
 
+async def _known(ledger: Ledger, last: int) -> list[int]:
+    return [n for n in range(1, last + 1) if await ledger.outcome(PUMP, f"k{n}", 20) is not None]
+
+
 def _kept(key: str, at_ms: int, outcome: Outcome | None = None) -> KeptOutcome:
     return KeptOutcome(RequestKey(PUMP, key, b"d"), outcome or Outcome(1), at_ms)
 
@@ -164,10 +168,12 @@ async def test_outcomes_are_kept_a_day_and_within_bounds(
         for at_ms in range(1, 6):
             await ledger.commit(Entry(outcomes=[_kept(f"k{at_ms}", at_ms)]))
         others = [KeptOutcome(RequestKey(FAN, f"f{n}", b"d"), Outcome(1), 10 + n) for n in (1, 2)]
+
+        of_one_device = await _known(ledger, 5)
         await ledger.commit(Entry(outcomes=others))
 
-        known = [await ledger.outcome(PUMP, f"k{n}", 20) is not None for n in range(1, 6)]
-        assert known == [False, False, False, True, True]
+        assert of_one_device == [3, 4, 5]
+        assert await _known(ledger, 5) == [4, 5]
         assert await ledger.outcome(FAN, "f2", 12 + _DAY_MS - 1) is not None
         assert await ledger.outcome(FAN, "f2", 12 + _DAY_MS) is None
         await ledger.commit(Entry(outcomes=[_kept("new", 12 + _DAY_MS)]))
