@@ -1,7 +1,9 @@
-"""What InfluxDB's clients expect to be answered: its statuses, bodies and headers. Pure."""
+"""What InfluxDB's clients expect to be answered: its statuses, bodies and headers."""
 
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from cloud.ingest.gateway import Accepted
 from tidegate.errors import HTTPError
@@ -25,6 +27,31 @@ _CODES_V2 = {
 }
 _UNAUTHORIZED, _TOO_OFTEN, _UNAVAILABLE = 401, 429, 503
 _COME_AGAIN = (_TOO_OFTEN, _UNAVAILABLE)
+
+
+class RefusedV1(msgspec.Struct, frozen=True):
+    """What InfluxDB 1.x says when it refuses."""
+
+    error: str
+
+
+class RefusedV2(msgspec.Struct, frozen=True):
+    """What InfluxDB 2.x says when it refuses."""
+
+    code: str
+    message: str
+
+
+_REFUSED_V1 = (400, 401, 403, 413, 415, 503)
+ANSWERS_V1: dict[int, Any] = {204: None, **dict.fromkeys(_REFUSED_V1, RefusedV1)}
+ANSWERS_V2: dict[int, Any] = {204: None, **dict.fromkeys((*_REFUSED_V1, 429), RefusedV2)}
+"""The answers to writes by their statuses, as a step declares them."""
+
+
+def texts(*names: str) -> dict[str, Any]:
+    """Return the schema of a query whose parameters are texts."""
+    return {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+
 
 AnswerTo = Callable[[HTTPError], dict[str, Any]]
 
@@ -53,7 +80,7 @@ def refused_v1(refused: HTTPError) -> dict[str, Any]:
     headers["X-Influxdb-Error"] = _header_text(refused.detail)
     if status == _UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="InfluxDB"'
-    return {"status": status, "body": {"error": refused.detail}, "headers": headers}
+    return {"status": status, "body": RefusedV1(refused.detail), "headers": headers}
 
 
 def refused_v2(refused: HTTPError) -> dict[str, Any]:
@@ -62,7 +89,7 @@ def refused_v2(refused: HTTPError) -> dict[str, Any]:
     if refused.status == _UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Token"
     code = _CODES_V2.get(refused.status, "internal error")
-    body = {"code": code, "message": refused.detail}
+    body = RefusedV2(code, refused.detail)
     return {"status": refused.status, "body": body, "headers": headers}
 
 

@@ -1,6 +1,7 @@
 """deploy/telegraf/telegraf.conf: what a Telegraf with it sends is taken by the real platform."""
 
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -19,6 +20,8 @@ from tests.support.ports import unused_port
 
 CONF = ROOT / "deploy" / "telegraf" / "telegraf.conf"
 _AT_NS = 1_700_000_000_000_000_000
+GUIDE = ROOT / "docs" / "how-to" / "send-by-http.md"
+_TAKEN = '{"accepted":1,"rejected":[]}'
 _KINDS = ("influxdb_v2", "influxdb")
 _AGENT = "Telegraf/1.32.1 Go/1.23.2"
 # One flush, as Telegraf's serializer writes it: tags sorted, integers with `i`.
@@ -132,6 +135,34 @@ def test_telegraf_writes_with_the_shipped_configuration(
     assert {one["metric"]: one["points"] for one in series} == {
         metric: [[_AT_NS // 1_000_000, value]] for metric, value in _METRICS.items()
     }
+
+
+@pytest.mark.timeout(60)
+def test_how_to_send_by_http_is_true(platform: tuple[str, Path]) -> None:
+    """Its command is answered as it says, also the second time, and is counted once."""
+    address, data = platform
+    (command,) = re.findall(
+        r"^```sh run\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    token = tidegate_json("device", "add", "acme", "guided", "--data", data)["http_token"]
+    shell = {**os.environ, "TOKEN": token}
+    script = command.replace("http://127.0.0.1:8080", address)
+    eventually(lambda: _said(script, shell) == _TAKEN, timeout_s=10)
+    again = _said(script, shell)
+    admin = {"Authorization": f"Bearer {(data / 'admin.token').read_text().strip()}"}
+    ledger = httpx.get(f"{address}/api/v1/devices/acme/guided/ledger", headers=admin).json()
+
+    assert again == _TAKEN
+    assert json.dumps(json.loads(_TAKEN)) in GUIDE.read_text("utf-8")
+    assert (ledger["received"], ledger["stored"]) == (1, 1)
+
+
+def _said(script: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        ["sh", "-c", script], env=environment, capture_output=True, text=True, timeout=20,
+        check=True,
+    )  # fmt: skip
+    return done.stdout
 
 
 @pytest.mark.timeout(60)

@@ -92,6 +92,7 @@ _WAYS: list[tuple[str, dict[str, str], int]] = [
     ("/write?tenant=acme&device=fan", {"Authorization": "Token pump-token"}, 403),
     ("/write?tenant=acme&device=fan", {"Authorization": f"Token {ADMIN_TOKEN}"}, 204),
     ("/write", {"Authorization": f"Token {ADMIN_TOKEN}"}, 400),
+    ("/write?precision=s&precision=s", {"Authorization": "Token pump-token"}, 204),
     ("/write?precision=d", {"Authorization": "Token pump-token"}, 400),
     ("/api/v2/write?org=o&bucket=b", {"Authorization": "Token pump-token"}, 204),
     ("/api/v2/write", {"Authorization": "Bearer pump-token"}, 204),

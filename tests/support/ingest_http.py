@@ -65,5 +65,5 @@ async def served_ingestion(
         known = Authenticator(Users(engine), admin_token=ADMIN_TOKEN, device_of_token=TOKENS.get)
         clock = {} if now_s is None else {"now_s": now_s}
         limited = ingest_middlewares(settings.http, run.service.metrics, **clock)
-        app = make_app(routes(engine, {**named_middlewares(known), **limited}))
+        app = make_app(routes(engine, {**named_middlewares(known), **limited}, check_answers=True))
         yield Served(run, app)

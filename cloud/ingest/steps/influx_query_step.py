@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from cloud.ingest.influx_answers import done
+from cloud.ingest.influx_answers import ANSWERS_V1, done, texts
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
@@ -26,6 +26,8 @@ config = {
         "tokenLimitMiddleware",
     ],
     "emits": [],
+    "queryParams": texts("q"),
+    "responseSchema": {**ANSWERS_V1, 200: {"type": "object"}},
 }
 
 

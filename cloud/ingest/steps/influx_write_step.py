@@ -3,6 +3,7 @@
 from typing import Any
 
 from cloud.ingest.gateway import Gateway
+from cloud.ingest.influx_answers import ANSWERS_V1
 from cloud.ingest.influx_writing import take_lines
 from tidegate.contract import Context
 from tidegate.http.request import Request
@@ -23,6 +24,13 @@ config = {
         "tokenLimitMiddleware",
     ],
     "emits": [],
+    "queryParams": {
+        "type": "object",
+        "properties": {
+            name: {"type": "string"} for name in ("precision", "db", "rp", "p", "tenant", "device")
+        },
+    },
+    "responseSchema": ANSWERS_V1,
 }
 
 
