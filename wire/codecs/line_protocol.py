@@ -54,7 +54,7 @@ _MEASUREMENT_PART = re.compile(MEASUREMENT)
 _TAG_PART = re.compile(rf",({NAME})=({TAG_VALUE})")
 _FIELD_PART = re.compile(rf"({NAME})=({TEXT}|{BARE}),?")
 _BLANKS = re.compile(BLANKS)
-_NO_LINE = re.compile(rf"{BLANKS}(?:#[^\n]*+|\r?+)(?:\n|\Z)")
+_NO_LINES = re.compile(rf"(?:{BLANKS}(?:#[^\n]*+|\r?+)(?:\n|\Z))++")
 _NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WHOLE = re.compile(r"(-?[0-9]+)i|([0-9]+)u")
 _KEY_ESCAPES = re.compile(r"\\([, =])")
@@ -120,7 +120,7 @@ def _lines(text: str) -> Iterator[tuple[str, re.Match[str] | None]]:
     """Yield each line that is neither blank nor a comment, and its match if it is well formed."""
     at, end = 0, len(text)
     while at < end:
-        skipped = _NO_LINE.match(text, at)
+        skipped = _NO_LINES.match(text, at)
         if skipped is not None:
             at = skipped.end()
             continue
