@@ -44,6 +44,7 @@ _OURS_ALONE: dict[bytes, dict[str, Value]] = {
     b"m f=1\r": {"m.f": 1.0},
     b"m f=1 5\r": {"m.f": 1.0},
     b"m time=1": {"m.time": 1.0},
+    rb"m f\\,y=1": {r"m.f\,y": 1.0},
 }
 _THEIRS_ALONE = [
     b'm f="a"b', b'm f="a""b"', b'm f="a"5', b"m\tx f=1", b"m,t=\xff f=1", b'm f="\xff"',

@@ -4,7 +4,8 @@ Accepts what InfluxDB 1.x accepts, apart from what is said below; a line that br
 costs itself, up to its own line feed, and no other. Differences, each for a reason: a carriage
 return before the line feed is no fault; `1u` is a number, as in 2.x; text behind a closing
 quote is a fault; a line feed is part of a line only inside of quotes, never after a backslash
-or in a comment; a field may be called `time`. Names and texts have the limits of all formats.
+or in a comment; a field may be called `time`; in a field's name, as in tags, a comma
+behind two backslashes is escaped. Names and texts have the limits of all formats.
 """
 
 import re
