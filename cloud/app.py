@@ -67,6 +67,7 @@ from tidegate.store.port import Store
 from tidegate.store.sqlite.store import open_sqlite
 from wire.errors import Malformed
 from wire.events import ConditionChanged
+from wire.sparkplug.topics import state_topic
 
 _ROOT = Path(__file__).parent.parent
 STEP_ROOTS = (
@@ -130,6 +131,10 @@ def check_settings(settings: Settings) -> None:
         topic_rules(settings.ingest)
     except Malformed as exc:
         raise Misconfigured(f"ingest.topics: {exc}") from exc
+    try:
+        state_topic(settings.ingest.sparkplug.host_id)
+    except Malformed as exc:
+        raise Misconfigured(f"ingest.sparkplug host_id: {exc}") from exc
     if settings.broker.url is not None:
         parse_url(settings.broker.url)
     for root in settings.steps.roots:

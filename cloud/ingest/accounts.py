@@ -7,6 +7,7 @@ import msgspec
 
 from wire.ids import DeviceKey
 from wire.messages import Refusal
+from wire.sparkplug.session import Saved
 
 
 @dataclass(slots=True)
@@ -89,6 +90,7 @@ class Entry:
     closed_letters: list[int] = field(default_factory=list)
     devices_with_new_boots: set[DeviceKey] = field(default_factory=set)
     outcomes: list[KeptOutcome] = field(default_factory=list)
+    sessions: list[Saved] = field(default_factory=list)
 
 
 class Letter(msgspec.Struct, frozen=True):

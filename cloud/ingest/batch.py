@@ -10,6 +10,8 @@ from cloud.ingest.spans import Spans
 from wire.ids import DeviceKey
 from wire.messages import Refusal, Status
 from wire.points import PointBatch, StoredBatch
+from wire.sparkplug.session import Session
+from wire.sparkplug.topics import Node
 
 MAX_LETTER_PAYLOAD_BYTES = 1024 * 1024
 _SHORTENED_BYTES = 1_024
@@ -63,6 +65,7 @@ class Batch:
     segments: list[Segment] = field(default_factory=list)
     touched: dict[Spans, tuple[DeviceKey, str]] = field(default_factory=dict)
     statuses: list[Heard] = field(default_factory=list)
+    sessions: dict[Node, Session] = field(default_factory=dict)
     first_seen: list[DeviceKey] = field(default_factory=list)
     entry: Entry = field(default_factory=Entry)
     reached: list[Reach] = field(default_factory=list)
@@ -124,6 +127,7 @@ class Batch:
             reach = spans.reach()
             if reach:
                 self.reached.append(Reach(device, boot, reach))
+        self.entry.sessions = [session.saved() for session in self.sessions.values()]
 
     def part(self, first: int, last: int) -> PointBatch:
         """Return the points of the messages `first` to `last` (not included)."""

@@ -20,6 +20,8 @@ from cloud.ingest.ledger_file import LedgerAway, LedgerFile
 from cloud.ingest.spans import Spans
 from tidegate.errors import Misconfigured
 from wire.ids import DeviceKey
+from wire.sparkplug.session import Saved
+from wire.sparkplug.topics import Node
 
 __all__ = ["Ledger", "LedgerAway"]
 
@@ -82,6 +84,14 @@ class Ledger:
     def spans_of(self, device: DeviceKey) -> dict[str, Spans]:
         """Return the sequences seen of each boot. Blocks: for the pipeline's own thread."""
         return self._file.spans_of(device)
+
+    def session_of(self, node: Node) -> Saved:
+        """Return what is kept of a Sparkplug node's session. Blocks, as `spans_of`."""
+        return self._file.session_of(node)
+
+    async def sparkplug_dead(self) -> list[DeviceKey]:
+        """Return the Sparkplug nodes and devices whose last word was a death."""
+        return await self._read(self._file.sparkplug_dead)
 
     async def view(self, device: DeviceKey) -> LedgerView:
         """Return a device's account; all zero when it was never heard."""
