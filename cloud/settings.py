@@ -68,6 +68,18 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant: str | None = None
 
 
+class IngestHttp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often one device's token and one address may send over HTTP; beyond it 429.
+
+    Behind a proxy all clients have its address: let it limit them, and raise ours.
+    """
+
+    per_token_per_s: Positive = 500.0
+    per_token_burst: Annotated[int, msgspec.Meta(ge=1)] = 2_000
+    per_address_per_s: Positive = 2_000.0
+    per_address_burst: Annotated[int, msgspec.Meta(ge=1)] = 8_000
+
+
 class Sparkplug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sparkplug B: edge nodes whose messages come on `spBv1.0/…`, groups being tenants.
 
@@ -86,6 +98,7 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How messages are received, and gathered into batches before they are stored."""
 
     topics: list[Topic] = []
+    http: IngestHttp = IngestHttp()
     sparkplug: Sparkplug = Sparkplug()
 
     batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 5_000

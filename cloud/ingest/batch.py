@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cloud.ingest.accounts import BootRow, Entry, NewLetter, Tally
+from cloud.ingest.accounts import BootRow, Entry, KeptOutcome, NewLetter, Tally
 from cloud.ingest.inbox import Chunk
 from cloud.ingest.spans import Spans
 from wire.ids import DeviceKey
@@ -158,6 +158,14 @@ class Batch:
                 reply.rejected.extend(Refusal(one, reason) for one in taken)
         if rejected:
             self.points = self._points_without(rejected)
+
+    def keep_outcomes(self) -> None:
+        """Note what is answered to requests that may be repeated; nothing changes it any more."""
+        for chunk, _, _ in self.segments:
+            reply = chunk.reply
+            if reply is not None and reply.request is not None:
+                kept = KeptOutcome(reply.request, reply.outcome(), chunk.received_ms)
+                self.entry.outcomes.append(kept)
 
     def stored(self) -> StoredBatch:
         """Return what the taps are told."""

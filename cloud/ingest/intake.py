@@ -146,7 +146,7 @@ class Intake:
             if only is not None and index not in only:
                 left_out.add(index)
                 continue
-            order = 0
+            order = reading.order
             if reading.seq is not None and reading.boot is not None:
                 order = order_of(reading.boot, reading.seq)
                 is_new = source.see(batch, reading.boot, seq=reading.seq, first=decoded.first)

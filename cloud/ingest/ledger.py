@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 import anyio
 import anyio.to_thread
 
-from cloud.ingest.accounts import Entry, Fates, LedgerView, Letter, LetterQuery
+from cloud.ingest.accounts import Entry, Fates, LedgerView, Letter, LetterQuery, Outcome
 from cloud.ingest.ledger_file import LedgerAway, LedgerFile
 from cloud.ingest.spans import Spans
 from tidegate.errors import Misconfigured
@@ -126,6 +126,12 @@ class Ledger:
         """Return one dead letter, None when it is not there (any more)."""
         found = await self.dead_letters(limit=1, before=letter_id + 1)
         return found[0] if found and found[0].id == letter_id else None
+
+    async def outcome(
+        self, device: DeviceKey, key: str, now_ms: int
+    ) -> tuple[bytes, Outcome] | None:
+        """Return digest and outcome of a request of the last day by its key, else None."""
+        return await self._read(partial(self._file.outcome, device, key, now_ms=now_ms))
 
     async def fact(self, name: str) -> str | None:
         """Return a remembered fact."""

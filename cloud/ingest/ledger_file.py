@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from cloud.ingest import sparkplug_rows
-from cloud.ingest.accounts import BootView, Entry, Letter, LetterQuery, NewLetter
+from cloud.ingest.accounts import BootView, Entry, Letter, LetterQuery, NewLetter, Outcome
+from cloud.ingest.kept_outcomes import outcome_of, put_outcomes
 from cloud.ingest.spans import Spans
 from tidegate.errors import StoreAway
 from wire.ids import DeviceId, DeviceKey, TenantId
@@ -147,6 +148,11 @@ class LedgerFile:
         """Return dead letters, newest first."""
         return [_letter(row) for row in self._rows(_LETTERS, msgspec.to_builtins(query))]
 
+    def outcome(self, device: DeviceKey, key: str, *, now_ms: int) -> tuple[bytes, Outcome] | None:
+        """Return the digest and the outcome of a request of the last day; see `kept_outcomes`."""
+        with _translated(), self._reading:
+            return outcome_of(self._reader, device, key, now_ms=now_ms)
+
     def fact(self, name: str) -> str | None:
         """Return a remembered fact."""
         rows = self._rows("SELECT value FROM facts WHERE name = ?", (name,))
@@ -177,6 +183,8 @@ class LedgerFile:
             self._measure_letters()
         if entry.letters:
             self._add_letters(entry.letters)
+        if entry.outcomes:
+            put_outcomes(self._writer, entry.outcomes)
         sparkplug_rows.put(self._writer.execute, entry.sessions)
 
     def _add_letters(self, letters: list[NewLetter]) -> None:

@@ -21,6 +21,8 @@ class Metrics:
     letters: Counter
     foreign: Counter
     refused_busy: Counter
+    refused_rate: Counter
+    repeats: Counter
     sparkplug_lost: Counter
     rebirths: Counter
 
@@ -61,6 +63,8 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         Counter(f"{name}_dead_letters", "Dead letters written", registry=registry),
         Counter(f"{name}_foreign_messages", "Messages on nobody's topic", registry=registry),
         Counter(f"{name}_refused_busy", "HTTP messages answered 503", registry=registry),
+        Counter(f"{name}_refused_rate", "HTTP requests answered 429", ["by"], registry=registry),
+        Counter(f"{name}_repeats", "HTTP messages answered as before", registry=registry),
         Counter(
             f"{name}_sparkplug_lost",
             "Sparkplug messages that never came, as their sequence numbers show",

@@ -75,7 +75,7 @@ class Ingest:
         self._taps = taps
         self._now_ms = now_ms
         self._rng = rng or random.Random()  # noqa: S311 - jitter
-        self._metrics = telling or metrics()
+        self.metrics = self._metrics = telling or metrics()
         self._wait_s = settings.batch_wait_s
         self._batch_readings = settings.batch_readings
         self._inbox = Inbox(settings.queue_messages)
@@ -90,6 +90,7 @@ class Ingest:
         self.gateway = Gateway(
             self._inbox,
             letter_of=ledger.letter,
+            outcome_of=ledger.outcome,
             store_is_away=lambda: self.store_is_away,
             metrics=self._metrics,
             now_ms=now_ms,
