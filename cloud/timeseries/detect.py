@@ -35,6 +35,8 @@ async def detect(http: Http) -> Server:
     ping = await http.get("/ping")
     if ping.status in _UNAUTHORIZED:
         raise StoreAway(refused(http.address.name, ping))
+    if ping.status >= 500:  # noqa: PLR2004 - the server's faults
+        raise StoreAway(f"{http.address.name} answers {ping.status}: {ping.text}")
     server = _by_version(ping.version)
     if server is not None and server.version != _BORROWED:
         return server

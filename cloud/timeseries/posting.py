@@ -31,6 +31,8 @@ class Posting:
         # The system's certificates; `SSL_CERT_FILE` names others.
         self._tls = ssl.create_default_context() if is_safe else None
         self._connection: http.client.HTTPConnection | None = None
+        # How often it was connected: a server that died and came back is told by that.
+        self.connections = 0
 
     def post(self, body: bytes) -> Answer:
         """Send a body that may be sent twice: when an idle connection was closed, it is.
@@ -91,6 +93,7 @@ class Posting:
             with contextlib.suppress(OSError):
                 connection.close()
             raise StoreAway(f"{address.name} cannot be reached: {exc}") from exc
+        self.connections += 1
         connection.sock.settimeout(self._timeout_s)
         return connection
 

@@ -22,6 +22,7 @@ from cloud.timeseries.port import (
     StoreAway,
     TimeSeries,
 )
+from cloud.timeseries.victoria.recent import Recent
 from tests.support.names import device_names, names
 from tests.support.victoria import Settled, Victoria, victoria_program
 from tidegate.configuration import Secret
@@ -211,6 +212,40 @@ async def test_victoria_killed_and_back(tmp_path: Path) -> None:
             await store.write(PointBatch([_KEY], [2], [2.0]))
 
             assert await store.read(_ALWAYS) == [Series(_KEY, [(1, 1.0), (2, 2.0)])]
+
+
+@pytest.mark.parametrize("seen_by", ["write", "tend"])
+async def test_victoria_killed_loses_nothing_of_what_it_took(tmp_path: Path, seen_by: str) -> None:
+    """It has no log; what it took just before it was killed is sent again once it is back."""
+    now_ms = time.time_ns() // 1_000_000
+    with Victoria(victoria_program(), folder=tmp_path) as server:
+        async with open_timeseries(Secret(server.url("x")), data_dir=Path()) as store:
+            for index in range(5):
+                await store.write(PointBatch([_KEY], [now_ms + index], [float(index)]))
+            await anyio.sleep(1.1)  # its start is told in seconds
+            server.kill()
+            server.start()
+
+            if seen_by == "write":
+                await store.write(PointBatch([_KEY], [now_ms + 5], [5.0]))
+            else:
+                await store.tend(0)
+            server.flush()
+            [found] = await store.read(_ALWAYS)
+
+    assert [ts - now_ms for ts, _ in found.points][:5] == [0, 1, 2, 3, 4]
+
+
+def test_victoria_recent_is_bounded() -> None:
+    """By age, and by bytes: then the oldest go, and that is counted."""
+    recent = Recent(keep_s=10, most_bytes=10)
+
+    for second in (0, 5, 11):
+        recent.add(b"%d" % second, second)
+    by_age = recent.bodies()
+    recent.add(b"x" * 8, 12)
+
+    assert (by_age, recent.bodies(), recent.cut_short) == ([b"5", b"11"], [b"11", b"x" * 8], 1)
 
 
 def _aggregates() -> tuple[Aggregate, ...]:

@@ -10,7 +10,7 @@ from wire.messages import Value
 _ODD = st.sampled_from(list("\\\"' ,=%_#;{}$`\u00a0\u200d\U0001f321éΩ日|*.()[]~^-1AaF"))
 _TEXTS = st.one_of(
     st.text(_ODD, min_size=1, max_size=20),
-    st.text(min_size=1, max_size=64),
+    st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=64),
     st.sampled_from(["time", "tenant", "device", "_time", "_field", "NULL", "true", "1", "%41"]),
 )
 
@@ -31,8 +31,13 @@ def _is_device(text: str) -> bool:
     return True
 
 
-names = _TEXTS.filter(_is_metric)
-device_names = _TEXTS.filter(_is_device)
+def _as_level(text: str) -> str:
+    """Make a level of a topic of it: what may not be in one is left out."""
+    return "".join(char for char in text if char.isprintable() and char not in "/+#").strip()
+
+
+names = _TEXTS.map(str.strip).filter(_is_metric)
+device_names = _TEXTS.map(_as_level).filter(_is_device)
 finite_numbers = st.floats(allow_nan=False, allow_infinity=False)
 stored_values: st.SearchStrategy[Value] = st.one_of(
     finite_numbers, st.booleans(), st.text(st.characters(exclude_categories=["Cs"]), max_size=50)

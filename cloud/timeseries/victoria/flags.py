@@ -7,6 +7,7 @@ import msgspec
 from cloud.timeseries.victoria.samples import Limits
 
 _FLAG = re.compile(rb'^flag\{name="([^"]+)", value="([^"]*)"', re.MULTILINE)
+_STARTED = re.compile(rb"^process_start_time_seconds (\S+)", re.MULTILINE)
 _DAY_MS = 86_400_000
 # What it takes by default; a month has 31 days.
 _RETENTION, _STATE_BYTES = "1", 4_096
@@ -15,11 +16,15 @@ AHEAD_MS = 2 * _DAY_MS
 
 
 class Flags(msgspec.Struct, frozen=True):
-    """How long it keeps samples (ms), how long a label may be, and whether it drops doubles."""
+    """How long it keeps samples (ms), how long a label may be, and whether it drops doubles.
+
+    `started` is when it was, in its own words.
+    """
 
     keeps_ms: int
     state_bytes: int
     drops_doubles: bool
+    started: str = ""
 
     def limits(self, now_ms: int) -> Limits:
         """Return what it takes now; it looks back past 0 for what is of the first day of 1970."""
@@ -30,12 +35,14 @@ class Flags(msgspec.Struct, frozen=True):
 def flags_in(metrics: bytes) -> Flags:
     """Return the flags in the text of `/metrics`; what is not there has its default."""
     found = {name.decode(): value.decode() for name, value in _FLAG.findall(metrics)}
+    started = _STARTED.search(metrics)
     longest = found.get("maxLabelValueLen", "")
     dedup = found.get("dedup.minScrapeInterval", "0s")
     return Flags(
         _duration_ms(found.get("retentionPeriod", _RETENTION)),
         int(longest) if longest.isdigit() else _STATE_BYTES,
         re.fullmatch(r"0?[a-z]*", dedup) is None,
+        started[1].decode() if started else "",
     )
 
 

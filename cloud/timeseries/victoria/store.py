@@ -21,6 +21,7 @@ from cloud.timeseries.port import (
 from cloud.timeseries.posting import Posting
 from cloud.timeseries.victoria.flags import Flags, flags_in
 from cloud.timeseries.victoria.reading import Reader
+from cloud.timeseries.victoria.recent import Recent
 from cloud.timeseries.victoria.samples import NUMBERS, STATES, encode, probe, selector
 from cloud.timeseries.writing import Target, write_lines
 from wire.points import PointBatch
@@ -39,7 +40,8 @@ class Victoria:
 
     What it cannot hold as the port says: a point that is written again with another value is two
     points, and the order of a millisecond's points is that of their values. What was written
-    shows after a second or so.
+    shows after a second or so, and is on disk after about ten: what a server that died may have
+    lost is sent again (`recent`), unless we died with it.
     """
 
     def __init__(
@@ -55,6 +57,9 @@ class Victoria:
         self._flags: Flags | None = None
         self._reader = Reader(http)
         self._has_warned = False
+        self._recent = Recent()
+        self._started: str | None = None
+        self._connections = 0
         self._encoding = anyio.CapacityLimiter(1)
         self._posting = anyio.CapacityLimiter(1)
         self._sender = Posting(http.address, "/api/v1/import", {}, timeout_s=http.timeout_s)
@@ -116,6 +121,7 @@ class Victoria:
         """Compare how long the server keeps points with what it should: only it can set that."""
         self._flags = None
         flags = await self._known()
+        await self._send_again_if_restarted(flags)
         wanted = self._keep_days
         if wanted is None or self._has_warned or flags.keeps_ms == round(wanted * _DAY_MS):
             return
@@ -135,6 +141,31 @@ class Victoria:
         return self._flags
 
     async def _post(self, body: bytes) -> Answer:
+        answer = await self._send(body)
+        if self._sender.connections != self._connections:
+            self._connections = self._sender.connections
+            self._flags = None
+            try:
+                await self._send_again_if_restarted(await self._known())
+            except StoreAway:
+                self._connections = -1
+                raise
+        if answer.is_good:
+            self._recent.add(body, time.monotonic())
+        return answer
+
+    async def _send_again_if_restarted(self, flags: Flags) -> None:
+        """Send what the server took before it died, so far as it may have lost it."""
+        if self._started not in (None, flags.started):
+            bodies = self._recent.bodies()
+            for body in bodies:
+                answer = await self._send(body)
+                if not answer.is_good:
+                    raise StoreAway(f"{self._http.address.name} answers {answer.status}")
+            _log.warning("timeseries.sent_again", bodies=len(bodies), cut=self._recent.cut_short)
+        self._started = flags.started
+
+    async def _send(self, body: bytes) -> Answer:
         return await anyio.to_thread.run_sync(self._sender.post, body, limiter=self._posting)
 
     def _probe(self, ns: int) -> str:
