@@ -13,6 +13,7 @@ from wire.events import Severity
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 # How long one delivery may take; the step that delivers is given 120 s.
 DeliveryTimeout = Annotated[float, msgspec.Meta(gt=0, le=100)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -44,9 +45,18 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimeSeriesStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder."""
+    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder.
+
+    Points older than `retention_days` are dropped, their rollups after `rollup_retention_days`,
+    which needs the former and is not shorter; without, they are kept for ever. DuckDB holds at
+    most `memory_mb` for its tables and works in `threads` (default: one a core).
+    """
 
     url: str | None = None
+    retention_days: Days | None = None
+    rollup_retention_days: Days | None = None
+    memory_mb: Annotated[int, msgspec.Meta(ge=128)] = 1024
+    threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,6 @@
--- The doubled modulus floors times before 1970 as well.
 SELECT
     wanted.place,
-    ts_ms - ((ts_ms % $step_ms) + $step_ms) % $step_ms AS ts_ms,
+    {step} AS ts_ms,
     0 AS ord,
     CAST({aggregate} AS DOUBLE) AS value
 FROM points JOIN wanted USING (series_id)
