@@ -13,8 +13,12 @@ class Progress(NamedTuple):
     """Times in Unix ms; see `schema/0002_rollups.sql`. Nothing done yet is `EARLIEST_MS`."""
 
     rolled_ms: int = EARLIEST_MS
-    hours_ms: int = EARLIEST_MS
     raw_from_ms: int = EARLIEST_MS
+
+    @property
+    def hours_ms(self) -> int:
+        """Hours that end by then are rolled up."""
+        return floor_to(HOUR_MS, self.rolled_ms)
 
 
 class Stretch(NamedTuple):
@@ -41,9 +45,8 @@ def level_of(step_ms: int) -> int | None:
 
 def served(progress: Progress, asked: Stretch, level_ms: int) -> Stretch | None:
     """Return the part of what is asked that whole buckets of a level can answer; None if none."""
-    rolled_ms = progress.hours_ms if level_ms == HOUR_MS else progress.rolled_ms
     first_ms = ceil_to(level_ms, max(asked.from_ms, EARLIEST_MS))
-    end_ms = floor_to(level_ms, min(asked.to_ms, rolled_ms))
+    end_ms = floor_to(level_ms, min(asked.to_ms, progress.rolled_ms))
     return Stretch(first_ms, end_ms) if first_ms < end_ms else None
 
 

@@ -70,10 +70,9 @@ class Rollups:
             return self._turn_back(target_ms)
         with self._file.transaction() as connection:
             stretch = _stretch_to_roll(connection, Stretch(before.rolled_ms, target_ms), span_ms)
-            hours_ms = max(before.hours_ms, floor_to(HOUR_MS, stretch.to_ms))
+            progress = before._replace(rolled_ms=stretch.to_ms)
             _roll(connection, stretch._replace(from_ms=before.rolled_ms))
-            _roll_hours(connection, Stretch(before.hours_ms, hours_ms))
-            progress = before._replace(rolled_ms=stretch.to_ms, hours_ms=hours_ms)
+            _roll_hours(connection, Stretch(before.hours_ms, progress.hours_ms))
             save(connection, progress)
         self.progress = progress
         return progress.rolled_ms < target_ms
@@ -121,8 +120,7 @@ class Rollups:
         """Follow a clock that was far ahead and has been set right; what is above is done anew."""
         before = self.progress
         if before.rolled_ms > target_ms + HOUR_MS:
-            hours_ms = min(before.hours_ms, floor_to(HOUR_MS, target_ms))
-            progress = before._replace(rolled_ms=target_ms, hours_ms=hours_ms)
+            progress = before._replace(rolled_ms=target_ms)
             with self._file.transaction() as connection:
                 save(connection, progress)
             self.progress = progress
@@ -132,7 +130,7 @@ class Rollups:
 def save(connection: Connection, progress: Progress) -> None:
     """Keep how far it has come, in the transaction of what it says."""
     connection.execute("DELETE FROM progress")
-    connection.execute("INSERT INTO progress VALUES (?, ?, ?)", list(progress))
+    connection.execute("INSERT INTO progress VALUES (?, ?)", list(progress))
 
 
 def first_dirty(connection: Connection, progress: Progress) -> int | None:
@@ -160,7 +158,7 @@ def drop_points(connection: Connection, before_ms: int) -> None:
 
 def load(connection: Connection) -> Progress:
     """Return how far it has come, as the transaction sees it."""
-    row = connection.execute("SELECT rolled_ms, hours_ms, raw_from_ms FROM progress").fetchone()
+    row = connection.execute("SELECT rolled_ms, raw_from_ms FROM progress").fetchone()
     return Progress() if row is None else Progress(*row)
 
 

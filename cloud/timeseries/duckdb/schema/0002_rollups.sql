@@ -26,10 +26,9 @@ CREATE TABLE gone (
     series_id INTEGER NOT NULL
 );
 
--- One row. Buckets that end by `rolled_ms` (hours: `hours_ms`) are rolled up, except dirty ones;
+-- One row. Buckets and hours that end by `rolled_ms` are rolled up, except dirty ones;
 -- points and states before `raw_from_ms` (a whole hour) have been dropped by age.
 CREATE TABLE progress (
     rolled_ms BIGINT NOT NULL,
-    hours_ms BIGINT NOT NULL,
     raw_from_ms BIGINT NOT NULL
 );
