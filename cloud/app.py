@@ -41,8 +41,9 @@ from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
 from cloud.running_steps import RunningSteps
 from cloud.settings import Settings, zone_of
-from cloud.timeseries.open import open_timeseries
+from cloud.timeseries.open import check_retention, open_timeseries
 from cloud.timeseries.port import TimeSeries
+from cloud.timeseries.tending import keep_tended
 from tidegate.auth.access import Access
 from tidegate.auth.middleware import ADMIN, Authenticator, named_middlewares
 from tidegate.auth.signing import SigningKeys
@@ -122,6 +123,7 @@ def check_settings(settings: Settings) -> None:
     """Check what needs more than types, before anything starts; raise `Misconfigured`."""
     typed_rules(settings.alerts.rules)
     check_targets(settings)
+    check_retention(settings.timeseries)
     zone_of(settings.site.timezone)
     time_of_day(settings.reports.daily_at)
     try:
@@ -176,6 +178,8 @@ async def _start(
             "users": access.users,
         }
     )
+    tending = await _background(stack)
+    tending.start_soon(keep_tended, stores.telemetry, _now_ms)
     await _run_services(stack, services, engine, accounts, connection.own)
     authenticator = _authenticator(access, stores.registry, folder, settings)
     app = make_app(_routes(engine, authenticator, stores, services.ingest))
@@ -236,7 +240,9 @@ async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:
 
 async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> Stores:
     telemetry = await stack.enter_async_context(
-        open_timeseries(settings.timeseries.url, data_dir=folder.path)
+        open_timeseries(
+            settings.timeseries.url, data_dir=folder.path, settings=settings.timeseries
+        )
     )
     state = await stack.enter_async_context(open_sqlite(folder.state))
     # The folder is held by this process alone: whoever leased an event is dead.

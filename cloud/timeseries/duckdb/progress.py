@@ -5,6 +5,7 @@ from typing import NamedTuple
 MINUTES_MS = 5 * 60_000
 HOUR_MS = 60 * 60_000
 DAY_MS = 24 * HOUR_MS
+INT64_MIN = -(2**63)
 EARLIEST_MS = -(2**62) // HOUR_MS * HOUR_MS
 """Points before it are kept and read as they are, but belong to no bucket."""
 

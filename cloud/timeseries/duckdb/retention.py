@@ -5,7 +5,15 @@ import numpy as np
 from cloud.settings import TimeSeriesStore
 from cloud.timeseries.catalog import Catalog
 from cloud.timeseries.duckdb.file import Connection, File
-from cloud.timeseries.duckdb.progress import DAY_MS, HOUR_MS, Stretch, ceil_to, floor_to
+from cloud.timeseries.duckdb.progress import (
+    DAY_MS,
+    EARLIEST_MS,
+    HOUR_MS,
+    INT64_MIN,
+    Stretch,
+    ceil_to,
+    floor_to,
+)
 from cloud.timeseries.duckdb.rollups import (
     Rollups,
     drop_points,
@@ -26,7 +34,7 @@ _EVERYWHERE = " UNION ALL ".join(
 )
 _NEWEST_STORED = """
 SELECT max(ts_ms) FROM (SELECT ts_ms FROM points UNION ALL SELECT ts_ms FROM states)
-WHERE ts_ms < ?
+WHERE ts_ms >= ? AND ts_ms < ?
 """
 
 
@@ -48,8 +56,10 @@ class Retention:
             return False
         before = self._rollups.progress
         cutoff_ms = min(floor_to(HOUR_MS, now_ms - days * DAY_MS), before.hours_ms)
+        # What is before raw_from_ms came late, and waits to be folded into its buckets.
+        from_ms = before.raw_from_ms if before.raw_from_ms > EARLIEST_MS else INT64_MIN
         with self._file.transaction() as connection:
-            first_ms = first_stored(connection, cutoff_ms)
+            first_ms = first_stored(connection, Stretch(from_ms, cutoff_ms))
             if first_ms is None:
                 return False
             end_ms = min(cutoff_ms, floor_to(HOUR_MS, first_ms) + span_ms)
@@ -57,11 +67,11 @@ class Retention:
             if dirty_ms is not None:
                 end_ms = min(end_ms, floor_to(HOUR_MS, dirty_ms))
             # Not simply to the end: a clock that was far ahead must not close the time before it.
-            newest_ms = _newest_stored(connection, end_ms)
+            newest_ms = _newest_stored(connection, Stretch(from_ms, end_ms))
             if newest_ms is None:
                 return False
             raw_from_ms = max(before.raw_from_ms, ceil_to(HOUR_MS, newest_ms + 1))
-            drop_points(connection, raw_from_ms)
+            drop_points(connection, Stretch(from_ms, raw_from_ms))
             progress = before._replace(raw_from_ms=raw_from_ms)
             save(connection, progress)
         self._rollups.progress = progress
@@ -147,6 +157,6 @@ def _remove(connection: Connection, stretch: Stretch) -> int:
     return removed
 
 
-def _newest_stored(connection: Connection, before_ms: int) -> int | None:
-    row = connection.execute(_NEWEST_STORED, [before_ms]).fetchone()
+def _newest_stored(connection: Connection, stretch: Stretch) -> int | None:
+    row = connection.execute(_NEWEST_STORED, stretch).fetchone()
     return None if row is None else row[0]

@@ -8,11 +8,13 @@ call is one transaction, or belongs into one: after a crash the file is as after
 import numpy as np
 import numpy.typing as npt
 
+from cloud.timeseries.catalog import Catalog
 from cloud.timeseries.columns import Columns
 from cloud.timeseries.duckdb.file import Connection, File
 from cloud.timeseries.duckdb.progress import (
     EARLIEST_MS,
     HOUR_MS,
+    INT64_MIN,
     MINUTES_MS,
     Progress,
     Stretch,
@@ -92,15 +94,18 @@ class Rollups:
             _clean(connection, stretch)
         return True
 
-    def fold(self, span_ms: int) -> bool:
+    def fold(self, span_ms: int, catalog: Catalog) -> bool:
         """Take late points from before `raw_from_ms` into their buckets; return whether any were.
 
         The points are dropped in the same transaction. Points between a bucket's first and last
-        are dropped without being counted: they may be a repetition.
+        are dropped without being counted: they may be a repetition. `catalog` forgets series of
+        which nothing is left.
         """
         raw_from_ms = self.progress.raw_from_ms
+        if raw_from_ms == EARLIEST_MS:
+            return False
         with self._file.transaction() as connection:
-            first_ms = first_stored(connection, raw_from_ms)
+            first_ms = first_stored(connection, Stretch(INT64_MIN, raw_from_ms))
             if first_ms is None:
                 _clean(connection, Stretch(EARLIEST_MS, raw_from_ms))
                 return False
@@ -113,7 +118,8 @@ class Rollups:
             connection.register("merged", dict(merged))
             connection.execute("INSERT INTO rollups_5m BY NAME SELECT * FROM merged")
             _redo_hours(connection, ids, starts_ms, stretch, self.progress.hours_ms)
-            drop_points(connection, stretch.to_ms)
+            drop_points(connection, Stretch(INT64_MIN, stretch.to_ms))
+        catalog.forget_before(stretch.to_ms)
         return True
 
     def _turn_back(self, target_ms: int) -> bool:
@@ -140,20 +146,21 @@ def first_dirty(connection: Connection, progress: Progress) -> int | None:
     )
 
 
-def first_stored(connection: Connection, before_ms: int) -> int | None:
-    """Return the time of the first point or state before a time."""
+def first_stored(connection: Connection, stretch: Stretch) -> int | None:
+    """Return the time of the first point or state in a stretch."""
     tables = ("points", "states")
-    found = [
-        _one(connection, f"SELECT min(ts_ms) FROM {table} WHERE ts_ms < ?", before_ms)  # noqa: S608
-        for table in tables
-    ]
+    statement = "SELECT min(ts_ms) FROM {} WHERE ts_ms >= ? AND ts_ms < ?"
+    found = [_one(connection, statement.format(table), *stretch) for table in tables]
     return min((one for one in found if one is not None), default=None)
 
 
-def drop_points(connection: Connection, before_ms: int) -> None:
-    """Delete all points and states before a time."""
+def drop_points(connection: Connection, stretch: Stretch) -> None:
+    """Delete all points and states in a stretch."""
     for table in ("points", "states"):
-        connection.execute(f"DELETE FROM {table} WHERE ts_ms < ?", [before_ms])  # noqa: S608
+        connection.execute(
+            f"DELETE FROM {table} WHERE ts_ms >= ? AND ts_ms < ?",  # noqa: S608 - constants
+            stretch,
+        )
 
 
 def load(connection: Connection) -> Progress:

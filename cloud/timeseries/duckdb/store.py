@@ -156,7 +156,7 @@ class DuckDB:
             "purge": self._purge.step,
             "advance": lambda span_ms: self._rollups.advance(now_ms, span_ms),
             "redo": self._rollups.redo,
-            "fold": self._rollups.fold,
+            "fold": lambda span_ms: self._rollups.fold(span_ms, self._catalog),
             "drop_points": lambda span_ms: self._retention.drop_points(
                 now_ms, span_ms, self._catalog
             ),
