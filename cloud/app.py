@@ -240,9 +240,7 @@ async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:
 
 async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> Stores:
     telemetry = await stack.enter_async_context(
-        open_timeseries(
-            settings.timeseries.url, data_dir=folder.path, settings=settings.timeseries
-        )
+        open_timeseries(settings.timeseries.url, data_dir=folder.path, settings=settings.timeseries)
     )
     state = await stack.enter_async_context(open_sqlite(folder.state))
     # The folder is held by this process alone: whoever leased an event is dead.

@@ -27,7 +27,9 @@ _KEEP = TimeSeriesStore(retention_days=30)
 
 
 def _points(*points: tuple[int, float]) -> PointBatch:
-    return PointBatch([_KEY] * len(points), [ms for ms, _ in points], [value for _, value in points])
+    return PointBatch(
+        [_KEY] * len(points), [ms for ms, _ in points], [value for _, value in points]
+    )
 
 
 async def _hours(store: DuckDB, aggregate: Aggregate = "sum") -> list[tuple[int, float]]:
@@ -89,17 +91,20 @@ async def test_retention_of_rollups_drops_them_too(tmp_path: Path) -> None:
 async def test_retention_reopened_goes_on_where_it_was(tmp_path: Path) -> None:
     """A restart neither rolls up twice nor forgets what is past the retention."""
     path = tmp_path / "t.duckdb"
-    for _ in range(3):
-        async with DuckDB(path, _KEEP) as store:
-            await store.write(_points((_OLD_MS, 1.0), (_NOW_MS - _DAY_MS, 2.0)))
+    for start, keep in enumerate((TimeSeriesStore(), _KEEP, _KEEP)):
+        async with DuckDB(path, keep) as store:
+            await store.write(_points((_OLD_MS + start, 1.0), (_NOW_MS - _DAY_MS, 2.0)))
             await store.tend(_NOW_MS)
-            assert await _hours(store) == [(_OLD_MS, 1.0), (_NOW_MS - _DAY_MS, 2.0)]
+            assert await _hours(store) == [(_OLD_MS, start + 1.0), (_NOW_MS - _DAY_MS, 2.0)]
             assert await store.latest() == [Latest(_KEY, _NOW_MS - _DAY_MS, 2.0)]
 
 
 async def test_retention_survives_a_clock_that_was_far_ahead(tmp_path: Path) -> None:
     """When the clock is set right again, new points are kept and rolled up as before."""
-    async with DuckDB(tmp_path / "t.duckdb", _KEEP) as store:
+    path = tmp_path / "t.duckdb"
+    async with DuckDB(path, _KEEP) as store:
+        for _ in range(20):  # it has seen how fast it is: stretches are as long as can be
+            await store.tend(_NOW_MS - _DAY_MS)
         await store.write(_points((_NOW_MS - _DAY_MS, 1.0)))
         await store.tend(_NOW_MS + 10_000 * _DAY_MS)
 
@@ -109,6 +114,9 @@ async def test_retention_survives_a_clock_that_was_far_ahead(tmp_path: Path) -> 
 
         assert len((await store.read(_ALWAYS))[0].points) == 5
         assert await _hours(store) == [(_NOW_MS - _DAY_MS, 1.0), (_NOW_MS, 10.0)]
+    with duckdb.connect(str(path)) as database:
+        ((rolled_ms,),) = database.execute("SELECT rolled_ms FROM progress").fetchall()
+    assert rolled_ms <= _NOW_MS + _HOUR_MS
 
 
 async def test_deleted_rows_leave_the_file(tmp_path: Path) -> None:

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import get_args
 
 import anyio
-import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from cloud.settings import TimeSeriesStore
 from cloud.timeseries.duckdb import DuckDB
 from cloud.timeseries.memory import Memory
 from cloud.timeseries.port import Aggregate, Series, SeriesQuery, TimeSeries
@@ -36,7 +34,9 @@ _TIMES = st.integers(0, 48).map(lambda fives: _NOON_MS + fives * 5 * _MINUTE_MS)
 _POINT = st.tuples(
     st.sampled_from(_KEYS),
     st.tuples(_TIMES, st.sampled_from([-1, 0, 1, 59_999, 123_456])).map(sum),
-    st.one_of(st.floats(-1e6, 1e6).map(lambda value: round(value, 3)), st.sampled_from(["x", True])),
+    st.one_of(
+        st.floats(-1e6, 1e6).map(lambda value: round(value, 3)), st.sampled_from(["x", True])
+    ),
     st.integers(0, 2),
 )
 _WRITE = st.tuples(st.just("write"), st.lists(_POINT, min_size=1, max_size=12))

@@ -421,7 +421,7 @@ async def test_store_without_a_retention_keeps_everything(store: TimeSeries) -> 
 
 
 async def test_store_drops_points_by_their_age(keeping: TimeSeries) -> None:
-    """What is older than it is to be kept goes, numbers and texts; a silent series has no latest."""
+    """What is older than is to be kept goes, numbers and texts; a silent series has no latest."""
     old_ms, young_ms = _NOW_MS - 30 * _DAY_MS - 1, _NOW_MS - 30 * _DAY_MS
     silent = _key("silent")
     await keeping.write(_batch((_key("t"), old_ms, 1.0), (_key("t"), young_ms, 2.0)))

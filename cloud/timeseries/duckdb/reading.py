@@ -1,5 +1,6 @@
 """Reading the tables: raw points, pages of them, and steps, with rollups where they serve."""
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -149,7 +150,7 @@ def _split(keys: list[SeriesKey], columns: dict[str, npt.NDArray[np.int64]]) -> 
     edges = [0, *(np.flatnonzero(places[1:] != places[:-1]) + 1).tolist(), len(places)]
     return [
         Series(keys[places[first]], points[first:end])
-        for first, end in zip(edges[:-1], edges[1:], strict=True)
+        for first, end in itertools.pairwise(edges)
     ]
 
 

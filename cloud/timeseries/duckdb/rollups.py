@@ -27,7 +27,9 @@ SETTLE_MS = 2 * 60_000
 _BUCKET = floored("points.ts_ms", str(MINUTES_MS))
 _HOUR = floored("rollups_5m.start_ms", str(HOUR_MS))
 _KEPT = "points ANTI JOIN gone USING (series_id)"
-_CHOSEN = f"points JOIN chosen ON chosen.series_id = points.series_id AND chosen.start_ms = {_BUCKET}"
+_CHOSEN = (
+    f"points JOIN chosen ON chosen.series_id = points.series_id AND chosen.start_ms = {_BUCKET}"
+)
 _CHOSEN_HOURS = (
     "rollups_5m JOIN chosen ON chosen.series_id = rollups_5m.series_id"
     f" AND chosen.start_ms = {_HOUR}"

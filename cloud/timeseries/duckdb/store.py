@@ -209,7 +209,9 @@ class DuckDB:
 
 def _catalog_of(connection: Connection) -> Catalog:
     catalog = Catalog()
-    rows = connection.execute("SELECT id, tenant, device, metric FROM series ORDER BY id").fetchall()
+    rows = connection.execute(
+        "SELECT id, tenant, device, metric FROM series ORDER BY id"
+    ).fetchall()
     (after,) = connection.execute("SELECT coalesce(max(series_id) + 1, 0) FROM gone").fetchall()[0]
     catalog.load([(series_id, _key(*names)) for series_id, *names in rows], at_least=after)
     newest = connection.execute(sql("latest")).fetchall()
