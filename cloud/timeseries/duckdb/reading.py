@@ -20,12 +20,14 @@ from cloud.timeseries.duckdb.progress import (
 )
 from cloud.timeseries.duckdb.rollups import load
 from cloud.timeseries.duckdb.statements import floored, sql
-from cloud.timeseries.port import Series, SeriesQuery
+from cloud.timeseries.port import Aggregate, Series, SeriesQuery
 from wire.ids import SeriesKey
 from wire.messages import Value
 
 _NO_LIMIT = 2**62
 _RAW, _STEPPED, _STEPPED_ROLLUPS = sql("raw"), sql("stepped"), sql("stepped_rollups")
+_PART_ROLLUPS, _PART_CLEAN = sql("part_rollups"), sql("part_clean")
+_PART_POINTS, _PART_REDO = sql("part_points"), sql("part_redo")
 _TABLES = {MINUTES_MS: "rollups_5m", HOUR_MS: "rollups_1h"}
 _AGGREGATES = {
     "mean": "avg(value)",
@@ -97,48 +99,68 @@ def stepped(
     """Return one point a step for the registered series, which are `keys`."""
     step_ms = query.step_ms or 1
     asked = Stretch(max(query.from_ms, EARLIEST_MS), query.to_ms)
-    bounds = {**asked._asdict(), "step_ms": step_ms, "most": _NO_LIMIT if limit is None else limit}
     level_ms = level_of(step_ms)
     cursor.begin()
     progress = load(cursor) if level_ms is not None else Progress()
     use = served(progress, asked, level_ms) if level_ms is not None else None
     if level_ms is None or use is None:
-        statement = _STEPPED.format(
-            step=floored("ts_ms", "$step_ms"), aggregate=_AGGREGATES[query.aggregate]
-        )
+        statement, bounds = _of_points(query.aggregate, asked)
     else:
-        statement = _STEPPED_ROLLUPS.format(
-            rollups=_TABLES[level_ms],
-            bucket=floored("ts_ms", str(level_ms)),
-            step=floored("start_ms", "$step_ms"),
-            aggregate=_OF_PARTS[query.aggregate],
-        )
-        bounds |= _rollup_bounds(cursor, progress, asked, use, level_ms)
+        redo = _redo(cursor, Stretch(max(use.from_ms, progress.raw_from_ms), use.to_ms), level_ms)
+        # Before raw_from_ms there are no points to ask, except late ones that wait to be folded in.
+        from_ms = max(asked.from_ms, min(progress.raw_from_ms, use.from_ms))
+        outside = [Stretch(from_ms, use.from_ms), Stretch(use.to_ms, asked.to_ms)]
+        statement, bounds = _of_rollups(query.aggregate, use, outside, redo, level_ms=level_ms)
+    bounds |= {"step_ms": step_ms, "most": _NO_LIMIT if limit is None else limit}
     columns = cursor.execute(statement, bounds).fetchnumpy()
     cursor.commit()
     return _split(keys, columns)
 
 
-def _rollup_bounds(
-    cursor: Connection, progress: Progress, asked: Stretch, use: Stretch, level_ms: int
-) -> dict[str, int]:
-    """Register what of `use` must come from the points, and return all bounds."""
-    # Before raw_from_ms there are no points to ask, except late ones that wait to be folded in.
-    raw_ms = max(asked.from_ms, min(progress.raw_from_ms, use.from_ms))
-    redo = cursor.execute(
-        f"SELECT DISTINCT place, series_id, {floored('start_ms', str(level_ms))} AS start_ms"  # noqa: S608
+def _of_points(aggregate: Aggregate, asked: Stretch) -> tuple[str, dict[str, int]]:
+    step = floored("ts_ms", "$step_ms")
+    statement = _STEPPED.format(step=step, aggregate=_AGGREGATES[aggregate])
+    return statement, dict(asked._asdict())
+
+
+def _of_rollups(
+    aggregate: Aggregate,
+    use: Stretch,
+    outside: list[Stretch],
+    redo: Stretch | None,
+    *,
+    level_ms: int,
+) -> tuple[str, dict[str, int]]:
+    """Return a statement of those parts that are not empty: each costs time to plan."""
+    rollups = _TABLES[level_ms]
+    bounds = {"first_ms": use.from_ms, "end_ms": use.to_ms}
+    parts = [_PART_ROLLUPS.format(rollups=rollups)]
+    if redo is not None:
+        parts[0] += _PART_CLEAN.format(rollups=rollups)
+        parts.append(_PART_REDO.format(bucket=floored("ts_ms", str(level_ms))))
+        bounds |= {"redo_ms": redo.from_ms, "redone_ms": redo.to_ms}
+    parts += [_PART_POINTS.format(**one._asdict()) for one in outside if one.from_ms < one.to_ms]
+    statement = _STEPPED_ROLLUPS.format(
+        parts="\nUNION ALL\n".join(parts),
+        step=floored("start_ms", "$step_ms"),
+        aggregate=_OF_PARTS[aggregate],
+    )
+    return statement, bounds
+
+
+def _redo(cursor: Connection, use: Stretch, level_ms: int) -> Stretch | None:
+    """Register the wanted buckets that are dirty as `redo`; return their time, None without any."""
+    start = floored("start_ms", str(level_ms))
+    found = cursor.execute(
+        f"SELECT DISTINCT place, series_id, {start} AS start_ms"  # noqa: S608 - constants
         " FROM dirty JOIN wanted USING (series_id) WHERE start_ms >= ? AND start_ms < ?",
-        [max(use.from_ms, progress.raw_from_ms), use.to_ms],
+        use,
     ).fetchnumpy()
-    cursor.register("redo", dict(redo))
-    starts_ms = redo["start_ms"]
-    return {
-        "from_ms": raw_ms,
-        "first_ms": use.from_ms,
-        "end_ms": use.to_ms,
-        "redo_ms": int(starts_ms.min()) if len(starts_ms) else 0,
-        "redone_ms": int(starts_ms.max()) + level_ms if len(starts_ms) else 0,
-    }
+    starts_ms = found["start_ms"]
+    if not len(starts_ms):
+        return None
+    cursor.register("redo", dict(found))
+    return Stretch(int(starts_ms.min()), int(starts_ms.max()) + level_ms)
 
 
 def _split(keys: list[SeriesKey], columns: dict[str, npt.NDArray[np.int64]]) -> list[Series]:
@@ -149,8 +171,7 @@ def _split(keys: list[SeriesKey], columns: dict[str, npt.NDArray[np.int64]]) -> 
     points = list(zip(columns["ts_ms"].tolist(), columns["value"].tolist(), strict=True))
     edges = [0, *(np.flatnonzero(places[1:] != places[:-1]) + 1).tolist(), len(places)]
     return [
-        Series(keys[places[first]], points[first:end])
-        for first, end in itertools.pairwise(edges)
+        Series(keys[places[first]], points[first:end]) for first, end in itertools.pairwise(edges)
     ]
 
 

@@ -1,7 +1,6 @@
 SELECT
     wanted.place,
     {step} AS ts_ms,
-    0 AS ord,
     CAST({aggregate} AS DOUBLE) AS value
 FROM points JOIN wanted USING (series_id)
 WHERE points.ts_ms >= $from_ms AND points.ts_ms < $to_ms
