@@ -208,6 +208,7 @@ def test_json_too_large_a_payload_shows_no_identities() -> None:
         b'{"values":{"a":1,"b":1,"\\u0061":2}}',
         b'{"ts":"2024-05-01T12:00:00Z","values":{"a":1,"a":1}}',
         b'{"values":{"a":"\\u003a","a":1}}',
+        b'{"values":{"a":1,"b":"\\u003a","a":1}}',
         b'{"values":{"a:":"::","a:":1}}',
         b'{"points":[{"values":{"a":1},"seq":1,"seq":2}]}',
         b'{"points":[{"values":{"a":1},"values":{"b":2}}]}',
