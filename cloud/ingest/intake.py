@@ -16,7 +16,7 @@ from wire.codecs.json import MAX_PAYLOAD_BYTES, decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
 from wire.ids import DeviceKey, TenantId, tenant_id
-from wire.messages import Decoded, Reading, Refusal
+from wire.messages import Decoded, Refusal
 from wire.patterns import Pattern
 from wire.points import order_of
 from wire.topics import Channel, parse_topic
@@ -104,6 +104,9 @@ class Intake:
         except Malformed as exc:
             _refuse_all(batch, source, origin, form, reason=str(exc))
             return ()
+        if not decoded.readings and not decoded.refused:
+            tally.filtered += 1 if replay is None else replay.readings
+            batch.readings += 1
         fates = tally.readings()
         taken, refused_here = self._take_readings(batch, source, origin, decoded, tally=tally)
         if chunk.reply is not None:
@@ -152,9 +155,10 @@ class Intake:
                     tally.filtered += 1
                     left_out.add(index)
                     continue
-                ts_ms = source.arrival_ms(now_ms)
-            elif not 0 <= ts_ms <= latest_ms:
-                refused.append(Refusal(index, _time_fault(reading)))
+                age_ms = reading.age_ms
+                ts_ms = source.arrival_ms(now_ms) if age_ms is None else now_ms - age_ms
+            if not 0 <= ts_ms <= latest_ms:
+                refused.append(Refusal(index, _time_fault(ts_ms)))
                 left_out.add(index)
                 continue
             for metric, value in reading.values.items():
@@ -296,8 +300,8 @@ def _indexes(decoded: Decoded) -> Sequence[int]:
     return [index for index in range(total) if index not in refused]
 
 
-def _time_fault(reading: Reading) -> str:
-    if reading.ts_ms is not None and reading.ts_ms > 0:
+def _time_fault(ts_ms: int) -> str:
+    if ts_ms > 0:
         return "ts lies in the future: check the device's clock (ts is in milliseconds)"
     return "ts lies before 1970"
 

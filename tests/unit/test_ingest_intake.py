@@ -390,6 +390,37 @@ def test_intake_decodes_by_content_type() -> None:
     assert [letter.content_type for letter in batch.entry.letters] == ["application/x-other"]
 
 
+def test_intake_counts_back_from_the_arrival() -> None:
+    """A device without a clock says how old a reading is; one of the far future is refused."""
+    aged = Format("aged", _aged, ("application/x-aged",))
+    intake = Intake(lambda _device: {}, Settings(), Formats([aged]))
+    chunk = _chunk(b"5000", b"0", b"-600000", b"-600001", str(_NOW_MS + 1).encode())
+    chunk.messages.content_types.update(dict.fromkeys(range(5), "application/x-aged"))
+
+    batch = _filled(chunk, intake=intake)
+
+    assert batch.points.ts_ms == [_NOW_MS - 5_000, _NOW_MS, _NOW_MS + 600_000]
+    assert _fates(batch) == (3, 0, 2, 0)
+    assert ["future" in letter.reason for letter in batch.entry.letters] == [True, False]
+
+
+def test_intake_filters_a_message_without_a_reading() -> None:
+    """It was understood and holds nothing to store: that is its fate."""
+    empty = Format("empty", lambda _payload: Decoded([]), ("application/x-empty",))
+    intake = Intake(lambda _device: {}, Settings(), Formats([empty]))
+    chunk = _chunk(b"x", b"x")
+    chunk.messages.content_types.update(dict.fromkeys(range(2), "application/x-empty"))
+
+    batch = _filled(chunk, intake=intake)
+
+    assert _fates(batch) == (0, 0, 0, 2)
+    assert batch.readings == 2
+
+
+def _aged(payload: bytes) -> Decoded:
+    return Decoded([Reading({metric_name("t"): 1.0}, age_ms=int(payload))])
+
+
 def _other(payload: bytes) -> Decoded:
     if not payload.isdigit():
         raise Malformed("no number")

@@ -4,9 +4,8 @@ Nearly every payload is well formed, so it is decoded once into typed structs. O
 fails, or when a name may stand twice in it, is it looked at again.
 """
 
-import json
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -17,11 +16,11 @@ from wire.codecs.checks import (
     MAX_VALUES,
     check_size,
 )
+from wire.codecs.json_names import loads
 from wire.codecs.telemetry import (
     MAX_BOOT_CHARS,
     MAX_SEQ,
     Payload,
-    Twice,
     identities_in,
     taken,
     taken_loosely,
@@ -62,9 +61,9 @@ def decode_telemetry(payload: bytes) -> Decoded:
     try:
         raw = _payloads.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        return taken_loosely(_loads(payload, exc)[0])
+        return taken_loosely(loads(payload, exc)[0])
     if payload.count(b":") != _names_in(raw) and not _is_explained(payload, raw):
-        loose, has_twice = _loads(payload)
+        loose, has_twice = loads(payload)
         if has_twice:
             return taken_loosely(loose)
     return taken(raw)
@@ -78,7 +77,7 @@ def identities(payload: bytes) -> dict[int, tuple[str, int]]:
     if len(payload) > MAX_PAYLOAD_BYTES:
         return {}
     try:
-        return identities_in(_loads(payload)[0])
+        return identities_in(loads(payload)[0])
     except Malformed:
         return {}
 
@@ -150,20 +149,3 @@ def _texts_in(raw: Payload) -> Iterator[object]:
         yield point.ts
         yield from point.values
         yield from point.values.values()
-
-
-def _loads(payload: bytes, fault: Exception | None = None) -> tuple[Any, bool]:
-    """Decode without types, and tell whether a name stands twice; NaN and Infinity are read."""
-    twice: list[Twice] = []
-
-    def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) == len(pairs):
-            return found
-        twice.append(Twice(found))
-        return twice[-1]
-
-    try:
-        return json.loads(payload.decode(), object_pairs_hook=_object), bool(twice)
-    except (ValueError, RecursionError) as exc:
-        raise Malformed(f"payload is not valid: {fault or exc}") from (fault or exc)

@@ -55,16 +55,16 @@ def _may_have_twice(payload: bytes, raw: Payload) -> bool:
     A name that stands twice is in the bytes once more than the decoder has kept it. Names that
     contain each other are accounted for; what texts and numbers hold by chance is not.
     """
-    kept = {name: 1 for name in _FIELDS if getattr(raw, name) is not None}
+    kept: dict[str, int] = {name: 1 for name in _FIELDS if getattr(raw, name) is not None}
     for name in raw.values or ():
         kept[name] = kept.get(name, 0) + 1
     for point in raw.points or ():
         for name in chain(_names_in(point), point.values):
             kept[name] = kept.get(name, 0) + 1
-    names = {name.encode(): times for name, times in kept.items()}
-    for name, times in names.items():
-        found = payload.count(name)
-        if found != times and found != sum(n * other.count(name) for other, n in names.items()):
+    encoded = {name.encode(): times for name, times in kept.items()}
+    for text, times in encoded.items():
+        found = payload.count(text)
+        if found != times and found != sum(n * other.count(text) for other, n in encoded.items()):
             return True
     return False
 
