@@ -170,6 +170,7 @@ def test_senml_json_names_what_stands_twice_or_is_no_number() -> None:
 
     assert decoded.readings == [_reading({"a:": 1.0, ":d": 4.0})]
     assert [refusal.index for refusal in decoded.refused] == [1, 2]
+    assert senml.decode_json(b'[{"n":"a","v":1,"u":"\\u003a","v":2}]').readings == []
     with pytest.raises(Malformed, match="stands twice"):
         senml.decode_json(b'[{"bn":"a","bn":"b","n":"c","v":1}]')
 
@@ -185,6 +186,7 @@ def test_senml_json_names_what_stands_twice_or_is_no_number() -> None:
         "5b7fffffffffffffff",
         "7b7fffffffffffffff61",
         "81" * 40 + "00",
+        "81a16161" + "81" * 20 + "00",
         "d81c81a10201",  # shared references
         "d90100a10201",
         "81a102c249ffffffffffffffffff",  # big number
