@@ -36,6 +36,7 @@ from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.intake import topic_rules
 from cloud.ingest.ledger import Ledger
+from cloud.ingest.mappings import formats_of
 from cloud.ingest.pipeline import Ingest
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
@@ -125,7 +126,11 @@ def check_settings(settings: Settings) -> None:
     zone_of(settings.site.timezone)
     time_of_day(settings.reports.daily_at)
     try:
-        topic_rules(settings.ingest)
+        formats = formats_of(settings.ingest)
+    except Malformed as exc:
+        raise Misconfigured(f"ingest.mappings: {exc}") from exc
+    try:
+        topic_rules(settings.ingest, formats)
     except Malformed as exc:
         raise Misconfigured(f"ingest.topics: {exc}") from exc
     if settings.broker.url is not None:

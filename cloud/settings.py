@@ -62,9 +62,14 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How messages are received, and gathered into batches before they are stored."""
+    """How messages are received, and gathered into batches before they are stored.
+
+    `mappings` are files that say how JSON of other devices becomes metrics, each a format of its
+    own beside those that come with us.
+    """
 
     topics: list[Topic] = []
+    mappings: list[Path] = []
 
     batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 5_000
     batch_wait_s: Positive = 0.2

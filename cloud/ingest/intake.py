@@ -8,10 +8,11 @@ from cloud.ingest.accounts import Tally
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
 from cloud.ingest.frames import RETAINED
 from cloud.ingest.inbox import Chunk
+from cloud.ingest.mappings import formats_of
 from cloud.ingest.source import Source
 from cloud.ingest.spans import Spans
 from cloud.settings import Ingest as Settings
-from wire.codecs.formats import OURS, SHIPPED, Format, Formats, Identities
+from wire.codecs.formats import OURS, Format, Formats, Identities
 from wire.codecs.json import MAX_PAYLOAD_BYTES, decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
@@ -40,15 +41,25 @@ class Intake:
         self,
         spans_of: Callable[[DeviceKey], dict[str, Spans]],
         settings: Settings,
-        formats: Formats = SHIPPED,
+        formats: Formats | None = None,
     ) -> None:
+        """Prepare to fill; `formats` is for tests, else they are what settings say.
+
+        Raises:
+            Malformed: a topic rule or a mapping file is wrong.
+        """
         self._spans_of = spans_of
-        self._formats = formats
+        self._formats = formats = formats or formats_of(settings)
         self._rules = topic_rules(settings, formats)
         self._batch_readings = settings.batch_readings
         self._max_future_ms = round(settings.max_future_s * _MS_PER_S)
         self._sources: dict[bytes, Source] = {}
         self._boots: dict[DeviceKey, dict[str, Spans]] = {}
+
+    @property
+    def own_filters(self) -> list[str]:
+        """Return what is subscribed to because of topic rules."""
+        return [pattern.topic_filter for pattern, _ in self._rules]
 
     def fill(self, batch: Batch, backlog: Backlog) -> None:
         """Move messages from the backlog into the batch until it is full or they are used up.
@@ -191,17 +202,20 @@ class Intake:
         for pattern, form in self._rules:
             match = pattern.match(topic)
             if match is not None:
-                return match.device, "telemetry", form
+                return match.device, "telemetry", form.for_topic(match.names)
         parsed = parse_topic(topic)
         return parsed.device, parsed.channel, None
 
 
-def topic_rules(settings: Settings, formats: Formats = SHIPPED) -> list[tuple[Pattern, Format]]:
+def topic_rules(settings: Settings, formats: Formats) -> list[tuple[Pattern, Format]]:
     """Return the rules for topics that are not ours; raise `Malformed` for one that is wrong."""
-    return [
-        (Pattern(rule.topic, _tenant(rule.tenant)), formats.named(rule.format))
-        for rule in settings.topics
-    ]
+    rules = []
+    for rule in settings.topics:
+        pattern, form = Pattern(rule.topic, _tenant(rule.tenant)), formats.named(rule.format)
+        if form.check_names is not None:
+            form.check_names(dict.fromkeys(pattern.names, ""))
+        rules.append((pattern, form))
+    return rules
 
 
 def _tenant(name: str | None) -> TenantId | None:

@@ -23,7 +23,7 @@ from cloud.ingest.batch import Batch
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.gateway import Gateway
 from cloud.ingest.inbox import Inbox
-from cloud.ingest.intake import Backlog, Intake, topic_rules
+from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
 from cloud.ingest.patience import Patience
@@ -129,7 +129,7 @@ class Ingest:
             now_ms=self._now_ms,
             max_unacknowledged=settings.queue_messages,
             rng=self._rng,
-            own_filters=[pattern.topic_filter for pattern, _ in topic_rules(settings)],
+            own_filters=self._intake.own_filters,
         )
 
     async def _work(self, scope: anyio.CancelScope) -> None:

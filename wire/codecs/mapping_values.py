@@ -78,7 +78,8 @@ def _boolean(words: _Words) -> Take:
 
 
 def _text(value: Any) -> str | None:
-    return value if type(value) is str else None
+    """Take a text; an empty one says that there is nothing to say."""
+    return value if type(value) is str and value else None
 
 
 def _float_of(value: float) -> float:
