@@ -3,6 +3,7 @@
 import gzip
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -364,6 +365,41 @@ def test_intake_takes_topics_that_are_not_ours_by_rule() -> None:
 
     assert _fates(batch) == (2, 0, 0, 0)
     assert batch.foreign == 1
+
+
+def test_intake_reads_bare_values_by_what_their_topic_says() -> None:
+    """The levels that a rule leaves to `#`, and its other names, reach the format."""
+    rule = Topic(topic="shellies/{device}/#", tenant="acme", format="shelly")
+
+    batch = _filled(
+        _chunk(b"12.5", topic=b"shellies/pump/relay/0/power"),
+        _chunk(b"on", topic=b"shellies/pump/relay/0"),
+        _chunk(b"true", topic=b"shellies/pump/online"),
+        _chunk(b"?", topic=b"shellies/pump/relay/0"),
+        settings=Settings(topics=[rule]),
+    )
+
+    assert [key.metric for key in batch.points.series] == ["relay:0.power_w", "relay:0"]
+    assert batch.points.values == [12.5, True]
+    assert _fates(batch) == (2, 0, 1, 1)
+
+
+def test_intake_refuses_a_rule_whose_topic_lacks_a_name(tmp_path: Path) -> None:
+    """A mapping that names metrics after a level of the topic needs that level in the rule."""
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\n[[metrics]]\npath = ""\nname = "{what}"\n')
+    good, bad = (
+        Topic(topic=topic, tenant="acme", format="mine")
+        for topic in ("x/{device}/{what}", "x/{device}/+")
+    )
+
+    batch = _filled(
+        _chunk(b"7", topic=b"x/pump/power"), settings=Settings(topics=[good], mappings=[file])
+    )
+
+    assert [key.metric for key in batch.points.series] == ["power"]
+    with pytest.raises(Malformed, match="needs a topic with"):
+        _intake(Settings(topics=[bad], mappings=[file]))
 
 
 def test_intake_reads_packed_payloads() -> None:

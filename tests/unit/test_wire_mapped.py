@@ -302,7 +302,10 @@ def test_mapping_remembers_no_more_than_it_may() -> None:
     for n in range(21_000):
         mapped.bound({"n": str(n)})(b'{"a":1}')
 
+    decode(json.dumps({"k" * 200: 1}).encode())
+
     assert _remembered(mapped) <= 20_001
+    assert not any(len(key) > 120 for root in mapped._trees.values() for key in root.below)
 
 
 def _remembered(mapped: Mapped) -> int:
