@@ -136,6 +136,7 @@ def test_msgpack_name_that_stands_twice_is_malformed(payload: bytes) -> None:
         _packed(("a", 1), ("a", 1)),
         _packed(("a", 1.5), ("aa", 2), ("aa", 3)),
         b"\x82\xa1a\x01\xd9\x01a\x02",
+        b"\xde\x00\x64" + b"".join(_packed((f"n{n % 99}", n))[1:] for n in range(100)),
         b"\x83\xa1a\xca" + struct.pack(">f", 1) + b"\xa1b\x01\xa1b\x02",
     ],
 )
@@ -153,3 +154,14 @@ def test_msgpack_name_that_stands_twice_refuses_its_reading(values: bytes) -> No
 def test_msgpack_slow_decoder_agrees_with_the_fast_one(value: object) -> None:
     """What is looked at closely is read like everything else."""
     assert decoded_with_names(msgspec.msgpack.encode({"x": value})) == ({"x": value}, False)
+
+
+def test_msgpack_many_names_cost_no_more_than_their_bytes() -> None:
+    """Payloads of very many names are read once through; all of them are found."""
+    points = [
+        {"values": {f"n{start + n}": n for n in range(1_000)}} for start in range(0, 90_000, 1_000)
+    ]
+
+    decoded = msgpack.decode_telemetry(msgspec.msgpack.encode({"points": points}))
+
+    assert [len(reading.values) for reading in decoded.readings] == [1_000] * 90

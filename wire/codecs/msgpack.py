@@ -14,6 +14,8 @@ from wire.messages import Decoded
 
 _payloads = msgspec.msgpack.Decoder(Payload)
 _anything = msgspec.msgpack.Decoder()
+# Beyond these looking at every byte once is cheaper than looking for every name.
+_MAX_NAMES, _MAX_SEARCHED_BYTES = 64, 4_000_000
 _FIELDS = Payload.__struct_fields__
 
 
@@ -61,6 +63,8 @@ def _may_have_twice(payload: bytes, raw: Payload) -> bool:
     for point in raw.points or ():
         for name in chain(_names_in(point), point.values):
             kept[name] = kept.get(name, 0) + 1
+    if len(kept) > _MAX_NAMES or len(kept) * len(payload) > _MAX_SEARCHED_BYTES:
+        return True
     encoded = {name.encode(): times for name, times in kept.items()}
     for text, times in encoded.items():
         found = payload.count(text)
