@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from wire import mappings
-from wire.codecs import json, msgpack, senml, senml_cbor
+from wire.codecs import json, line_protocol, msgpack, senml, senml_cbor
 from wire.codecs.mapped import Mapped
 from wire.codecs.mapping_file import parse
 from wire.errors import Malformed
@@ -24,14 +24,16 @@ class Format(NamedTuple):
     `decode` gets the payload unpacked; it raises `Malformed` when the payload as a whole is
     unusable, and lists faults of single readings in `Decoded.refused`. `identities` returns
     index → (boot, seq) of the readings of a payload that `decode` refused, as far as it shows
-    them. `bind`, when there is one, returns another `decode` for payloads of a topic that gave
-    names; `check_names` raises `Malformed` when names are missing that the format needs.
+    them. `decoder_for` returns the decoder that a content type's parameters ask for. `bind`, when
+    there is one, returns another `decode` for payloads of a topic that gave names; `check_names`
+    raises `Malformed` when names are missing that the format needs.
     """
 
     name: str
     decode: Callable[[bytes], Decoded]
     content_types: tuple[str, ...] = ()
     identities: Callable[[bytes], Identities] = _shows_none
+    decoder_for: Callable[[Mapping[str, str]], Callable[[bytes], Decoded]] | None = None
     bind: Callable[[Mapping[str, str]], Callable[[bytes], Decoded]] | None = None
     check_names: Callable[[Mapping[str, str]], None] | None = None
 
@@ -50,6 +52,12 @@ def mapping_format(text: str, *, source: str) -> Format:
 
 
 OURS = Format("tidegate", json.decode_telemetry, ("application/json",), json.identities)
+LINE_PROTOCOL = Format(
+    "line-protocol",
+    line_protocol.decode_lines,
+    line_protocol.CONTENT_TYPES,
+    decoder_for=line_protocol.decoder_for,
+)
 
 
 class Formats:
@@ -80,8 +88,21 @@ class Formats:
             raise Malformed(f"no format is called {name!r}; known: {', '.join(near)}") from None
 
     def of_content_type(self, content_type: str) -> Format:
-        """Return the format of a content type (parameters are ignored); `OURS` when unknown."""
-        return self._by_type.get(content_type.partition(";")[0].strip().lower(), OURS)
+        """Return the format of a content type; `OURS` when unknown.
+
+        Parameters (`; precision=s`) change how it is read when the format knows any.
+        """
+        kind, _, rest = content_type.partition(";")
+        found = self._by_type.get(kind.strip().lower(), OURS)
+        if found.decoder_for is None or not rest:
+            return found
+        return found._replace(decode=found.decoder_for(_parameters(rest)))
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """Return the parameters of a content type, by their names in lower case."""
+    pairs = (one.partition("=") for one in text.split(";"))
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs if value}
 
 
 _BINARY_AND_TEXT = (
@@ -101,6 +122,7 @@ _BINARY_AND_TEXT = (
 
 SHIPPED = Formats(
     [
+        LINE_PROTOCOL,
         *_BINARY_AND_TEXT,
         *(mapping_format(text, source=file) for file, text in mappings.shipped().items()),
     ]
