@@ -5,9 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wire.codecs.checks import check_values
-from wire.codecs.formats import Format
+from wire.codecs.formats import SHIPPED, Format
+from wire.codecs.sparkplug import decode
 from wire.messages import Decoded
+from wire.sparkplug.births import Birth, read
 
+
+def _decode_birth(payload: bytes) -> Decoded:
+    """Decode a Sparkplug payload as a birth, the only kind that needs none before it."""
+    message = decode(payload)
+    return read(message, Birth.of(message)).decoded
+
+
+# A Sparkplug payload is no format of its own: what it says depends on births.
+DECODERS = (*SHIPPED, Format("sparkplug", _decode_birth))
 _FIXTURES = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
 # What a topic may give to a format that is bound to one.
 _TOPICS: tuple[dict[str, str], ...] = ({}, {"#": "relay/0"})

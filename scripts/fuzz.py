@@ -18,8 +18,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["wire"]):
-    from scripts.decoding import bound_formats, check, recorded
-    from wire.codecs.formats import SHIPPED, Format
+    from scripts.decoding import DECODERS, bound_formats, check, recorded
+    from wire.codecs.formats import Format
     from wire.errors import Malformed
 
 _MAX_INPUT_BYTES = 4_096
@@ -45,7 +45,7 @@ def target(form: Format) -> Callable[[bytes], None]:
 def main() -> int:
     """Fuzz until the time is over; return the exit code, libFuzzer's when it ran."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("format", choices=sorted(form.name for form in SHIPPED))
+    parser.add_argument("format", choices=sorted(form.name for form in DECODERS))
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--corpus", type=Path, help="keeps what was found, to start from next time")
     options = parser.parse_args()
@@ -54,7 +54,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="tidegate-fuzz-") as folder:
             again = [sys.executable, "-m", "scripts.fuzz", *sys.argv[1:], "--corpus", folder]
             return subprocess.run(again, check=False).returncode
-    form = SHIPPED.named(options.format)
+    form = next(form for form in DECODERS if form.name == options.format)
     _fill(options.corpus, form)
     _fuzz(form, options.corpus, options.seconds)
     return 0
