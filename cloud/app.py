@@ -36,6 +36,7 @@ from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.intake import topic_rules
 from cloud.ingest.ledger import Ledger
+from cloud.ingest.mappings import formats_of
 from cloud.ingest.middleware import ingest_middlewares
 from cloud.ingest.pipeline import Ingest
 from cloud.metrics import ServiceMetrics
@@ -130,7 +131,11 @@ def check_settings(settings: Settings) -> None:
     zone_of(settings.site.timezone)
     time_of_day(settings.reports.daily_at)
     try:
-        topic_rules(settings.ingest)
+        formats = formats_of(settings.ingest)
+    except Malformed as exc:
+        raise Misconfigured(f"ingest.mappings: {exc}") from exc
+    try:
+        topic_rules(settings.ingest, formats)
     except Malformed as exc:
         raise Misconfigured(f"ingest.topics: {exc}") from exc
     try:

@@ -98,9 +98,14 @@ class Sparkplug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How messages are received, and gathered into batches before they are stored."""
+    """How messages are received, and gathered into batches before they are stored.
+
+    `mappings` are files that say how JSON of other devices becomes metrics, each a format of its
+    own beside those that come with us.
+    """
 
     topics: list[Topic] = []
+    mappings: list[Path] = []
     http: IngestHttp = IngestHttp()
     sparkplug: Sparkplug = Sparkplug()
 

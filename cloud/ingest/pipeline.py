@@ -24,7 +24,7 @@ from cloud.ingest.client import BrokerAccess
 from cloud.ingest.gateway import Gateway
 from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Inbox
-from cloud.ingest.intake import Backlog, Intake, topic_rules
+from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
 from cloud.ingest.patience import Patience
@@ -135,7 +135,7 @@ class Ingest:
                 self._presence.status(device, Status("offline"), None)
 
     def _make_receiver(self, broker: BrokerAccess, settings: Settings) -> Receiver:
-        own_filters = [pattern.topic_filter for pattern, _ in topic_rules(settings)]
+        own_filters = self._intake.own_filters
         host_state = None
         if settings.sparkplug.enabled:
             own_filters += filters(settings.sparkplug.host_id)
