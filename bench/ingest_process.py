@@ -15,6 +15,7 @@ from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.pipeline import Ingest
+from cloud.ingest.spool.spool import Spool
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.duckdb import DuckDB
 from wire.points import StoredBatch
@@ -37,6 +38,7 @@ async def ingest(port: int, folder: Path, points: int) -> None:
         service = Ingest(
             store,
             ledger,
+            spool=Spool(folder / "spool", Settings().spool),
             presence=Presence(),
             registry=registry,
             settings=Settings(),

@@ -61,10 +61,23 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant: str | None = None
 
 
+class Spool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept on disk while the telemetry store is away, before anything is acknowledged.
+
+    The store is tried for `after_s` first. The spool grows to `max_bytes` (0: there is none) and
+    leaves `keep_free_bytes` of the disk free; when it is full, nothing is acknowledged.
+    """
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1024 * 1024 * 1024
+    after_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    keep_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
+
+
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How messages are received, and gathered into batches before they are stored."""
 
     topics: list[Topic] = []
+    spool: Spool = Spool()
 
     batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 5_000
     batch_wait_s: Positive = 0.2
