@@ -82,7 +82,9 @@ class Spooling:
 
         False: nothing was kept, there is no room.
         """
-        draft = await anyio.to_thread.run_sync(_draft, batch)
+        if not self._spool.max_bytes:
+            return False
+        draft = await anyio.to_thread.run_sync(draft_of, batch)
         async with self._counting:
             try:
                 record_id = await anyio.to_thread.run_sync(self._spool.append, draft)
@@ -158,7 +160,8 @@ class Spooling:
         self._changed = anyio.Event()
 
 
-def _draft(batch: Batch) -> Draft:
+def draft_of(batch: Batch) -> Draft:
+    """Return what the spool is to hold of a batch."""
     contents = contents_of(batch)
     census = census_of(contents)
     return Draft(packed_census(census), packed(contents), sum(census.values()))
