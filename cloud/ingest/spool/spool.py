@@ -61,7 +61,11 @@ class _Pending(NamedTuple):
 
 
 class Spool:
-    """What waits on disk for the store. `recover` it before anything else is done."""
+    """What waits on disk for the store. `recover` it before anything else is done.
+
+    Its attributes may be looked at from any thread: `is_empty` when nothing is left to be
+    drained, `is_full` since something was refused and until there may be room.
+    """
 
     def __init__(
         self, folder: Path, settings: Settings, *, now_ms: Callable[[], int] = _wall_clock_ms
@@ -75,15 +79,10 @@ class Spool:
         self._last_id = self._drained_id = 0
         self._segment_bytes = min(MAX_SEGMENT_BYTES, settings.max_bytes // _SEGMENTS_AT_LEAST)
         self._is_broken = False
-        self.is_full = settings.max_bytes == 0
+        self.is_full, self.is_empty = settings.max_bytes == 0, True
         self.size_bytes = self.records = self.readings = self.corrupt_files = 0
         self._oldest_ms: int | None = None
         check_folder(folder)
-
-    @property
-    def is_empty(self) -> bool:
-        """Return whether nothing is left to be drained."""
-        return all(segment.is_drained for segment in self._segments)
 
     @property
     def max_bytes(self) -> int:
@@ -151,7 +150,7 @@ class Spool:
             if pending is None or writing is None:
                 return
             if self.is_empty:
-                self._oldest_ms = pending.written_ms
+                self.is_empty, self._oldest_ms = False, pending.written_ms
             writing.segment.size = pending.end
             self.records += 1
             self.readings += pending.readings
@@ -238,13 +237,14 @@ class Spool:
             segment, writing = self._segments[0], self._writing
             if writing is not None and writing.segment is segment:
                 if self._pending is not None:
-                    return
+                    break
                 writing.close()
                 self._writing = None
             self._segments.popleft()
             self.size_bytes -= segment.size
             self.is_full = self._is_broken or self._settings.max_bytes == 0
             remove(segment)
+        self.is_empty = all(segment.is_drained for segment in self._segments)
         self._oldest_ms = self._segments[0].written_ms() if self._segments else None
 
     def _cut(self, segment: Segment, size: int) -> None:
