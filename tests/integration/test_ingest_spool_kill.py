@@ -77,6 +77,7 @@ async def test_spool_killed_keeps_what_was_acknowledged(
     publisher.join()
 
     async with DuckDB(tmp_path / "t.duckdb") as store:
+        before = await _stored(store)
         async with running(tmp_path, store, settings=SETTINGS) as run:
             await until(lambda: run.service.gateway.held == 0 and run.service.spool.last_id > 0)
             await until(lambda: run.service.spool.is_empty, within_s=60)
@@ -88,6 +89,7 @@ async def test_spool_killed_keeps_what_was_acknowledged(
             await until(lambda: run.number("readings_total", fate="stored") >= left, within_s=60)
             in_the_end, final = await _stored(store), await run.ledger.totals()
 
+    assert 0 < len(before) <= len(alone)
     assert 0 < len(acknowledged) < _DEVICES * _READINGS
     assert set(acknowledged) <= set(alone)
     assert (totals.stored, totals.in_flight, totals.dead) == (len(alone), 0, 0)

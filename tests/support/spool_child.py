@@ -29,7 +29,7 @@ SETTINGS = Settings(
 class Coming(DuckDB):
     """A store that is away for some hundredths of a second, again and again."""
 
-    is_away = True
+    is_away = False
 
     async def write(self, batch: PointBatch) -> None:
         """Store, unless away."""
@@ -73,6 +73,7 @@ async def ingest(port: int, folder: Path, seed: int) -> None:
         anyio.create_task_group() as tasks,
     ):
         print("connected", flush=True)  # noqa: T201 - as above
+        store.is_away = bool(seed % 2)
         tasks.start_soon(_come_and_go, store, random.Random(seed))
         tasks.start_soon(_tell, run)
 

@@ -108,6 +108,7 @@ class Spool:
         found = survey(self._folder.glob(f"*{SUFFIX}"), known)
         with self._lock:
             self._segments = deque(found.segments)
+            self.is_empty = not found.pending.records
             self._last_id = max(known.appended or 0, found.pending.last_id)
             self._drained_id = known.drained
             self.records, self.readings = found.pending.records, found.pending.readings
