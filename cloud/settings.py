@@ -13,6 +13,7 @@ from wire.events import Severity
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 # How long one delivery may take; the step that delivers is given 120 s.
 DeliveryTimeout = Annotated[float, msgspec.Meta(gt=0, le=100)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -44,9 +45,18 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimeSeriesStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder."""
+    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder.
+
+    Points older than `retention_days` are dropped, their rollups after `rollup_retention_days`,
+    which needs the former and is not shorter; without, they are kept for ever. DuckDB holds at
+    most `memory_mb` for its tables and works in `threads` (default: one a core).
+    """
 
     url: str | None = None
+    retention_days: Days | None = None
+    rollup_retention_days: Days | None = None
+    memory_mb: Annotated[int, msgspec.Meta(ge=128)] = 1024
+    threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,11 +83,39 @@ class Spool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
 
 
+class IngestHttp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often one device's token and one address may send over HTTP; beyond it 429.
+
+    Behind a proxy all clients have its address: let it limit them, and raise ours.
+    """
+
+    per_token_per_s: Positive = 500.0
+    per_token_burst: Annotated[int, msgspec.Meta(ge=1)] = 2_000
+    per_address_per_s: Positive = 2_000.0
+    per_address_burst: Annotated[int, msgspec.Meta(ge=1)] = 8_000
+
+
+class Sparkplug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sparkplug B: edge nodes whose messages come on `spBv1.0/…`, groups being tenants.
+
+    `host_id` is what the nodes know us as: their primary host. A message that is missing may
+    still come for `reorder_timeout_s`; then the node is asked for its births, at most once in
+    `rebirth_interval_s`.
+    """
+
+    enabled: bool = False
+    host_id: str = "tidegate"
+    reorder_timeout_s: Positive = 5.0
+    rebirth_interval_s: Positive = 30.0
+
+
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How messages are received, and gathered into batches before they are stored."""
 
     topics: list[Topic] = []
     spool: Spool = Spool()
+    http: IngestHttp = IngestHttp()
+    sparkplug: Sparkplug = Sparkplug()
 
     batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 5_000
     batch_wait_s: Positive = 0.2

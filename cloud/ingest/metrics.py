@@ -23,6 +23,10 @@ class Metrics:
     letters: Counter
     foreign: Counter
     refused_busy: Counter
+    refused_rate: Counter
+    repeats: Counter
+    sparkplug_lost: Counter
+    rebirths: Counter
     spool_bytes: Gauge
     spool_records: Gauge
     spool_readings: Gauge
@@ -83,6 +87,14 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         Counter(f"{name}_dead_letters", "Dead letters written", registry=registry),
         Counter(f"{name}_foreign_messages", "Messages on nobody's topic", registry=registry),
         Counter(f"{name}_refused_busy", "HTTP messages answered 503", registry=registry),
+        Counter(f"{name}_refused_rate", "HTTP requests answered 429", ["by"], registry=registry),
+        Counter(f"{name}_repeats", "HTTP messages answered as before", registry=registry),
+        Counter(
+            f"{name}_sparkplug_lost",
+            "Sparkplug messages that never came, as their sequence numbers show",
+            registry=registry,
+        ),
+        Counter(f"{name}_rebirths", "Sparkplug nodes asked for their births", registry=registry),
         Gauge(f"{name}_spool_bytes", "Size of the spool's files", registry=registry),
         Gauge(f"{name}_spool_records", "Batches in the spool", registry=registry),
         Gauge(f"{name}_spool_readings", "Readings in the spool", registry=registry),

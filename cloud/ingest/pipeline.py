@@ -23,12 +23,14 @@ from cloud.fleet.registry import Registry, RegistryAway
 from cloud.ingest.batch import Batch
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.gateway import Gateway
+from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake import Backlog, Intake, topic_rules
 from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
 from cloud.ingest.patience import Patience
 from cloud.ingest.receiver import Receiver
+from cloud.ingest.sparkplug import Host
 from cloud.ingest.spool.spool import Spool
 from cloud.ingest.spooling import Spooling
 from cloud.ingest.storing import Storing
@@ -36,8 +38,9 @@ from cloud.settings import Ingest as Settings
 from cloud.timeseries.port import TimeSeries
 from wire.codecs.json import encode
 from wire.ids import DeviceKey
-from wire.messages import Ack
+from wire.messages import Ack, Status
 from wire.points import StoredBatch
+from wire.sparkplug.topics import filters
 from wire.topics import topic
 
 _ACK_INTERVAL_S = 0.5
@@ -79,11 +82,13 @@ class Ingest:
         self._taps = taps
         self._now_ms = now_ms
         self._rng = rng or random.Random()  # noqa: S311 - jitter
-        self._metrics = telling or metrics()
+        self.metrics = self._metrics = telling or metrics()
         self._wait_s = settings.batch_wait_s
         self._batch_readings = settings.batch_readings
         self._inbox = Inbox(settings.queue_messages)
-        self._intake = Intake(ledger.spans_of, settings)
+        sparkplug = settings.sparkplug
+        self._host = Host(sparkplug, ledger.session_of) if sparkplug.enabled else None
+        self._intake = Intake(ledger.spans_of, settings, host=self._host)
         self._patience = Patience(self._rng, self._metrics.store_retries.inc)
         self.spool = spool
         self._metrics.watch(spool)
@@ -110,6 +115,7 @@ class Ingest:
         self.gateway = Gateway(
             self._inbox,
             letter_of=ledger.letter,
+            outcome_of=ledger.outcome,
             store_is_away=lambda: self.store_is_away,
             metrics=self._metrics,
             now_ms=now_ms,
@@ -117,10 +123,9 @@ class Ingest:
 
     async def run(self) -> None:
         """Ingest until cancelled; then finish what has been received, for 3 s at most."""
-        for device, at_ms in (await self._ask_ledger(self._ledger.heard)).items():
-            self._presence.heard(device, at_ms)
         work = anyio.CancelScope(shield=True)
         try:
+            await self._recall_presence()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._work, work)
                 try:
@@ -149,7 +154,20 @@ class Ingest:
         finds_no_room = self._spooling.is_waiting or (waits_for("store") and self.spool.is_full)
         return finds_no_room or waits_for("ledger") or waits_for("registry")
 
+    async def _recall_presence(self) -> None:
+        """Tell what is known of earlier runs. Nobody retains the deaths of Sparkplug nodes."""
+        for device, at_ms in (await self._ask_ledger(self._ledger.heard)).items():
+            self._presence.heard(device, at_ms)
+        if self._host is not None:
+            for device in await self._ask_ledger(self._ledger.sparkplug_dead):
+                self._presence.status(device, Status("offline"), None)
+
     def _make_receiver(self, broker: BrokerAccess, settings: Settings) -> Receiver:
+        own_filters = [pattern.topic_filter for pattern, _ in topic_rules(settings)]
+        host_state = None
+        if settings.sparkplug.enabled:
+            own_filters += filters(settings.sparkplug.host_id)
+            host_state = HostState(settings.sparkplug.host_id, self._now_ms)
         return Receiver(
             broker,
             self._inbox,
@@ -157,7 +175,8 @@ class Ingest:
             now_ms=self._now_ms,
             max_unacknowledged=settings.queue_messages,
             rng=self._rng,
-            own_filters=[pattern.topic_filter for pattern, _ in topic_rules(settings)],
+            own_filters=own_filters,
+            host_state=host_state,
         )
 
     async def _work(self, scope: anyio.CancelScope) -> None:
@@ -263,6 +282,7 @@ class Ingest:
         while True:
             await anyio.sleep(_ACK_INTERVAL_S)
             self._publish_acks()
+            self._request_births()
             if not remembered and self._receiver is not None and self._receiver.subscribed:
                 await self._ask_ledger(
                     partial(self._ledger.remember, _SESSION_FACT, self._session_name())
@@ -276,6 +296,15 @@ class Ingest:
         self._receiver.publish(
             [(topic(device, "ack"), encode(Ack(boot, seq))) for (device, boot), seq in acks.items()]
         )
+
+    def _request_births(self) -> None:
+        """Ask Sparkplug nodes for the births without which they cannot be understood."""
+        if self._host is None or self._receiver is None or not self._receiver.subscribed:
+            return
+        requests = self._host.requests(self._now_ms())
+        self._metrics.sparkplug_lost.inc(requests.lost)
+        self._metrics.rebirths.inc(len(requests.messages))
+        self._receiver.publish(requests.messages)
 
     def _session_name(self) -> str:
         broker = self._broker

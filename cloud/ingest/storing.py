@@ -47,6 +47,7 @@ class Storing:
         except StoreAway:
             return False
         batch.reject(rejected)
+        batch.keep_outcomes()
         await self.patience.until_done(
             partial(self.ledger.commit, batch.entry), what="ledger", of=LedgerAway
         )

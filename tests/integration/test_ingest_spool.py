@@ -270,3 +270,21 @@ async def test_spool_lets_a_platform_start_without_its_store(tmp_path: Path) -> 
 
         assert run.service.spool.readings == 1
         assert msgspec.json.decode((await run.ledger.fact("spool.appended")) or "0") == 1
+
+
+async def test_spool_keeps_the_answers_of_repeatable_requests(tmp_path: Path) -> None:
+    """A request that was spooled and comes again after a restart is answered as before."""
+    store = Flaky()
+    store.away = True
+    payload = b'{"points":[{"ts":1,"values":{"t":1}},{"ts":2,"values":{"t":NaN}}]}'
+    answers = []
+    for _ in range(2):
+        async with running(tmp_path, store, settings=_SPOOLING) as run:
+            answers.append(await run.service.gateway.accept(_PUMP, payload, key="once"))
+    async with running(tmp_path, store, settings=_SPOOLING) as run:
+        store.away = False
+        view = await _drained(run)
+
+    assert answers[0] == answers[1]
+    assert (answers[0].accepted, len(answers[0].rejected)) == (1, 1)
+    assert (view.stored, view.dead, view.received) == (1, 1, 2)

@@ -113,7 +113,9 @@ def contents_of(batch: Batch) -> Contents:
         ended = end
     points = batch.points
     places = [series.setdefault(key, len(series)) for key in points.series]
-    names = [(devices[DeviceKey(*key[:2])], str(key.metric)) for key in series]
+    names = [
+        (devices.setdefault(DeviceKey(*key[:2]), len(devices)), str(key.metric)) for key in series
+    ]
     ts_steps, order_steps = _steps(points.ts_ms), _steps(points.order)
     return Contents(list(devices), messages, names, places, ts_steps, order_steps, points.values)
 
