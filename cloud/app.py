@@ -39,6 +39,7 @@ from cloud.ingest.ledger import Ledger
 from cloud.ingest.mappings import formats_of
 from cloud.ingest.middleware import ingest_middlewares
 from cloud.ingest.pipeline import Ingest
+from cloud.ingest.spool.spool import Spool
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
 from cloud.running_steps import RunningSteps
@@ -286,6 +287,7 @@ async def _make_services(
     ingest = Ingest(
         stores.telemetry,
         stores.ledger,
+        spool=Spool(DataFolder(settings.data).spool, settings.ingest.spool),
         presence=presence,
         registry=stores.registry,
         settings=settings.ingest,
@@ -328,11 +330,23 @@ def _routes(
 
     async def readings_are_stored() -> None:
         if ingest.store_is_away:
-            raise ConnectionError("what is received cannot be stored now; it is kept and retried")
+            raise ConnectionError(
+                "what is received can be kept neither in the store nor in the spool: it stays with"
+                " its senders, and is retried"
+            )
+
+    async def nothing_is_spooled() -> None:
+        spool = ingest.spool
+        if spool.readings:
+            raise ConnectionError(
+                f"{spool.readings} readings wait on disk for the store: {spool.size_bytes} of at"
+                f" most {spool.max_bytes} bytes, for {spool.oldest_s:.0f} s"
+            )
 
     pings = {
         "broker": broker_delivers,
         "ingest": readings_are_stored,
+        "spool": nothing_is_spooled,
         "state": state_answers,
         "telemetry": stores.telemetry.ping,
     }

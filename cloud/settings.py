@@ -71,6 +71,18 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant: str | None = None
 
 
+class Spool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept on disk while the telemetry store is away, before anything is acknowledged.
+
+    The store is tried for `after_s` first. The spool grows to `max_bytes` (0: there is none) and
+    leaves `keep_free_bytes` of the disk free; when it is full, nothing is acknowledged.
+    """
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1024 * 1024 * 1024
+    after_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    keep_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
+
+
 class IngestHttp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often one device's token and one address may send over HTTP; beyond it 429.
 
@@ -105,7 +117,11 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     topics: list[Topic] = []
+<<<<<<< HEAD
     mappings: list[Path] = []
+=======
+    spool: Spool = Spool()
+>>>>>>> spool
     http: IngestHttp = IngestHttp()
     sparkplug: Sparkplug = Sparkplug()
 

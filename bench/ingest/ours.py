@@ -20,6 +20,7 @@ from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.pipeline import Ingest
+from cloud.ingest.spool.spool import Spool
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.open import open_timeseries
 from wire.points import StoredBatch
@@ -65,6 +66,7 @@ async def ingest(port: int, folder: Path, url: str, points: int) -> None:
         service = Ingest(
             store,
             ledger,
+            spool=Spool(folder / "spool", Settings().spool),
             presence=Presence(),
             registry=registry,
             settings=Settings(),
