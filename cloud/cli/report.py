@@ -100,9 +100,7 @@ async def _build(settings: Settings, folder: DataFolder, order: Order) -> bytes:
         async with (
             open_sqlite(folder.state) as state,
             open_timeseries(
-                settings.timeseries.url,
-                data_dir=folder.path,
-                retention_days=settings.timeseries.retention_days,
+                settings.timeseries.url, data_dir=folder.path, settings=settings.timeseries
             ) as telemetry,
             Ledger(folder.ingest) as ledger,
         ):

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from cloud.settings import TimeSeriesStore
 from cloud.timeseries.address import SCHEMES, parse_address
 from cloud.timeseries.duckdb import DuckDB
 from cloud.timeseries.memory import Memory
@@ -16,26 +17,28 @@ from tidegate.errors import Misconfigured
 
 @asynccontextmanager
 async def open_timeseries(
-    url: Secret | None, *, data_dir: Path, retention_days: float | None = None
+    url: Secret | None, *, data_dir: Path, settings: TimeSeriesStore | None = None
 ) -> AsyncIterator[TimeSeries]:
     """Open the store that `url` names; None is `telemetry.duckdb` in the data folder.
 
-    A store on a server need not be there yet. `retention_days` None leaves to the server how long
-    it keeps points.
+    `settings` says how long it keeps what; without, for ever, or as long as a server was told. A
+    server need not be there yet.
 
     Raises:
         Misconfigured: the URL names no store we know, or its file cannot be opened. The message
             does not repeat the URL: it may hold a password.
     """
+    settings = settings or TimeSeriesStore()
+    check_retention(settings)
     scheme = _scheme_of(url)
     if scheme == "memory":
-        yield Memory()
+        yield Memory(settings.retention_days)
     elif url is not None and scheme in SCHEMES:
-        async with open_remote(parse_address(url), keep_days=retention_days) as remote:
+        async with open_remote(parse_address(url), keep_days=settings.retention_days) as remote:
             yield remote
     else:
         path = data_dir / "telemetry.duckdb" if url is None else _file_of(url.reveal())
-        async with DuckDB(path) as store:
+        async with DuckDB(path, settings) as store:
             yield store
 
 
@@ -55,6 +58,16 @@ def _scheme_of(url: Secret | None) -> str:
         return urlsplit(url.reveal()).scheme if url is not None else "duckdb"
     except ValueError as exc:
         raise Misconfigured("timeseries.url cannot be read") from exc
+
+
+def check_retention(settings: TimeSeriesStore) -> None:
+    """Raise `Misconfigured` when rollups would go before the points that they stand for."""
+    points, rollups = settings.retention_days, settings.rollup_retention_days
+    if rollups is not None and (points is None or rollups < points):
+        raise Misconfigured(
+            "timeseries.rollup_retention_days is shorter than timeseries.retention_days: rollups"
+            " stay at least as long as points"
+        )
 
 
 def _file_of(url: str) -> Path:

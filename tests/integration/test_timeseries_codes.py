@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from cloud.settings import TimeSeriesStore
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import (
     PointsRejected,
@@ -42,10 +43,12 @@ def codes2() -> Iterator[Codes]:
 
 
 def _opened(
-    codes: Codes, *, retention_days: float | None = None
+    codes: Codes, *, retention_days: int | None = None
 ) -> AbstractAsyncContextManager[TimeSeries]:
     url = Secret(codes.url())
-    return open_timeseries(url, data_dir=Path(), retention_days=retention_days)
+    return open_timeseries(
+        url, data_dir=Path(), settings=TimeSeriesStore(retention_days=retention_days)
+    )
 
 
 def _batch(count: int, *, bad: tuple[int, ...] = ()) -> PointBatch:
@@ -278,7 +281,7 @@ async def test_codes_server_replaced_by_another_is_noticed() -> None:
 
 async def test_codes_bucket_deletes_and_trims(codes2: Codes) -> None:
     """2.x: deletion by predicate, retention by the bucket's rule, set when it differs."""
-    async with _opened(codes2, retention_days=30.0) as store:
+    async with _opened(codes2, retention_days=30) as store:
         await store.delete("acme", "it's")
         await store.tend(0)
         await store.tend(60_000)

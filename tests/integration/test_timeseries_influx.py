@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cloud.settings import TimeSeriesStore
 from cloud.timeseries.address import parse_address
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import (
@@ -103,7 +104,9 @@ async def test_influx_bad_lines_cost_only_themselves(influxd: Influxd, influx_ur
 async def test_influx_refuses_what_is_older_than_it_keeps(influx_url: str) -> None:
     """With a retention, old points are refused one by one and the new ones are stored."""
     now_ms = _now_ms()
-    async with open_timeseries(Secret(influx_url), data_dir=Path(), retention_days=2.0) as store:
+    async with open_timeseries(
+        Secret(influx_url), data_dir=Path(), settings=TimeSeriesStore(retention_days=2)
+    ) as store:
         await store.write(PointBatch([_KEY], [now_ms], [0.0]))
         await store.tend(now_ms)
         times_ms = [now_ms - 9 * _DAY_MS, now_ms + 1, now_ms - 8 * _DAY_MS]
@@ -119,9 +122,9 @@ async def test_influx_retention_follows_the_setting(influxd: Influxd, influx_url
     """Made and changed in the database's own policy; without the setting it is left alone."""
     database = influx_url.rpartition("/")[2]
     seen = []
-    for days in (30.0, 1.0, None, 400.0):
+    for days in (30, 1, None, 400):
         async with open_timeseries(
-            Secret(influx_url), data_dir=Path(), retention_days=days
+            Secret(influx_url), data_dir=Path(), settings=TimeSeriesStore(retention_days=days)
         ) as store:
             await store.write(PointBatch([_KEY], [_now_ms()], [1.0]))
             await store.tend(0)

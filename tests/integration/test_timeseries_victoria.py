@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from cloud.settings import TimeSeriesStore
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import (
     Aggregate,
@@ -164,7 +165,9 @@ async def test_victoria_that_keeps_otherwise_than_it_should_is_told_of(victoria:
     """Only its own flag can set a retention: that is said once, with the flag."""
     url = Secret(victoria.url(""))
     with capture_logs() as lines:
-        async with open_timeseries(url, data_dir=Path(), retention_days=30.0) as store:
+        async with open_timeseries(
+            url, data_dir=Path(), settings=TimeSeriesStore(retention_days=30)
+        ) as store:
             await store.tend(0)
             await store.tend(60_000)
 
