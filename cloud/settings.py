@@ -117,11 +117,8 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     topics: list[Topic] = []
-<<<<<<< HEAD
     mappings: list[Path] = []
-=======
     spool: Spool = Spool()
->>>>>>> spool
     http: IngestHttp = IngestHttp()
     sparkplug: Sparkplug = Sparkplug()
 
