@@ -6,6 +6,7 @@ subscriptions. `tests/unit/test_ingest_client.py` pins the private names that ar
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,9 @@ from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from cloud.ingest.filters import Filter
 from cloud.ingest.frames import BrokenFrame, Messages, Parsed, parse, pubacks
 from tidegate.configuration import Secret
 from wire.codecs.json import MAX_PAYLOAD_BYTES
@@ -23,6 +26,7 @@ READ_BYTES = 256 * 1024
 # is dead-lettered and so has its reason told.
 MAX_PACKET_BYTES = 4 * MAX_PAYLOAD_BYTES
 _PUBACK = 0x40
+_RETAINED_NEVER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,17 @@ class BulkClient(Client):
             properties=properties,
         )
 
+    def subscribe_to(self, filters: Sequence[Filter]) -> None:
+        """Subscribe to all of them in one packet; the answers come in their order."""
+        if not self._access.mqtt5:
+            self.subscribe([(one.text, one.qos) for one in filters])
+            return
+        self.subscribe([(one.text, _options(one)) for one in filters])
+
+    def hang_up(self) -> None:
+        """Close the connection without a word, if it is still there."""
+        self._sock_close()
+
     def take_messages(self) -> Messages:
         """Return the messages read since the last call."""
         taken, self.messages = self.messages, Messages()
@@ -136,6 +151,12 @@ class BulkClient(Client):
         self._in_packet["packet"] = bytearray(body)
         self._in_packet["pos"] = 0
         return self._packet_handle()
+
+
+def _options(one: Filter) -> SubscribeOptions:
+    if one.wants_retained:
+        return SubscribeOptions(qos=one.qos)
+    return SubscribeOptions(qos=one.qos, retainHandling=_RETAINED_NEVER)
 
 
 def _properties(packet_type: int) -> Any:  # paho leaves their attributes untyped

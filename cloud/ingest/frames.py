@@ -48,6 +48,26 @@ class Messages:
         self.mids += others.mids
         self.flags += others.flags
 
+    def pop_topic(self, topic: bytes) -> list[bytes]:
+        """Take the messages on one topic out; return their payloads."""
+        if topic not in self.topics:
+            return []
+        whole = Messages(self.topics, self.payloads, self.mids, self.flags, self.content_types)
+        self.topics, self.payloads, self.mids, self.flags = [], [], [], []
+        self.content_types = {}
+        popped = []
+        for index, each in enumerate(whole.topics):
+            if each == topic:
+                popped.append(whole.payloads[index])
+                continue
+            if index in whole.content_types:
+                self.content_types[len(self.payloads)] = whole.content_types[index]
+            self.topics.append(each)
+            self.payloads.append(whole.payloads[index])
+            self.mids.append(whole.mids[index])
+            self.flags.append(whole.flags[index])
+        return popped
+
     def size_bytes(self, start: int = 0, stop: int | None = None) -> int:
         """Return the bytes of topics and payloads of the messages `start` to `stop`."""
         return sum(map(len, self.payloads[start:stop])) + sum(map(len, self.topics[start:stop]))

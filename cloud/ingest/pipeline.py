@@ -21,6 +21,7 @@ from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry, RegistryAway
 from cloud.ingest.batch import Batch
 from cloud.ingest.client import BrokerAccess
+from cloud.ingest.filters import filters_of
 from cloud.ingest.gateway import Gateway
 from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake import Backlog, Intake, topic_rules
@@ -28,6 +29,7 @@ from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
 from cloud.ingest.patience import Patience
 from cloud.ingest.receiver import Receiver
+from cloud.ingest.session import OnLoss, Session, tell_nobody
 from cloud.ingest.storing import Storing
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.port import TimeSeries
@@ -39,7 +41,6 @@ from wire.topics import topic
 
 _ACK_INTERVAL_S = 0.5
 _DRAIN_S = 3.0
-_SESSION_FACT = "mqtt_session"
 
 Tap = Callable[[StoredBatch], None]
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class Ingest:
         settings: Settings,
         broker: BrokerAccess | None,
         taps: Sequence[Tap] = (),
+        on_loss: OnLoss = tell_nobody,
         telling: Metrics | None = None,
         now_ms: Callable[[], int] = _wall_clock_ms,
         rng: random.Random | None = None,
@@ -80,8 +82,10 @@ class Ingest:
         self._patience = Patience(self._rng, self._metrics.store_retries.inc)
         self._storing = Storing(store, ledger, self._patience)
         self._acks: dict[tuple[DeviceKey, str], int] = {}
-        self._broker = broker
-        self._receiver = None if broker is None else self._make_receiver(broker, settings)
+        self._session: Session | None = None
+        self._receiver: Receiver | None = None
+        if broker is not None:
+            self._make_receiver(broker, settings, on_loss)
         self.gateway = Gateway(
             self._inbox,
             letter_of=ledger.letter,
@@ -121,15 +125,26 @@ class Ingest:
         """
         return self._patience.is_waiting
 
-    def _make_receiver(self, broker: BrokerAccess, settings: Settings) -> Receiver:
-        return Receiver(
+    def _make_receiver(self, broker: BrokerAccess, settings: Settings, on_loss: OnLoss) -> None:
+        own = [pattern.topic_filter for pattern, _ in topic_rules(settings)]
+        filters = filters_of(own, group=settings.shared_group)
+        self._session = Session(
+            broker,
+            self._ledger,
+            self._patience,
+            filters=[one.text for one in filters],
+            now_ms=self._now_ms,
+            on_loss=on_loss,
+        )
+        self._receiver = Receiver(
             broker,
             self._inbox,
+            filters=filters,
             metrics=self._metrics,
             now_ms=self._now_ms,
             max_unacknowledged=settings.queue_messages,
             rng=self._rng,
-            own_filters=[pattern.topic_filter for pattern, _ in topic_rules(settings)],
+            tell=self._session.tell,
         )
 
     async def _work(self, scope: anyio.CancelScope) -> None:
@@ -146,9 +161,10 @@ class Ingest:
                 outer.cancel_scope.cancel()
 
     async def _start_receiving(self, tasks: TaskGroup) -> None:
-        if self._receiver is not None:
-            known = await self._ask_ledger(partial(self._ledger.fact, _SESSION_FACT))
-            self._receiver.expects_session = known == self._session_name()
+        if self._receiver is not None and self._session is not None:
+            self._receiver.expects_session = await self._session.is_expected()
+            self._receiver.known_filters = await self._session.known_filters()
+            tasks.start_soon(self._session.run)
             tasks.start_soon(self._receiver.run)
             tasks.start_soon(self._acknowledge_devices)
 
@@ -229,15 +245,9 @@ class Ingest:
 
     async def _acknowledge_devices(self) -> None:
         """Publish end-to-end acknowledgements, at most one a boot in each interval."""
-        remembered = False
         while True:
             await anyio.sleep(_ACK_INTERVAL_S)
             self._publish_acks()
-            if not remembered and self._receiver is not None and self._receiver.subscribed:
-                await self._ask_ledger(
-                    partial(self._ledger.remember, _SESSION_FACT, self._session_name())
-                )
-                remembered = True
 
     def _publish_acks(self) -> None:
         if self._receiver is None or not self._receiver.subscribed:
@@ -246,7 +256,3 @@ class Ingest:
         self._receiver.publish(
             [(topic(device, "ack"), encode(Ack(boot, seq))) for (device, boot), seq in acks.items()]
         )
-
-    def _session_name(self) -> str:
-        broker = self._broker
-        return "" if broker is None else f"{broker.client_id}@{broker.host}:{broker.port}"

@@ -9,67 +9,77 @@ import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 import anyio
 import anyio.to_thread
 import structlog
-from paho.mqtt.client import ConnectFlags
 from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from cloud.ingest.client import BrokerAccess, BulkClient
+from cloud.ingest.driving import watch, write_out
+from cloud.ingest.filters import DROPPED_TOPIC, Filter
+from cloud.ingest.greeting import Greeting
 from cloud.ingest.inbox import Chunk, Inbox
 from cloud.ingest.metrics import Metrics
+from cloud.ingest.news import News
+from cloud.ingest.reconnecting import Reconnecting
 from cloud.ingest.wake import Wake
-from wire.backoff import Backoff
-from wire.topics import all_devices
 
-_QOS = 1
 _TICK_S = 1.0
-_LEAVE_S = 1.0
-_BACKOFF_BASE_S = 0.5
-_BACKOFF_CAP_S = 30.0
-_RETAINED_NEVER = 2
+# From the connection of TCP until the subscriptions stand; whoever is slower does not answer.
+_GREETING_S = 15.0
+# Who takes our session over again within this time is told of once.
+_EPISODE_S = 300.0
 _RECEIVE_MAXIMUM = 65_535
 _MAX_QUEUED_PUBLISHES = 100_000
+_DROPPED = DROPPED_TOPIC.encode()
 
 _log = structlog.get_logger()
 
 
 class Receiver:
-    """Receives telemetry and status messages of all devices into the inbox."""
+    """Receives telemetry and status messages of all devices into the inbox.
+
+    `tell` is called in the receiver's thread; it must not block.
+    """
 
     def __init__(
         self,
         access: BrokerAccess,
         inbox: Inbox,
         *,
+        filters: Sequence[Filter],
         metrics: Metrics,
         now_ms: Callable[[], int],
         max_unacknowledged: int,
         rng: random.Random,
-        own_filters: Sequence[str] = (),
+        tell: Callable[[News], None],
     ) -> None:
         self._access = access
-        self._own_filters = own_filters
+        self._filters = filters
         self._inbox = inbox
         self._metrics = metrics
         self._now_ms = now_ms
         self._receive_maximum = min(max_unacknowledged, _RECEIVE_MAXIMUM)
-        self._rng = rng
+        self._tell = tell
         self._acks: deque[tuple[int, list[bytes]]] = deque()
         self._publishes: deque[tuple[str, bytes]] = deque(maxlen=_MAX_QUEUED_PUBLISHES)
         self._wake = Wake()
         self._stopping, self._is_done_taking = threading.Event(), threading.Event()
+        self._reconnecting = Reconnecting(rng)
         self._generation = 0
+        self._greeting = Greeting(filters)
         self._down_since_s: float | None = None
-        self._has_served = False
+        self._told_taken_over = self._told_contest = False
         self.expects_session = False
-        self.subscribed = False
+        self.known_filters: Collection[str] = ()
         inbox.on_room = self._wake.set
+
+    @property
+    def subscribed(self) -> bool:
+        """Return whether the broker delivers to us now."""
+        return self._greeting.is_subscribed
 
     async def run(self) -> None:
         """Receive until cancelled; then send what is queued and disconnect."""
@@ -98,6 +108,9 @@ class Receiver:
 
     def publish(self, messages: list[tuple[str, bytes]]) -> None:
         """Publish at QoS 0, not retained. More than 100,000 waiting: the oldest are dropped."""
+        surplus = len(self._publishes) + len(messages) - _MAX_QUEUED_PUBLISHES
+        if surplus > 0:
+            self._metrics.publishes_dropped.inc(surplus)
         self._publishes.extend(messages)
         self._wake.set()
 
@@ -105,22 +118,32 @@ class Receiver:
         await anyio.to_thread.run_sync(self._loop, limiter=anyio.CapacityLimiter(1))
 
     def _loop(self) -> None:
-        backoff = Backoff(self._rng, base_s=_BACKOFF_BASE_S, cap_s=_BACKOFF_CAP_S)
         while not (self._stopping.is_set() or self._is_done_taking.is_set()):
             client = self._connected()
+            lasted_s = 0.0
             if client is not None:
                 self._serve(client)
-                if self._has_served:
-                    backoff.reset()
-            self._stopping.wait(0 if self._stopping.is_set() else backoff.next_s())
+                lasted_s = self._greeting.lasted_s(time.monotonic())
+                if lasted_s > _EPISODE_S:
+                    self._told_taken_over = False
+            wait_s = self._reconnecting.wait_s(
+                lasted_s=lasted_s, was_taken_over=self._greeting.was_taken_over
+            )
+            self._greeting.end()
+            self._note_contest()
+            self._stopping.wait(0 if self._stopping.is_set() else wait_s)
         self._wake.close()
 
     def _connected(self) -> BulkClient | None:
-        self.subscribed = self._has_served = False
         self._generation += 1
         client = BulkClient(self._access)
-        client.on_connect = self._on_connect
-        client.on_subscribe = self._on_subscribe
+        self._greeting = Greeting(
+            self._filters,
+            known=self.known_filters,
+            expects_session=self.expects_session,
+            on_news=self._note,
+        )
+        self._greeting.listen_to(client)
         try:
             client.open(receive_maximum=self._receive_maximum)
         except OSError as exc:
@@ -130,6 +153,7 @@ class Receiver:
 
     def _serve(self, client: BulkClient) -> None:
         """Drive one connection until it ends or we stop."""
+        answer_by_s = time.monotonic() + _GREETING_S
         with selectors.DefaultSelector() as selector:
             connection = client.socket()
             if connection is None:
@@ -139,12 +163,15 @@ class Receiver:
             while (client.socket()) is not None and not self._stopping.is_set():
                 wanted = self._wanted(client)
                 if wanted != watched:
-                    _watch(selector, connection, watched, wanted=wanted)
+                    watch(selector, connection, watched, wanted=wanted)
                     watched = wanted
                 ready = sum(event for key, event in selector.select(_TICK_S) if key.data)
                 self._wake.clear()
                 self._flush(client)
                 self._turn(client, ready)
+                if not self.subscribed and time.monotonic() > answer_by_s:
+                    self._note_down("the broker does not answer")
+                    client.hang_up()
         self._leave(client)
 
     def _wanted(self, client: BulkClient) -> int:
@@ -161,11 +188,17 @@ class Receiver:
             client.loop_write()
         if ready & selectors.EVENT_READ:
             client.loop_read()
-            messages = client.take_messages()
-            if messages.payloads and not self._is_done_taking.is_set():
-                self._inbox.put(Chunk(messages, self._now_ms(), self._generation))
+            self._take(client)
         if client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS or client.socket() is None:
-            self._note_down("connection lost")
+            self._note_down(self._greeting.end_reason)
+
+    def _take(self, client: BulkClient) -> None:
+        messages = client.take_messages()
+        for payload in messages.pop_topic(_DROPPED):
+            if payload.isdigit():
+                self._tell(News("dropped", int(payload)))
+        if messages.payloads and not self._is_done_taking.is_set():
+            self._inbox.put(Chunk(messages, self._now_ms(), self._generation))
 
     def _flush(self, client: BulkClient) -> None:
         """Send what others queued. Acknowledgements of earlier connections would hit strangers."""
@@ -181,83 +214,51 @@ class Receiver:
         if client.socket() is not None:
             self._flush(client)
             client.disconnect()
-            _write_out(client)
+            write_out(client)
+        client.hang_up()
 
-    def _on_connect(
-        self,
-        client: Any,
-        _userdata: object,
-        flags: ConnectFlags,
-        reason: ReasonCode,
-        _properties: object,
-    ) -> None:
-        if reason.is_failure:
-            self._note_down(f"the broker refuses us: {reason}")
-            return
-        if self.expects_session and not flags.session_present:
+    def _note(self, news: News) -> None:
+        if news.what == "session_lost":
             self._metrics.session_lost.inc()
             _log.error("session.lost", client_id=self._access.client_id)
-        client.subscribe(self._subscriptions())
+        elif news.what == "subscribed":
+            self.expects_session = True
+            self._note_up()
+        elif news.what == "settled":
+            self.known_filters = [one.text for one in self._filters]
+        self._tell(news)
 
-    def _subscriptions(self) -> list[tuple[str, Any]]:
-        readings, status = [all_devices("telemetry"), *self._own_filters], all_devices("status")
-        if not self._access.mqtt5:
-            return [(one, _QOS) for one in [*readings, status]]
-        # A retained reading was stored when it came; a retained status is what we want to know.
-        fresh = SubscribeOptions(qos=_QOS, retainHandling=_RETAINED_NEVER)
-        return [(one, fresh) for one in readings] + [(status, SubscribeOptions(qos=_QOS))]
-
-    def _on_subscribe(
-        self,
-        client: Any,
-        _userdata: object,
-        _mid: int,
-        reasons: list[ReasonCode],
-        _properties: object,
-    ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._note_down("the broker refuses our subscriptions: check its ACL")
-            client.disconnect()
-            return
+    def _note_up(self) -> None:
         if self._generation > 1:
             self._metrics.reconnects.inc()
-        self.subscribed = self._has_served = self.expects_session = True
         down_s = time.monotonic() - self._down_since_s if self._down_since_s else 0.0
         self._down_since_s = None
-        _log.info("broker.connected", generation=self._generation, down_s=round(down_s, 3))
+        if not (self._told_taken_over or self._told_contest):
+            _log.info("broker.connected", generation=self._generation, down_s=round(down_s, 3))
 
     def _note_down(self, reason: str) -> None:
-        """Log once that the broker is away, until it is back."""
-        self.subscribed = False
-        if self._down_since_s is None and not self._stopping.is_set():
-            self._down_since_s = time.monotonic()
+        """Log once that the broker is away, until it is back; once, too, that we have a double."""
+        self._greeting.is_subscribed = False
+        if self._down_since_s is not None or self._stopping.is_set():
+            return
+        self._down_since_s = time.monotonic()
+        if self._greeting.was_taken_over:
+            self._metrics.taken_over.inc()
+            if not self._told_taken_over:
+                self._told_taken_over = True
+                _log.error("session.taken_over", client_id=self._access.client_id, reason=reason)
+            return
+        if not self._told_contest:
             _log.warning("broker.lost", reason=reason)
 
-
-def _write_out(client: BulkClient) -> None:
-    """Write what is queued, for `_LEAVE_S` at most; the connection is closed behind it."""
-    until_s = time.monotonic() + _LEAVE_S
-    with selectors.DefaultSelector() as selector:
-        connection = client.socket()
-        if connection is not None:
-            selector.register(connection, selectors.EVENT_WRITE)
-        while client.socket() is not None and client.want_write():
-            left_s = until_s - time.monotonic()
-            if left_s <= 0 or not selector.select(left_s):
-                return
-            client.loop_write()
-
-
-def _watch(
-    selector: selectors.BaseSelector,
-    connection: Any,
-    watched: int,
-    *,
-    wanted: int,
-) -> None:
-    if not watched:
-        selector.register(connection, wanted, data="broker")
-    elif not wanted:
-        selector.unregister(connection)
-    else:
-        selector.modify(connection, wanted, data="broker")
+    def _note_contest(self) -> None:
+        """Log once when connections end as soon as they stand, until one of them lasts."""
+        if not self._reconnecting.seems_contested:
+            self._told_contest = False
+        elif not self._told_contest:
+            self._told_contest = True
+            _log.error(
+                "session.contested",
+                client_id=self._access.client_id,
+                hint="does another client use our client id? give every ingester its own",
+            )

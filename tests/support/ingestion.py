@@ -28,6 +28,7 @@ from cloud.timeseries.port import (
     StoreAway,
     TimeSeries,
 )
+from wire.events import DataLost
 from wire.points import PointBatch, StoredBatch
 
 ALWAYS = SeriesQuery(0, 2**62)
@@ -90,6 +91,7 @@ class Running:
     registry: Registry
     numbers: CollectorRegistry
     tapped: list[StoredBatch] = field(default_factory=list)
+    losses: list[DataLost] = field(default_factory=list)
 
     def number(self, name: str, **labels: str) -> float:
         """Return one of the service's metrics."""
@@ -115,6 +117,11 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Run the service; it is connected when there is a broker."""
     numbers, tapped, presence = CollectorRegistry(), list[StoredBatch](), Presence()
+    losses: list[DataLost] = []
+
+    async def note_loss(loss: DataLost) -> None:
+        losses.append(loss)
+
     registry = Registry(folder / "fleet.db", new_account=new_account)
     clock = {} if now_ms is None else {"now_ms": now_ms}
     async with Ledger(folder / "ingest.db") as ledger:
@@ -126,6 +133,7 @@ async def running(
             settings=settings or Settings(batch_wait_s=0.02),
             broker=broker,
             taps=[tapped.append],
+            on_loss=note_loss,
             telling=metrics(numbers),
             rng=random.Random(1),
             **clock,
@@ -133,7 +141,7 @@ async def running(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(service.run)
             await until(lambda: service.is_connected)
-            yield Running(service, store, ledger, presence, registry, numbers, tapped)
+            yield Running(service, store, ledger, presence, registry, numbers, tapped, losses)
             tasks.cancel_scope.cancel()
     registry.close()
 

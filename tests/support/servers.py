@@ -113,3 +113,11 @@ class SilentBroker(Mosquitto):
         acl = self.folder / "acl"
         acl.write_text("pattern write t/+/+/status\npattern read #\n")
         return f"{super()._conf()}acl_file {acl}\n"
+
+
+class NarrowBroker(Mosquitto):
+    """A broker that keeps ten messages for a client that is away, and counts what it drops."""
+
+    def _conf(self) -> str:
+        lines = super()._conf().replace("max_queued_messages 100000", "max_queued_messages 10")
+        return f"{lines}sys_interval 1\n"
