@@ -25,6 +25,7 @@ READ_BYTES = 256 * 1024
 # Larger ones the broker drops. What is too large to be decoded, but not by far, still gets here,
 # is dead-lettered and so has its reason told.
 MAX_PACKET_BYTES = 4 * MAX_PAYLOAD_BYTES
+_HEADER_BYTES = 5
 _PUBACK = 0x40
 _RETAINED_NEVER = 2
 
@@ -132,6 +133,10 @@ class BulkClient(Client):
         try:
             parsed = parse(data, mqtt5=self._access.mqtt5)
         except BrokenFrame:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        if parsed.needed > MAX_PACKET_BYTES + _HEADER_BYTES:
+            # We have told the broker that we take no such packet (MQTT 5), and no broker of
+            # ours sends one: these are no longer the bytes of MQTT.
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
         self._unread = bytearray(data[parsed.used :])
         self._needed = parsed.needed

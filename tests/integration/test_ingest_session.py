@@ -55,7 +55,7 @@ async def test_session_lost_is_told(own_mosquitto: Mosquitto, tmp_path: Path) ->
 
 
 async def test_session_tells_what_the_broker_dropped(tmp_path: Path) -> None:
-    """A full queue is silent for whoever publishes; its count is told, also of when we were down."""
+    """A full queue is silent for whoever publishes; its count is told, also when we were down."""
     program = mosquitto_program()
     if program is None:
         pytest.skip("mosquitto is not installed")

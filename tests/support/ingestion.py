@@ -114,8 +114,9 @@ async def running(
     broker: BrokerAccess | None = None,
     settings: Settings | None = None,
     now_ms: Callable[[], int] | None = None,
+    within_s: float = _SOON_S,
 ) -> AsyncIterator[Running]:
-    """Run the service; it is connected when there is a broker."""
+    """Run the service; it is connected, within `within_s` seconds, when there is a broker."""
     numbers, tapped, presence = CollectorRegistry(), list[StoredBatch](), Presence()
     losses: list[DataLost] = []
 
@@ -140,7 +141,7 @@ async def running(
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(service.run)
-            await until(lambda: service.is_connected)
+            await until(lambda: service.is_connected, within_s=within_s)
             yield Running(service, store, ledger, presence, registry, numbers, tapped, losses)
             tasks.cancel_scope.cancel()
     registry.close()

@@ -67,6 +67,11 @@ class Mosquitto:
             self._process.kill()
             self._end(self._process)
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal, such as SIGSTOP and SIGCONT; nothing when it does not run."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def __enter__(self) -> Self:
         """Start it."""
         self.start()
