@@ -38,9 +38,7 @@ class Account:
         return {name: getattr(self, name) for name in wrong if getattr(self, name)}
 
 
-async def account_of(
-    folder: Path, store: str | None, orders: Orders, outcome: Outcome
-) -> Account:
+async def account_of(folder: Path, store: str | None, orders: Orders, outcome: Outcome) -> Account:
     """Count; nobody may have the store or the ledger open."""
     totals = [0] * 8
     async with open_timeseries(store, data_dir=folder) as series:
@@ -71,9 +69,7 @@ async def _of_device(
     last = orders.messages // orders.devices
     stored = set(seqs)
     boots = [boot for boot in view.boots if boot.boot == "b"]
-    gaps = {
-        seq for boot in boots for first, stop in boot.missing for seq in range(first, stop + 1)
-    }
+    gaps = {seq for boot in boots for first, stop in boot.missing for seq in range(first, stop + 1)}
     seen_last = max((boot.last for boot in boots), default=0)
     missing = set(range(1, last + 1)) - stored
     acked = outcome.acked[number]

@@ -1,7 +1,7 @@
 """How much the fault suite publishes, and the table that it ends with.
 
-Without more being said each test publishes a few thousand messages, in seconds.
-`python -m scripts.faults` sets FAULTS_MESSAGES, which is what each test then publishes.
+Without more being said a handful of tests publish a few thousand messages each, in seconds.
+`python -m scripts.faults` sets FAULTS_MESSAGES, which is what each of all tests then publishes.
 """
 
 import os
@@ -17,7 +17,7 @@ from tests.faults.publisher import Orders
 from tests.support.servers import Mosquitto
 
 MESSAGES = int(os.environ.get("FAULTS_MESSAGES", "0"))
-_SHORT, _SHORT_RATE = 4_000, 2_000.0
+_SHORT, _SHORT_S, _LONG_S = 4_000, 3.0, 8.0
 _DEVICES = 20
 _SHORT_WITHIN_S, _LONG_WITHIN_S = 100.0, 900.0
 _TABLE: dict[str, Account] = {}
@@ -25,12 +25,17 @@ _TABLE: dict[str, Account] = {}
 Trial = Callable[..., Awaitable[Account]]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is in this folder, and give it the time that it takes."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is in this folder, give it the time that it takes, and leave out the long ones."""
+    left_out = []
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.faults)
             item.add_marker(pytest.mark.timeout(_LONG_WITHIN_S if MESSAGES else 120))
+            if not MESSAGES and not item.get_closest_marker("short"):
+                left_out.append(item)
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture
@@ -42,17 +47,17 @@ def trial(own_mosquitto: Mosquitto, tmp_path: Path, request: pytest.FixtureReque
         *,
         config: Config | None = None,
         share: float = 1.0,
-        lasts_s: float = 0.0,
+        lasts_s: float | None = None,
         **orders: object,
     ) -> Account:
+        messages = int((MESSAGES or _SHORT) * share)
+        lasts_s = (_LONG_S if MESSAGES else _SHORT_S) if lasts_s is None else lasts_s
         fields: dict[str, object] = {
             "port": 0,
-            "messages": int((MESSAGES or _SHORT) * share),
+            "messages": messages,
             "devices": _DEVICES,
-            "rate": 0.0 if MESSAGES else _SHORT_RATE,
+            "rate": messages / lasts_s if lasts_s else 0.0,
         }
-        if lasts_s:
-            fields["rate"] = int((MESSAGES or _SHORT) * share) / lasts_s
         asked = Orders(**(fields | orders))  # type: ignore[arg-type]  # a test's own fields
         if config is not None and not config.folder:
             config = Config(0, str(tmp_path / "ingester"), config.store)

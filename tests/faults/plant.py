@@ -63,6 +63,10 @@ class Ingester:
         if self._process is not None and self._process.returncode is not None:
             raise AssertionError(f"the ingester ended: {self._said()[-3_000:]}")
 
+    def has_said(self, text: str) -> bool:
+        """Tell whether a text is in its log: that a fault was noticed at all."""
+        return text in self._said()
+
     def signal(self, number: int) -> None:
         """Send a signal, such as SIGSTOP."""
         assert self._process is not None

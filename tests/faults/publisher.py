@@ -95,7 +95,7 @@ class Publisher:
         queued += packets.connect(self._orders.name, keepalive_s=_KEEPALIVE_S)
         queued += packets.subscribe("t/+/+/ack")
         self._start_over()
-        connection.setblocking(False)  # noqa: FBT003 - as the socket has it
+        connection.setblocking(False)
         self._heard_at_s = pinged_s = time.monotonic()
         while not self._is_done():
             now_s = time.monotonic()

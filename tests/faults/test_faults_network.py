@@ -34,6 +34,8 @@ async def test_faults_connection_cut(trial: Trial, leg: str, *, with_reset: bool
             await plant.reached(share)
             proxy: Proxy = getattr(plant, leg)
             proxy.cut(with_reset=with_reset)
+        await plant.reached(1.0)
+        assert proxy.accepted > len(_SHARES)
 
     account = await trial(cut)
 
@@ -47,12 +49,14 @@ async def test_faults_half_open(trial: Trial, leg: str, direction: str) -> None:
     """One direction loses everything while the connection seems to stand."""
 
     async def swallow(plant: Plant) -> None:
-        await plant.reached(0.3)
+        await plant.reached(0.2)
         _direction(plant, leg, direction).swallows = True
         await anyio.sleep(_LONG_S)
         getattr(plant, leg).heal()
+        await plant.reached(1.0)
+        assert getattr(plant, leg).accepted > 1
 
-    account = await trial(swallow, share=0.5)
+    account = await trial(swallow)
 
     assert account.faults() == {}
     assert account.stored == account.published
@@ -63,13 +67,15 @@ async def test_faults_black_hole(trial: Trial, leg: str) -> None:
     """Nothing arrives in either direction, and whoever connects anew is not answered."""
 
     async def swallow(plant: Plant) -> None:
-        await plant.reached(0.3)
+        await plant.reached(0.2)
         for direction in _DIRECTIONS:
             _direction(plant, leg, direction).swallows = True
         await anyio.sleep(_LONG_S)
         getattr(plant, leg).heal()
+        await plant.reached(1.0)
+        assert getattr(plant, leg).accepted > 1
 
-    account = await trial(swallow, share=0.5)
+    account = await trial(swallow)
 
     assert account.faults() == {}
     assert account.stored == account.published

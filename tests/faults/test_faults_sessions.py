@@ -36,6 +36,7 @@ async def test_faults_session_taken_over(trial: Trial) -> None:
     assert account.stored == account.published
 
 
+@pytest.mark.short
 async def test_faults_bad_payloads_between_good_ones(trial: Trial) -> None:
     """2,000 payloads that are nothing each become a dead letter and stop nobody."""
     letters: list[int] = []
@@ -80,5 +81,3 @@ async def test_faults_clock_jumps(trial: Trial) -> None:
     assert account.faults() == {}
     assert account.stored + account.dead == account.published
     assert account.dead > 0
-
-

@@ -3,14 +3,13 @@
 import anyio
 import pytest
 
-from tests.faults.conftest import MESSAGES, Trial
+from tests.faults.conftest import Trial
 from tests.faults.plant import Plant
 
 pytestmark = pytest.mark.anyio
 
-_MB = 1_000_000
 
-
+@pytest.mark.short
 async def test_faults_store_away(trial: Trial) -> None:
     """Nothing is acknowledged while it is away; what waits is stored when it is back."""
 
@@ -20,6 +19,7 @@ async def test_faults_store_away(trial: Trial) -> None:
             plant.ingester.switch("away", on=True)
             await anyio.sleep(3)
             plant.ingester.switch("away", on=False)
+        assert plant.ingester.has_said("switched off by the test")
 
     account = await trial(go_away)
 
@@ -51,7 +51,7 @@ async def test_faults_store_refuses_one_value(trial: Trial) -> None:
     async def refuse(plant: Plant) -> None:
         plant.ingester.switch("refusing", on=True)
 
-    account = await trial(refuse, messages=40_000 if not MESSAGES else MESSAGES, rate=0.0)
+    account = await trial(refuse, share=2.0, lasts_s=0.0)
 
     assert account.faults() == {}
     assert account.dead == 20
@@ -71,14 +71,13 @@ async def test_faults_memory_is_bounded_while_the_store_is_away(trial: Trial) ->
             grown_mb.append(plant.ingester.memory_mb() - before_mb)
         plant.ingester.switch("away", on=False)
 
-    account = await trial(
-        go_away, messages=max(MESSAGES, 60_000) // 2, rate=0.0, padding=2_000, is_careless=True
-    )
+    account = await trial(go_away, messages=30_000, lasts_s=0.0, padding=2_000, is_careless=True)
 
     assert account.faults() == {}
     assert max(grown_mb) < 300
 
 
+@pytest.mark.short
 async def test_faults_disk_full(trial: Trial) -> None:
     """No file can grow for a while, neither the store's nor the ledger's: nothing is lost."""
 
@@ -87,6 +86,7 @@ async def test_faults_disk_full(trial: Trial) -> None:
         plant.ingester.limit_file_size(4_096)
         await anyio.sleep(3)
         plant.ingester.limit_file_size(-1)
+        assert plant.ingester.has_said("peer.lost")
 
     account = await trial(fill)
 
