@@ -1,7 +1,7 @@
 """An ingester in a process of its own: `python -m tests.faults.ingester JSON` (`Config`).
 
-Prints `connected` when it receives. SIGTERM ends it as `tidegate up` would. Files in its folder
-switch faults: `clock` holds an offset in milliseconds, while `away` exists the store is away,
+Writes the file `ready` when it receives. SIGTERM ends it as `tidegate up` would. Files in its
+folder switch faults: `clock` holds an offset in milliseconds, while `away` exists the store is away,
 while `refusing` exists it refuses every value of 666.
 """
 
@@ -20,6 +20,9 @@ from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import PointsRejected, StoreAway, TimeSeries
 from tests.support.ingestion import running
 from wire.points import PointBatch
+
+
+READY = "ready"
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -75,7 +78,7 @@ async def ingest(config: Config) -> None:
         async with running(
             folder, switched, broker=access, settings=settings, now_ms=now_ms, within_s=60
         ) as run:
-            print("connected", flush=True)  # noqa: T201 - the parent reads it
+            (folder / READY).touch()
             with anyio.open_signal_receiver(signal.SIGTERM) as signals:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(_forget_tapped, run.tapped)

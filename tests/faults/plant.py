@@ -19,12 +19,12 @@ from anyio.streams.text import TextReceiveStream
 
 from cloud.ingest.ledger_file import LedgerFile
 from tests.faults.account import Account, account_of
-from tests.faults.ingester import Config
+from tests.faults.ingester import READY, Config
 from tests.faults.publisher import Orders, Outcome
 from tests.support.proxy import Proxy
 from tests.support.servers import Mosquitto
 
-_START_S = 90.0
+_START_S = 60.0
 _STOP_S = 20.0
 _TICK_S = 0.05
 _IDLE_TICKS = 30
@@ -37,21 +37,22 @@ class Ingester:
         self.config = config
         self.folder = Path(config.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._log = self.folder / "ingester.log"
+        self._log, self._ready = self.folder / "ingester.log", self.folder / READY
         self._process: anyio.abc.Process | None = None
 
     async def start(self) -> None:
         """Start it and wait until the broker delivers to it."""
         await self.spawn()
-        seen = self._said_at_start
-        with anyio.fail_after(_START_S):
-            while "connected" not in self._said()[seen:].splitlines():
+        with anyio.move_on_after(_START_S):
+            while not self._ready.exists():
                 self.check_alive()
                 await anyio.sleep(_TICK_S)
+            return
+        raise AssertionError(f"the ingester is not ready: {self._said()[-3_000:]}")
 
     async def spawn(self) -> None:
         """Start it."""
-        self._said_at_start = len(self._said())
+        self._ready.unlink(missing_ok=True)
         text = json.dumps(msgspec.to_builtins(self.config))
         with self._log.open("ab") as log:
             self._process = await anyio.open_process(
