@@ -131,16 +131,20 @@ class BulkClient(Client):
                 return MQTTErrorCode.MQTT_ERR_SUCCESS
             data = bytes(self._unread)
         try:
-            parsed = parse(data, mqtt5=self._access.mqtt5)
+            parsed = self._parse(data)
         except BrokenFrame:
-            return MQTTErrorCode.MQTT_ERR_PROTOCOL
-        if parsed.needed > MAX_PACKET_BYTES + _HEADER_BYTES:
-            # We have told the broker that we take no such packet (MQTT 5), and no broker of
-            # ours sends one: these are no longer the bytes of MQTT.
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
         self._unread = bytearray(data[parsed.used :])
         self._needed = parsed.needed
         return self._sort(parsed)
+
+    def _parse(self, data: bytes) -> Parsed:
+        parsed = parse(data, mqtt5=self._access.mqtt5)
+        if parsed.needed > MAX_PACKET_BYTES + _HEADER_BYTES:
+            # We have told the broker that we take no such packet (MQTT 5), and no broker of
+            # ours sends one: these are no longer the bytes of MQTT. Never wait for the rest.
+            raise BrokenFrame("a packet is larger than any that we take")
+        return parsed
 
     def _sort(self, parsed: Parsed) -> MQTTErrorCode:
         self.messages.extend(parsed.messages)

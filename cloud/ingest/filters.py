@@ -25,8 +25,12 @@ class Filter(NamedTuple):
     is_needed: bool = True
 
 
-def filters_of(own: Iterable[str], *, group: str | None) -> list[Filter]:
+def filters_of(
+    own: Iterable[str], *, group: str | None = None, peers: str | None = None
+) -> list[Filter]:
     """Return everything to subscribe to; `own` are the filters of topic rules.
+
+    `peers` is where the group's members tell each other what they have stored.
 
     In a group each reading goes to one of its members. A status goes to every member, because
     each of them has to know who is there, and so does the broker's own count.
@@ -41,6 +45,7 @@ def filters_of(own: Iterable[str], *, group: str | None) -> list[Filter]:
         *(Filter(one) for one in readings),
         Filter(all_devices("status"), wants_retained=True),
         Filter(DROPPED_TOPIC, qos=0, wants_retained=True, is_needed=False),
+        *([] if peers is None else [Filter(peers, qos=0)]),
     ]
 
 

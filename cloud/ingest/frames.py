@@ -4,6 +4,7 @@ An MQTT client library handles one packet a call. Here one pass over everything 
 returned sorts the messages into columns; whatever is not a message is left to the library.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _PUBLISH_QOS0 = 0x30
@@ -48,17 +49,17 @@ class Messages:
         self.mids += others.mids
         self.flags += others.flags
 
-    def pop_topic(self, topic: bytes) -> list[bytes]:
-        """Take the messages on one topic out; return their payloads."""
-        if topic not in self.topics:
+    def pop(self, is_wanted: Callable[[bytes], bool]) -> list[tuple[bytes, bytes]]:
+        """Take the messages on wanted topics out; return topic and payload of each."""
+        if not any(map(is_wanted, self.topics)):
             return []
         whole = Messages(self.topics, self.payloads, self.mids, self.flags, self.content_types)
         self.topics, self.payloads, self.mids, self.flags = [], [], [], []
         self.content_types = {}
         popped = []
         for index, each in enumerate(whole.topics):
-            if each == topic:
-                popped.append(whole.payloads[index])
+            if is_wanted(each):
+                popped.append((each, whole.payloads[index]))
                 continue
             if index in whole.content_types:
                 self.content_types[len(self.payloads)] = whole.content_types[index]

@@ -20,6 +20,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry, RegistryAway
 from cloud.ingest.batch import Batch
+from cloud.ingest.circle import Circle
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.filters import filters_of
 from cloud.ingest.gateway import Gateway
@@ -27,6 +28,7 @@ from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake import Backlog, Intake, topic_rules
 from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
+from cloud.ingest.news import News
 from cloud.ingest.patience import Patience
 from cloud.ingest.receiver import Receiver
 from cloud.ingest.session import OnLoss, Session, tell_nobody
@@ -83,6 +85,7 @@ class Ingest:
         self._storing = Storing(store, ledger, self._patience)
         self._acks: dict[tuple[DeviceKey, str], int] = {}
         self._session: Session | None = None
+        self._circle: Circle | None = None
         self._receiver: Receiver | None = None
         if broker is not None:
             self._make_receiver(broker, settings, on_loss)
@@ -127,7 +130,11 @@ class Ingest:
 
     def _make_receiver(self, broker: BrokerAccess, settings: Settings, on_loss: OnLoss) -> None:
         own = [pattern.topic_filter for pattern, _ in topic_rules(settings)]
-        filters = filters_of(own, group=settings.shared_group)
+        group = settings.shared_group
+        if group is not None:
+            self._circle = Circle(group, broker.client_id, self._inbox, now_ms=self._now_ms)
+        peers = None if self._circle is None else self._circle.peers.topic_filter
+        filters = filters_of(own, group=group, peers=peers)
         self._session = Session(
             broker,
             self._ledger,
@@ -144,8 +151,15 @@ class Ingest:
             now_ms=self._now_ms,
             max_unacknowledged=settings.queue_messages,
             rng=self._rng,
-            tell=self._session.tell,
+            tell=self._tell,
+            aside=None if self._circle is None else self._circle.hear,
         )
+
+    def _tell(self, news: News) -> None:
+        if self._session is not None:
+            self._session.tell(news)
+        if self._circle is not None and news.what == "subscribed":
+            self._circle.peers.greet()
 
     async def _work(self, scope: anyio.CancelScope) -> None:
         """Run the stages within `scope`; the receiver outlives them, to acknowledge the last."""
@@ -173,28 +187,31 @@ class Ingest:
         async with send:
             while (arrived := await self._inbox.take(within_s=self._left_s(batch))) is not None:
                 backlog.chunks.extend(arrived)
-                if arrived and not batch.segments:
+                if arrived and batch.is_empty:
                     batch.began_s = anyio.current_time()
                 while backlog.chunks:
                     await self._fill(batch, backlog)
                     if batch.readings >= self._batch_readings:
                         await self._hand_over(batch, send)
                         batch = Batch(began_s=anyio.current_time())
-                if batch.segments and self._left_s(batch) == 0:
+                if not batch.is_empty and self._left_s(batch) == 0:
                     await self._hand_over(batch, send)
                     batch = Batch()
-            if batch.segments:
+            if not batch.is_empty:
                 await self._hand_over(batch, send)
 
     async def _fill(self, batch: Batch, backlog: Backlog) -> None:
         await self._ask_ledger(lambda: anyio.to_thread.run_sync(self._intake.fill, batch, backlog))
+        if self._circle is not None and (claims := self._circle.take()):
+            learn = partial(self._intake.learn, batch, claims)
+            await self._ask_ledger(lambda: anyio.to_thread.run_sync(learn))
 
     async def _ask_ledger(self, call: Callable[[], Awaitable[T]]) -> T:
         return await self._patience.until_done(call, of=LedgerAway, what="ledger")
 
     def _left_s(self, batch: Batch) -> float | None:
         """Return how long the batch may still wait for more; None while it is empty."""
-        if not batch.segments:
+        if batch.is_empty:
             return None
         return max(0.0, batch.began_s + self._wait_s - anyio.current_time())
 
@@ -230,8 +247,7 @@ class Ingest:
             self._presence.heard(device, tally.heard_at_ms)
         for device, status, at_ms in batch.statuses:
             self._presence.status(device, status, at_ms)
-        for device, boot, seq in batch.reached:
-            self._acks[device, boot] = seq
+        self._note_reached(batch)
         for chunk, _, _ in batch.segments:
             if chunk.replay is not None:
                 self.gateway.end_replay(chunk.replay.letter_id)
@@ -242,6 +258,12 @@ class Ingest:
         stored = batch.stored()
         for tap in self._taps:
             tap(stored)
+
+    def _note_reached(self, batch: Batch) -> None:
+        for device, boot, seq in batch.reached:
+            self._acks[device, boot] = seq
+        if self._circle is not None:
+            self._circle.peers.note(batch.own_rows)
 
     async def _acknowledge_devices(self) -> None:
         """Publish end-to-end acknowledgements, at most one a boot in each interval."""
@@ -256,3 +278,6 @@ class Ingest:
         self._receiver.publish(
             [(topic(device, "ack"), encode(Ack(boot, seq))) for (device, boot), seq in acks.items()]
         )
+        if self._circle is not None:
+            peers = self._circle.peers
+            self._receiver.publish([(peers.topic, payload) for payload in peers.due()])

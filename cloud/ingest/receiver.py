@@ -19,6 +19,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from cloud.ingest.client import BrokerAccess, BulkClient
 from cloud.ingest.driving import watch, write_out
 from cloud.ingest.filters import DROPPED_TOPIC, Filter
+from cloud.ingest.frames import Messages
 from cloud.ingest.greeting import Greeting
 from cloud.ingest.inbox import Chunk, Inbox
 from cloud.ingest.metrics import Metrics
@@ -41,7 +42,8 @@ _log = structlog.get_logger()
 class Receiver:
     """Receives telemetry and status messages of all devices into the inbox.
 
-    `tell` is called in the receiver's thread; it must not block.
+    `tell` is called in the receiver's thread, and `aside` with all messages that arrived: what it
+    takes out is none of the devices'. Both must not block.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Receiver:
         max_unacknowledged: int,
         rng: random.Random,
         tell: Callable[[News], None],
+        aside: Callable[[Messages], None] | None = None,
     ) -> None:
         self._access = access
         self._filters = filters
@@ -62,7 +65,7 @@ class Receiver:
         self._metrics = metrics
         self._now_ms = now_ms
         self._receive_maximum = min(max_unacknowledged, _RECEIVE_MAXIMUM)
-        self._tell = tell
+        self._tell, self._aside = tell, aside
         self._acks: deque[tuple[int, list[bytes]]] = deque()
         self._publishes: deque[tuple[str, bytes]] = deque(maxlen=_MAX_QUEUED_PUBLISHES)
         self._wake = Wake()
@@ -194,9 +197,12 @@ class Receiver:
 
     def _take(self, client: BulkClient) -> None:
         messages = client.take_messages()
-        for payload in messages.pop_topic(_DROPPED):
-            if payload.isdigit():
-                self._tell(News("dropped", int(payload)))
+        if _DROPPED in messages.topics:
+            for _, payload in messages.pop(_DROPPED.__eq__):
+                if payload.isdigit():
+                    self._tell(News("dropped", int(payload)))
+        if self._aside is not None:
+            self._aside(messages)
         if messages.payloads and not self._is_done_taking.is_set():
             self._inbox.put(Chunk(messages, self._now_ms(), self._generation))
 

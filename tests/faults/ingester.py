@@ -1,8 +1,8 @@
 """An ingester in a process of its own: `python -m tests.faults.ingester JSON` (`Config`).
 
 Writes the file `ready` when it receives. SIGTERM ends it as `tidegate up` would. Files in its
-folder switch faults: `clock` holds an offset in milliseconds, while `away` exists the store is away,
-while `refusing` exists it refuses every value of 666.
+folder switch faults: `clock` holds an offset in milliseconds, while `away` exists the store is
+away, while `refusing` exists it refuses every value of 666.
 """
 
 import resource
@@ -20,7 +20,6 @@ from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import PointsRejected, StoreAway, TimeSeries
 from tests.support.ingestion import running
 from wire.points import PointBatch
-
 
 READY = "ready"
 

@@ -72,9 +72,9 @@ def test_messages_pop_a_topic_and_keep_the_rest_together() -> None:
         [b"a", b"$x", b"b"], [b"1", b"2", b"3"], [b"\0\1", b"", b"\0\2"], [1, 2, 3], {2: "text/b"}
     )
 
-    popped = messages.pop_topic(b"$x")
+    popped = messages.pop(lambda topic: topic.startswith(b"$"))
 
-    assert popped == [b"2"]
+    assert popped == [(b"$x", b"2")]
     assert messages == Messages(
         [b"a", b"b"], [b"1", b"3"], [b"\0\1", b"\0\2"], [1, 3], {1: "text/b"}
     )
