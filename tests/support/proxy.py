@@ -113,8 +113,10 @@ class Proxy:
     ) -> None:
         """Cut everything and stop listening."""
         self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
-        await self._listener.aclose()
+        try:
+            await self._tasks.__aexit__(None, None, None)
+        finally:
+            await self._listener.aclose()
 
     def heal(self) -> None:
         """Take every fault back; connections that lost bytes are reset, as they would be."""
