@@ -17,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from cloud.ingest.filters import Filter
-from cloud.ingest.frames import BrokenFrame, Messages, Parsed, parse, pubacks
+from cloud.ingest.frames import BrokenFrame, Messages, Parsed, Trickle, parse, pubacks
 from tidegate.configuration import Secret
 from wire.codecs.json import MAX_PAYLOAD_BYTES
 
@@ -26,6 +26,7 @@ READ_BYTES = 256 * 1024
 # is dead-lettered and so has its reason told.
 MAX_PACKET_BYTES = 4 * MAX_PAYLOAD_BYTES
 _HEADER_BYTES = 5
+_PROTOCOL = MQTTErrorCode.MQTT_ERR_PROTOCOL
 _PUBACK = 0x40
 _RETAINED_NEVER = 2
 
@@ -67,6 +68,7 @@ class BulkClient(Client):
         self._access = access
         self._unread = bytearray()
         self._needed = 0
+        self._trickle = Trickle(2.0 * access.keepalive_s)
         self.messages = Messages()
 
     def open(self, *, receive_maximum: int) -> None:
@@ -128,12 +130,14 @@ class BulkClient(Client):
         if self._unread:
             self._unread += data
             if len(self._unread) < self._needed:
-                return MQTTErrorCode.MQTT_ERR_SUCCESS
+                is_stuck = self._trickle.is_stuck(len(data), self._last_bytes_received)
+                return _PROTOCOL if is_stuck else MQTTErrorCode.MQTT_ERR_SUCCESS
             data = bytes(self._unread)
         try:
             parsed = self._parse(data)
         except BrokenFrame:
-            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+            return _PROTOCOL
+        self._trickle.end()
         self._unread = bytearray(data[parsed.used :])
         self._needed = parsed.needed
         return self._sort(parsed)

@@ -16,6 +16,8 @@ _SEVEN_BITS = 0x7F
 _MAX_LENGTH_BYTES = 4
 _PUBACK = b"\x40\x02"
 RETAINED = 0x01
+# Of an unfinished packet in a `Trickle`'s window.
+_LEAST_BYTES = 1_024
 
 # Properties of a PUBLISH (MQTT 5, 3.3.2.3): identifier, or identifier → bytes of its value.
 _CONTENT_TYPE, _RESPONSE_TOPIC, _CORRELATION = 0x03, 0x08, 0x09
@@ -85,6 +87,34 @@ class Parsed:
     others: list[tuple[int, bytes]]
     used: int = 0
     needed: int = 2
+
+
+@dataclass(slots=True)
+class Trickle:
+    """Tells a large packet on a slow line from a length that is wrong.
+
+    With a wrong length we wait for bytes that nobody means to send, while the answers to our
+    pings trickle in and keep the connection alive: a packet that is unfinished has to grow.
+    """
+
+    window_s: float
+    _since_s: float | None = None
+    _bytes: int = 0
+
+    def is_stuck(self, arrived_bytes: int, now_s: float) -> bool:
+        """Count bytes of an unfinished packet; return whether too few come."""
+        if self._since_s is None:
+            self._since_s = now_s
+        self._bytes += arrived_bytes
+        if now_s - self._since_s <= self.window_s:
+            return False
+        is_stuck = self._bytes < _LEAST_BYTES
+        self._since_s, self._bytes = now_s, 0
+        return is_stuck
+
+    def end(self) -> None:
+        """Note that no packet is unfinished, or another one."""
+        self._since_s, self._bytes = None, 0
 
 
 def parse(data: bytes, *, mqtt5: bool) -> Parsed:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Sequence
 
 import anyio
 import anyio.to_thread
-import structlog
 from paho.mqtt.enums import MQTTErrorCode
 
 from cloud.ingest.client import BrokerAccess, BulkClient
@@ -25,18 +24,15 @@ from cloud.ingest.inbox import Chunk, Inbox
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.news import News
 from cloud.ingest.reconnecting import Reconnecting
+from cloud.ingest.standing import Standing
 from cloud.ingest.wake import Wake
 
 _TICK_S = 1.0
 # From the connection of TCP until the subscriptions stand; whoever is slower does not answer.
 _GREETING_S = 15.0
-# Who takes our session over again within this time is told of once.
-_EPISODE_S = 300.0
 _RECEIVE_MAXIMUM = 65_535
 _MAX_QUEUED_PUBLISHES = 100_000
 _DROPPED = DROPPED_TOPIC.encode()
-
-_log = structlog.get_logger()
 
 
 class Receiver:
@@ -73,8 +69,7 @@ class Receiver:
         self._reconnecting = Reconnecting(rng)
         self._generation = 0
         self._greeting = Greeting(filters)
-        self._down_since_s: float | None = None
-        self._told_taken_over = self._told_contest = False
+        self._standing = Standing(access.client_id, metrics)
         self.expects_session = False
         self.known_filters: Collection[str] = ()
         inbox.on_room = self._wake.set
@@ -127,13 +122,13 @@ class Receiver:
             if client is not None:
                 self._serve(client)
                 lasted_s = self._greeting.lasted_s(time.monotonic())
-                if lasted_s > _EPISODE_S:
-                    self._told_taken_over = False
             wait_s = self._reconnecting.wait_s(
                 lasted_s=lasted_s, was_taken_over=self._greeting.was_taken_over
             )
             self._greeting.end()
-            self._note_contest()
+            self._standing.note_end(
+                lasted_s=lasted_s, seems_contested=self._reconnecting.seems_contested
+            )
             self._stopping.wait(0 if self._stopping.is_set() else wait_s)
         self._wake.close()
 
@@ -224,47 +219,17 @@ class Receiver:
         client.hang_up()
 
     def _note(self, news: News) -> None:
-        if news.what == "session_lost":
-            self._metrics.session_lost.inc()
-            _log.error("session.lost", client_id=self._access.client_id)
-        elif news.what == "subscribed":
-            self.expects_session = True
-            self._note_up()
-        elif news.what == "settled":
-            self.known_filters = [one.text for one in self._filters]
+        match news.what:
+            case "session_lost":
+                self._standing.note_session_lost()
+            case "subscribed":
+                self.expects_session = True
+                self._standing.note_up(self._generation)
+            case "settled":
+                self.known_filters = [one.text for one in self._filters]
         self._tell(news)
 
-    def _note_up(self) -> None:
-        if self._generation > 1:
-            self._metrics.reconnects.inc()
-        down_s = time.monotonic() - self._down_since_s if self._down_since_s else 0.0
-        self._down_since_s = None
-        if not (self._told_taken_over or self._told_contest):
-            _log.info("broker.connected", generation=self._generation, down_s=round(down_s, 3))
-
     def _note_down(self, reason: str) -> None:
-        """Log once that the broker is away, until it is back; once, too, that we have a double."""
-        self._greeting.is_subscribed = False
-        if self._down_since_s is not None or self._stopping.is_set():
-            return
-        self._down_since_s = time.monotonic()
-        if self._greeting.was_taken_over:
-            self._metrics.taken_over.inc()
-            if not self._told_taken_over:
-                self._told_taken_over = True
-                _log.error("session.taken_over", client_id=self._access.client_id, reason=reason)
-            return
-        if not self._told_contest:
-            _log.warning("broker.lost", reason=reason)
-
-    def _note_contest(self) -> None:
-        """Log once when connections end as soon as they stand, until one of them lasts."""
-        if not self._reconnecting.seems_contested:
-            self._told_contest = False
-        elif not self._told_contest:
-            self._told_contest = True
-            _log.error(
-                "session.contested",
-                client_id=self._access.client_id,
-                hint="does another client use our client id? give every ingester its own",
-            )
+        self._greeting.end()
+        if not self._stopping.is_set():
+            self._standing.note_down(reason, self._greeting)

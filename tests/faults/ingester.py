@@ -19,7 +19,7 @@ from cloud.settings import Ingest as Settings
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import PointsRejected, StoreAway, TimeSeries
 from tests.support.ingestion import running
-from wire.points import PointBatch
+from wire.points import PointBatch, StoredBatch
 
 READY = "ready"
 
@@ -86,7 +86,7 @@ async def ingest(config: Config) -> None:
                         break
 
 
-async def _forget_tapped(tapped: list[object]) -> None:
+async def _forget_tapped(tapped: list[StoredBatch]) -> None:
     while True:
         await anyio.sleep(1)
         tapped.clear()

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 
 CONNACK, PUBACK, PUBLISH = 0x20, 0x40, 0x30
+_MAX_BYTES = 10_000
 PINGREQ = b"\xc0\x00"
 
 
@@ -43,6 +44,8 @@ def taken(data: bytearray) -> Iterator[tuple[int, bytes]]:
             at += 1
             if not data[at - 1] & 0x80:
                 break
+        if size > _MAX_BYTES:
+            raise Broken("larger than anything that is said to devices")
         if at + size > len(data):
             return
         packet = data[0], bytes(data[at : at + size])

@@ -71,7 +71,7 @@ class Ingester:
     def signal(self, number: int) -> None:
         """Send a signal, such as SIGSTOP."""
         assert self._process is not None
-        self._process.send_signal(number)
+        self._process.send_signal(signal.Signals(number))
 
     async def kill(self) -> None:
         """Kill it (SIGKILL) and wait for its end."""
@@ -111,7 +111,7 @@ class Ingester:
     async def _end(self, number: int) -> None:
         assert self._process is not None
         with anyio.CancelScope(shield=True):
-            self._process.send_signal(number)
+            self._process.send_signal(signal.Signals(number))
             with anyio.move_on_after(_STOP_S) as waiting:
                 await self._process.wait()
             if waiting.cancelled_caught:

@@ -171,9 +171,9 @@ class Publisher:
         data = connection.recv(65_536)
         if not data:
             raise packets.Broken("hung up")
-        self._heard_at_s = time.monotonic()
         unread += data
         for head, body in packets.taken(unread):
+            self._heard_at_s = time.monotonic()
             if head == packets.PUBACK:
                 self._in_flight.pop(int.from_bytes(body[:2], "big"), None)
             elif head & 0xF0 == packets.PUBLISH:

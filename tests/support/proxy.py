@@ -10,8 +10,7 @@ Every fault belongs to one direction and can be set and taken back while bytes f
 
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -147,35 +146,34 @@ class Proxy:
             except OSError:
                 _reset(client)
                 return
-            async with server, self._registered(_Pair(client, server)) as pair:
-                with pair.scope:
-                    async with anyio.create_task_group() as pumps:
-                        pumps.start_soon(self._pump, pair, client, server, self.to_server)
-                        pumps.start_soon(self._pump, pair, server, client, self.to_client)
-                if pair.ends_with_reset:
-                    _reset(client)
-                    _reset(server)
+            async with server:
+                await self._connect(_Pair(client, server))
 
-    @asynccontextmanager
-    async def _registered(self, pair: _Pair) -> AsyncIterator[_Pair]:
+    async def _connect(self, pair: _Pair) -> None:
         self._pairs.add(pair)
         try:
-            yield pair
+            with pair.scope:
+                async with anyio.create_task_group() as pumps:
+                    pumps.start_soon(_pump, pair, pair.client, pair.server, self.to_server)
+                    pumps.start_soon(_pump, pair, pair.server, pair.client, self.to_client)
         finally:
             self._pairs.discard(pair)
+        if pair.ends_with_reset:
+            _reset(pair.client)
+            _reset(pair.server)
 
-    async def _pump(
-        self,
-        pair: _Pair,
-        source: anyio.abc.SocketStream,
-        sink: anyio.abc.SocketStream,
-        faults: Direction,
-    ) -> None:
-        send, receive = anyio.create_memory_object_stream[Chunks](_CHUNKS_ON_THE_WAY)
-        async with anyio.create_task_group() as ends:
-            ends.start_soon(_read, source, send, faults)
-            ends.start_soon(_write, pair, receive, sink, faults)
-        pair.scope.cancel()
+
+async def _pump(
+    pair: _Pair,
+    source: anyio.abc.SocketStream,
+    sink: anyio.abc.SocketStream,
+    faults: Direction,
+) -> None:
+    send, receive = anyio.create_memory_object_stream[Chunks](_CHUNKS_ON_THE_WAY)
+    async with anyio.create_task_group() as ends:
+        ends.start_soon(_read, source, send, faults)
+        ends.start_soon(_write, pair, receive, sink, faults)
+    pair.scope.cancel()
 
 
 async def _read(
