@@ -14,6 +14,14 @@ pytestmark = pytest.mark.anyio
 _SHARES = (0.15, 0.3, 0.5, 0.7)
 
 
+async def _forgetful_restart(plant: Plant) -> None:
+    """Kill the broker, lose what it had on disk, start it again."""
+    await anyio.to_thread.run_sync(plant.broker.kill)
+    for file in plant.broker.folder.glob("*.db"):
+        file.unlink()
+    await anyio.to_thread.run_sync(plant.broker.start)
+
+
 @pytest.mark.short
 async def test_faults_none(trial: Trial) -> None:
     """With nothing in the way everything is stored, once, and nothing is sent again."""
@@ -43,6 +51,22 @@ async def test_faults_ingester_killed(trial: Trial) -> None:
     assert account.stored == account.published
 
 
+@pytest.mark.short
+async def test_faults_ingester_killed_under_careless_devices(trial: Trial) -> None:
+    """Nobody sends anything again: what was not durable must not have been acknowledged."""
+
+    async def kill(plant: Plant) -> None:
+        for share in _SHARES:
+            await plant.reached(share)
+            await plant.ingester.kill()
+            await plant.ingester.start()
+
+    account = await trial(kill, is_careless=True)
+
+    assert account.faults() == {}
+    assert (account.stored, account.repeated) == (account.published, 0)
+
+
 async def test_faults_ingester_stopped_and_continued(trial: Trial) -> None:
     """SIGSTOP for longer than its keep-alive: the broker has given it up when it goes on."""
 
@@ -53,7 +77,7 @@ async def test_faults_ingester_stopped_and_continued(trial: Trial) -> None:
             await anyio.sleep(4)
             plant.ingester.signal(signal.SIGCONT)
 
-    account = await trial(stop)
+    account = await trial(stop, is_careless=True)
 
     assert account.faults() == {}
     assert account.stored == account.published
@@ -83,10 +107,7 @@ async def test_faults_broker_killed_under_careless_devices(trial: Trial) -> None
             await plant.reached(share)
             await plant.ingester.kill()
             await anyio.sleep(0.5)
-            await anyio.to_thread.run_sync(plant.broker.kill)
-            for file in plant.broker.folder.glob("*.db"):
-                file.unlink()
-            await anyio.to_thread.run_sync(plant.broker.start)
+            await _forgetful_restart(plant)
             await plant.ingester.start()
 
     # What is lost at the very end nobody can know of: devices go on for a while.
@@ -107,20 +128,22 @@ async def test_faults_broker_stopped_and_continued(trial: Trial) -> None:
             await anyio.sleep(5)
             plant.broker.send_signal(signal.SIGCONT)
 
-    account = await trial(stop)
+    account = await trial(stop, is_careless=True)
 
     assert account.faults() == {}
     assert account.stored == account.published
 
 
 async def test_faults_everything_killed_at_once(trial: Trial) -> None:
-    """As when the machine loses power, but for the disk."""
+    """As when the machine loses power, and the broker's disk with it."""
 
     async def kill(plant: Plant) -> None:
         for share in _SHARES[:2]:
             await plant.reached(share)
+            # Without a pause, and to the devices' harm: what only the broker held is gone.
+            plant.broker.send_signal(signal.SIGKILL)
             await plant.ingester.kill()
-            await plant.restart_broker(plant.broker.kill)
+            await _forgetful_restart(plant)
             await plant.ingester.start()
 
     account = await trial(kill)

@@ -21,7 +21,7 @@ async def test_faults_store_away(trial: Trial) -> None:
             plant.ingester.switch("away", on=False)
         assert plant.ingester.has_said("switched off by the test")
 
-    account = await trial(go_away)
+    account = await trial(go_away, is_careless=True)
 
     assert account.faults() == {}
     assert account.stored == account.published
@@ -39,7 +39,7 @@ async def test_faults_store_away_and_ingester_killed(trial: Trial) -> None:
         await anyio.sleep(1)
         plant.ingester.switch("away", on=False)
 
-    account = await trial(go_away)
+    account = await trial(go_away, is_careless=True)
 
     assert account.faults() == {}
     assert account.stored == account.published
@@ -88,7 +88,7 @@ async def test_faults_disk_full(trial: Trial) -> None:
         plant.ingester.limit_file_size(-1)
         assert plant.ingester.has_said("peer.lost")
 
-    account = await trial(fill)
+    account = await trial(fill, is_careless=True)
 
     assert account.faults() == {}
     assert account.stored == account.published
