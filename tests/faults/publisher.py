@@ -22,6 +22,8 @@ _CONNECT_S = 2.0
 _PAUSE_S = 0.1
 _STALL_S = 2.0
 _SILENCE_S = 6.0
+# A patient device whose readings are never acknowledged again has found a fault.
+_GIVE_UP_S = 90.0
 _TELL_S = 0.1
 _GROUP = 50
 _MAX_MID = 65_000
@@ -68,7 +70,7 @@ class Publisher:
         self._mid = 0
         self.sent = self.connections = 0
         self._progress_at_s = self._heard_at_s = self._told_at_s = 0.0
-        self._began_s = time.monotonic()
+        self._began_s = self._acked_at_s = time.monotonic()
         self._padding = "x" * orders.padding
 
     def run(self) -> Outcome:
@@ -87,6 +89,8 @@ class Publisher:
         if self._orders.is_careless:
             waits = self._in_flight or self._again
             return not waits and all(each > self._last for each in self._next)
+        if time.monotonic() - self._acked_at_s > _GIVE_UP_S:
+            return True
         return sum(self._acked) >= self._last * len(self._acked)
 
     def _session(self, connection: socket.socket) -> None:
@@ -190,7 +194,7 @@ class Publisher:
             return
         self._acked[device] = min(seq, self._last)
         self._next[device] = max(self._next[device], seq + 1)
-        self._progress_at_s = time.monotonic()
+        self._progress_at_s = self._acked_at_s = time.monotonic()
 
     def _tell(self, now_s: float) -> None:
         if now_s - self._told_at_s > _TELL_S:
