@@ -7,7 +7,10 @@ from bench.report import Report, show
 from bench.servers import Unprepared
 
 BENCHES = {"ingest": "bench.ingest", "steps": "bench.steps"}
-_PARTS = ("chains", "http", "hot", "growth")
+_PARTS = {
+    "ingest": ("rates", "losses", "batched", "waits"),
+    "steps": ("chains", "http", "hot", "growth"),
+}
 
 
 def main() -> None:
@@ -17,10 +20,10 @@ def main() -> None:
     for name in BENCHES:
         one = names.add_parser(name)
         one.add_argument("--json", action="store_true", help="print only the JSON line")
-    names.choices["steps"].add_argument("--only", choices=_PARTS, help="measure only this part")
-    names.choices["steps"].add_argument(
-        "--scale", type=_scale, default=1.0, help="less than 1: a quick try of that size"
-    )
+        one.add_argument("--only", choices=_PARTS[name], help="measure only this part")
+        one.add_argument(
+            "--scale", type=_scale, default=1.0, help="less than 1: a quick try of that size"
+        )
     options = vars(parser.parse_args())
     name, only_json = options.pop("name"), options.pop("json")
     try:

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,7 @@ from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.intake import topic_rules
 from cloud.ingest.ledger import Ledger
+from cloud.ingest.middleware import ingest_middlewares
 from cloud.ingest.pipeline import Ingest
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
@@ -63,6 +64,7 @@ from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker, working
 from tidegate.errors import HTTPError, Misconfigured
+from tidegate.http.middleware import Middleware
 from tidegate.http.operations import operations
 from tidegate.http.routes import routes
 from tidegate.http.server import bind, make_app, serve
@@ -73,6 +75,7 @@ from tidegate.store.port import Store
 from tidegate.store.sqlite.store import open_sqlite
 from wire.errors import Malformed
 from wire.events import ConditionChanged, DataLost
+from wire.sparkplug.topics import state_topic
 
 _ROOT = Path(__file__).parent.parent
 STEP_ROOTS = (
@@ -137,6 +140,10 @@ def check_settings(settings: Settings) -> None:
     except Malformed as exc:
         raise Misconfigured(f"ingest.topics: {exc}") from exc
     check_sharing(settings)
+    try:
+        state_topic(settings.ingest.sparkplug.host_id)
+    except Malformed as exc:
+        raise Misconfigured(f"ingest.sparkplug host_id: {exc}") from exc
     if settings.broker.url is not None:
         parse_url(settings.broker.url)
     for root in settings.steps.roots:
@@ -187,7 +194,8 @@ async def _start(
     )
     await _run_services(stack, services, engine, accounts, connection.own)
     authenticator = _authenticator(access, stores.registry, folder, settings)
-    app = make_app(_routes(engine, authenticator, stores, services.ingest))
+    limits = ingest_middlewares(settings.ingest.http, services.ingest.metrics)
+    app = make_app(_routes(engine, authenticator, stores, ingest=services.ingest, limits=limits))
     await stack.enter_async_context(serve(app, listener))
     stack.callback(engine.hub.close)
     pages = await _background(stack)
@@ -308,7 +316,12 @@ def _authenticator(
 
 
 def _routes(
-    engine: Engine, authenticator: Authenticator, stores: Stores, ingest: Ingest
+    engine: Engine,
+    authenticator: Authenticator,
+    stores: Stores,
+    *,
+    ingest: Ingest,
+    limits: Mapping[str, Middleware],
 ) -> list[BaseRoute]:
     async def state_answers() -> None:
         await stores.state.read(Key("tidegate.ping", ""), _now_ms())
@@ -331,7 +344,7 @@ def _routes(
         *operations(pings, ready=state_answers, metrics=prometheus_client.REGISTRY),
         static_mount(),
         *stream_routes(engine.hub, values.decode, stream_guard(authenticator)),
-        *routes(engine, named_middlewares(authenticator)),
+        *routes(engine, {**named_middlewares(authenticator), **limits}),
     ]
 
 

@@ -87,6 +87,11 @@ def check_sharing(settings: Settings) -> None:
             check_group(group)
         except Malformed as exc:
             raise Misconfigured(f"ingest.shared_group must be {exc}") from exc
+    if group is not None and settings.ingest.sparkplug.enabled:
+        raise Misconfigured(
+            "ingest.shared_group cannot share Sparkplug nodes, whose messages build on one"
+            " another: let an ingester without a group have them"
+        )
     for name, value in (("shared_group", group), ("client_id", client_id)):
         if value is not None and settings.broker.url is None:
             raise Misconfigured(

@@ -61,6 +61,32 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant: str | None = None
 
 
+class IngestHttp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often one device's token and one address may send over HTTP; beyond it 429.
+
+    Behind a proxy all clients have its address: let it limit them, and raise ours.
+    """
+
+    per_token_per_s: Positive = 500.0
+    per_token_burst: Annotated[int, msgspec.Meta(ge=1)] = 2_000
+    per_address_per_s: Positive = 2_000.0
+    per_address_burst: Annotated[int, msgspec.Meta(ge=1)] = 8_000
+
+
+class Sparkplug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sparkplug B: edge nodes whose messages come on `spBv1.0/…`, groups being tenants.
+
+    `host_id` is what the nodes know us as: their primary host. A message that is missing may
+    still come for `reorder_timeout_s`; then the node is asked for its births, at most once in
+    `rebirth_interval_s`.
+    """
+
+    enabled: bool = False
+    host_id: str = "tidegate"
+    reorder_timeout_s: Positive = 5.0
+    rebirth_interval_s: Positive = 30.0
+
+
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How messages are received, and gathered into batches before they are stored.
 
@@ -71,6 +97,8 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topics: list[Topic] = []
     shared_group: str | None = None
     client_id: str | None = None
+    http: IngestHttp = IngestHttp()
+    sparkplug: Sparkplug = Sparkplug()
 
     batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 5_000
     batch_wait_s: Positive = 0.2

@@ -15,12 +15,14 @@ class Reading(msgspec.Struct, frozen=True):
     `ts_ms` is the device's Unix time in milliseconds, or None when it sent none. `boot` and
     `seq` identify the reading: a boot's first sequence is 1, each reading adds 1.
     Numbers are always floats, so that 21 and 21.5 never disagree about a type.
+    `order` tells readings without a sequence apart that have the same metric and millisecond.
     """
 
     values: dict[MetricName, Value]
     ts_ms: int | None = None
     boot: str | None = None
     seq: int | None = None
+    order: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -1,10 +1,13 @@
 """What a batch changes in the ledger, and what the ledger answers. Data only."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
 from wire.ids import DeviceKey
+from wire.messages import Refusal
+from wire.sparkplug.session import Saved
 
 
 @dataclass(slots=True)
@@ -53,6 +56,30 @@ class NewLetter:
     content_type: str | None = None
 
 
+class RequestKey(NamedTuple):
+    """What a sender calls one request by (`Idempotency-Key`), and a digest of what it holds."""
+
+    device: DeviceKey
+    key: str
+    digest: bytes
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a request was answered; `malformed` when nothing of it could be decoded."""
+
+    accepted: int = 0
+    rejected: list[Refusal] = []
+    malformed: str | None = None
+
+
+class KeptOutcome(NamedTuple):
+    """A request's outcome as it is remembered: the same key within a day gets it again."""
+
+    request: RequestKey
+    outcome: Outcome
+    at_ms: int
+
+
 @dataclass(slots=True)
 class Entry:
     """Everything that one batch writes into the ledger, in one transaction."""
@@ -62,6 +89,8 @@ class Entry:
     letters: list[NewLetter] = field(default_factory=list)
     closed_letters: list[int] = field(default_factory=list)
     devices_with_new_boots: set[DeviceKey] = field(default_factory=set)
+    outcomes: list[KeptOutcome] = field(default_factory=list)
+    sessions: list[Saved] = field(default_factory=list)
 
 
 class Letter(msgspec.Struct, frozen=True):

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cloud.ingest.accounts import BootRow, Entry, NewLetter, Tally
+from cloud.ingest.accounts import BootRow, Entry, KeptOutcome, NewLetter, Tally
 from cloud.ingest.inbox import Chunk
 from cloud.ingest.spans import Spans
 from wire.ids import DeviceKey
 from wire.messages import Refusal, Status
 from wire.points import PointBatch, StoredBatch
+from wire.sparkplug.session import Session
+from wire.sparkplug.topics import Node
 
 MAX_LETTER_PAYLOAD_BYTES = 1024 * 1024
 _SHORTENED_BYTES = 1_024
@@ -66,6 +68,7 @@ class Batch:
     learned: dict[Spans, tuple[DeviceKey, str]] = field(default_factory=dict)
     own_rows: list[BootRow] = field(default_factory=list)
     statuses: list[Heard] = field(default_factory=list)
+    sessions: dict[Node, Session] = field(default_factory=dict)
     first_seen: list[DeviceKey] = field(default_factory=list)
     entry: Entry = field(default_factory=Entry)
     reached: list[Reach] = field(default_factory=list)
@@ -134,6 +137,7 @@ class Batch:
             reach = spans.reach()
             if reach:
                 self.reached.append(Reach(device, boot, reach))
+        self.entry.sessions = [session.saved() for session in self.sessions.values()]
 
     def part(self, first: int, last: int) -> PointBatch:
         """Return the points of the messages `first` to `last` (not included)."""
@@ -164,6 +168,14 @@ class Batch:
                 reply.rejected.extend(Refusal(one, reason) for one in taken)
         if rejected:
             self.points = self._points_without(rejected)
+
+    def keep_outcomes(self) -> None:
+        """Note what is answered to requests that may be repeated; nothing changes it any more."""
+        for chunk, _, _ in self.segments:
+            reply = chunk.reply
+            if reply is not None and reply.request is not None:
+                kept = KeptOutcome(reply.request, reply.outcome(), chunk.received_ms)
+                self.entry.outcomes.append(kept)
 
     def stored(self) -> StoredBatch:
         """Return what the taps are told."""

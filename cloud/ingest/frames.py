@@ -16,6 +16,7 @@ _SEVEN_BITS = 0x7F
 _MAX_LENGTH_BYTES = 4
 _PUBACK = b"\x40\x02"
 RETAINED = 0x01
+DUPLICATE = 0x08
 # Of an unfinished packet in a `Trickle`'s window.
 _LEAST_BYTES = 1_024
 

@@ -14,6 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from cloud.ingest.client import BulkClient
 from cloud.ingest.filters import Filter
+from cloud.ingest.host_state import HostState
 from cloud.ingest.news import News
 from cloud.ingest.reconnecting import TAKEN_OVER, explained
 
@@ -34,18 +35,22 @@ class Greeting:
         known: Collection[str] = (),
         expects_session: bool = False,
         on_news: Callable[[News], None] = _to_nobody,
+        host_state: HostState | None = None,
     ) -> None:
         self._filters = filters
         self._stale = sorted(set(known) - {one.text for one in filters})
         self._expects_session = expects_session
         self._on_news = on_news
+        self._host_state = host_state
         self._subscribed_at_s: float | None = None
         self.is_subscribed = False
         self.was_taken_over = False
         self.end_reason = "connection lost"
 
     def listen_to(self, client: BulkClient) -> None:
-        """Handle the connection's greetings from now on."""
+        """Handle the connection's greetings; to be called before it is made."""
+        if self._host_state is not None:
+            self._host_state.leave_will(client)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_unsubscribe = self._on_unsubscribe
@@ -93,6 +98,8 @@ class Greeting:
                 client.disconnect()
                 return
             _log.info("subscription.refused", filter=one.text)
+        if self._host_state is not None:
+            self._host_state.say_online(client)
         self.is_subscribed = True
         self._subscribed_at_s = time.monotonic()
         self._on_news(News("subscribed"))

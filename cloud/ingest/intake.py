@@ -11,6 +11,7 @@ from cloud.ingest.inbox import Chunk
 from cloud.ingest.peers import Claim
 from cloud.ingest.source import Source, new_boot
 from cloud.ingest.spans import Spans
+from cloud.ingest.sparkplug import Host
 from cloud.settings import Ingest as Settings
 from wire.codecs.formats import OURS, SHIPPED, Format, Formats, Identities
 from wire.codecs.json import MAX_PAYLOAD_BYTES, decode_status
@@ -42,9 +43,11 @@ class Intake:
         spans_of: Callable[[DeviceKey], dict[str, Spans]],
         settings: Settings,
         formats: Formats = SHIPPED,
+        host: Host | None = None,
     ) -> None:
         self._spans_of = spans_of
         self._formats = formats
+        self._host = host
         self._rules = topic_rules(settings, formats)
         self._batch_readings = settings.batch_readings
         self._max_future_ms = round(settings.max_future_s * _MS_PER_S)
@@ -92,11 +95,16 @@ class Intake:
             try:
                 source = self._source(topic, batch)
             except (Malformed, UnicodeDecodeError) as exc:
+                if self._host is not None and self._host.is_state(topic):
+                    _pass_over(batch)
+                    return
                 _bury_foreign(batch, chunk, index, reason=f"topic refused: {exc}")
                 return
         taken: Sequence[int] = ()
         if source.channel == "telemetry":
             taken = self._take_telemetry(batch, source, chunk, index)
+        elif self._host is not None and source.feed is not None:
+            self._host.take_death(batch, source.feed, Origin(chunk, index, source.device))
         else:
             _take_status(batch, source, chunk, index)
         batch.ends.append(len(batch.points.ts_ms))
@@ -113,7 +121,7 @@ class Intake:
         if replay is not None:
             tally.dead -= replay.readings
             batch.entry.closed_letters.append(replay.letter_id)
-        form = source.format or self._format_of(chunk, index)
+        form = source.format or self._format_of(batch, source, origin)
         try:
             payload = unpacked(chunk.messages.payloads[index], max_bytes=MAX_PAYLOAD_BYTES)
             decoded = form.decode(payload)
@@ -154,7 +162,7 @@ class Intake:
             if only is not None and index not in only:
                 left_out.add(index)
                 continue
-            order = 0
+            order = reading.order
             if reading.seq is not None and reading.boot is not None:
                 order = order_of(reading.boot, reading.seq)
                 is_new = source.see(batch, reading.boot, seq=reading.seq, first=decoded.first)
@@ -183,16 +191,22 @@ class Intake:
             indexes = [index for index in indexes if index not in left_out]
         return indexes, refused
 
-    def _format_of(self, chunk: Chunk, index: int) -> Format:
-        content_types = chunk.messages.content_types
+    def _format_of(self, batch: Batch, source: Source, origin: Origin) -> Format:
+        if self._host is not None and source.feed is not None:
+            return self._host.format_of(batch, source.feed, origin)
+        content_types, index = origin.chunk.messages.content_types, origin.place
         if not content_types or index not in content_types:
             return OURS
         return self._formats.of_content_type(content_types[index])
 
     def _source(self, topic: bytes, batch: Batch) -> Source:
-        device, channel, form = self._owner(topic.decode())
+        feed = None if self._host is None else self._host.feed(topic.decode())
+        if feed is None:
+            device, channel, form = self._owner(topic.decode())
+        else:
+            device, channel, form = feed.topic.key, feed.channel, None
         boots = self._boots_of(device, batch)
-        source = self._sources[topic] = Source(device, channel, boots, form=form)
+        source = self._sources[topic] = Source(device, channel, boots, form=form, feed=feed)
         return source
 
     def _boots_of(self, device: DeviceKey, batch: Batch) -> dict[str, Spans]:
@@ -291,10 +305,15 @@ def _take_status(batch: Batch, source: Source, chunk: Chunk, index: int) -> None
 def _bury_foreign(batch: Batch, chunk: Chunk, index: int, *, reason: str) -> None:
     batch.bury(Origin(chunk, index, None), reason, readings=0)
     batch.foreign += 1
+    batch.readings += 1
+    _pass_over(batch)
+
+
+def _pass_over(batch: Batch) -> None:
+    """Take a message that holds nothing for the store."""
     batch.ends.append(len(batch.points.ts_ms))
     batch.taken.append(())
     batch.devices.append(None)
-    batch.readings += 1
 
 
 def _bury_readings(batch: Batch, origin: Origin, dead: list[Refusal], *, tally: Tally) -> None:

@@ -15,11 +15,13 @@ from typing import Self, TypeVar
 import anyio
 import anyio.to_thread
 
-from cloud.ingest.accounts import Entry, Fates, LedgerView, Letter, LetterQuery
+from cloud.ingest.accounts import Entry, Fates, LedgerView, Letter, LetterQuery, Outcome
 from cloud.ingest.ledger_file import LedgerAway, LedgerFile
 from cloud.ingest.spans import Spans
 from tidegate.errors import Misconfigured
 from wire.ids import DeviceKey
+from wire.sparkplug.session import Saved
+from wire.sparkplug.topics import Node
 
 __all__ = ["Ledger", "LedgerAway"]
 
@@ -83,6 +85,14 @@ class Ledger:
         """Return the sequences seen of each boot. Blocks: for the pipeline's own thread."""
         return self._file.spans_of(device)
 
+    def session_of(self, node: Node) -> Saved:
+        """Return what is kept of a Sparkplug node's session. Blocks, as `spans_of`."""
+        return self._file.session_of(node)
+
+    async def sparkplug_dead(self) -> list[DeviceKey]:
+        """Return the Sparkplug nodes and devices whose last word was a death."""
+        return await self._read(self._file.sparkplug_dead)
+
     async def view(self, device: DeviceKey) -> LedgerView:
         """Return a device's account; all zero when it was never heard."""
         return await self._read(partial(self._view, device))
@@ -116,6 +126,12 @@ class Ledger:
         """Return one dead letter, None when it is not there (any more)."""
         found = await self.dead_letters(limit=1, before=letter_id + 1)
         return found[0] if found and found[0].id == letter_id else None
+
+    async def outcome(
+        self, device: DeviceKey, key: str, now_ms: int
+    ) -> tuple[bytes, Outcome] | None:
+        """Return digest and outcome of a request of the last day by its key, else None."""
+        return await self._read(partial(self._file.outcome, device, key, now_ms=now_ms))
 
     async def fact(self, name: str) -> str | None:
         """Return a remembered fact."""

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from cloud.ingest.accounts import BootView, Entry, Letter, LetterQuery, NewLetter
+from cloud.ingest import sparkplug_rows
+from cloud.ingest.accounts import BootView, Entry, Letter, LetterQuery, NewLetter, Outcome
+from cloud.ingest.kept_outcomes import outcome_of, put_outcomes
 from cloud.ingest.spans import Spans
 from tidegate.errors import StoreAway
 from wire.ids import DeviceId, DeviceKey, TenantId
+from wire.sparkplug.session import Saved
+from wire.sparkplug.topics import Node
 
 MAX_BOOTS = 64
 MAX_LETTERS = 10_000
@@ -69,7 +73,7 @@ class LedgerFile:
         self.letters_dropped = 0
         with _translated():
             self._writer = _connect(path)
-            self._writer.executescript(_sql("schema"))
+            self._writer.executescript(_sql("schema") + _sql("sparkplug"))
             _add_new_columns(self._writer)
             self._reader = _connect(path)
             self._measure_letters()
@@ -132,9 +136,22 @@ class LedgerFile:
         rows = self._rows("SELECT tenant, device, heard_at_ms FROM devices", ())
         return {_key(tenant, device): heard_at_ms for tenant, device, heard_at_ms in rows}
 
+    def session_of(self, node: Node) -> Saved:
+        """Return what is kept of a Sparkplug node's session."""
+        return sparkplug_rows.session_of(self._rows, node)
+
+    def sparkplug_dead(self) -> list[DeviceKey]:
+        """Return the Sparkplug nodes and devices whose last word was a death."""
+        return sparkplug_rows.dead(self._rows)
+
     def letters(self, query: LetterQuery) -> list[Letter]:
         """Return dead letters, newest first."""
         return [_letter(row) for row in self._rows(_LETTERS, msgspec.to_builtins(query))]
+
+    def outcome(self, device: DeviceKey, key: str, *, now_ms: int) -> tuple[bytes, Outcome] | None:
+        """Return the digest and the outcome of a request of the last day; see `kept_outcomes`."""
+        with _translated(), self._reading:
+            return outcome_of(self._reader, device, key, now_ms=now_ms)
 
     def fact(self, name: str) -> str | None:
         """Return a remembered fact."""
@@ -166,6 +183,9 @@ class LedgerFile:
             self._measure_letters()
         if entry.letters:
             self._add_letters(entry.letters)
+        if entry.outcomes:
+            put_outcomes(self._writer, entry.outcomes)
+        sparkplug_rows.put(self._writer.execute, entry.sessions)
 
     def _add_letters(self, letters: list[NewLetter]) -> None:
         for start in range(0, len(letters), _LETTERS_A_STATEMENT):

@@ -23,6 +23,10 @@ class Metrics:
     letters: Counter
     foreign: Counter
     refused_busy: Counter
+    refused_rate: Counter
+    repeats: Counter
+    sparkplug_lost: Counter
+    rebirths: Counter
 
     def count(self, batch: Batch, *, held: int) -> None:
         """Count what became of a batch; `held` messages wait for their fate behind it."""
@@ -71,4 +75,12 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         Counter(f"{name}_dead_letters", "Dead letters written", registry=registry),
         Counter(f"{name}_foreign_messages", "Messages on nobody's topic", registry=registry),
         Counter(f"{name}_refused_busy", "HTTP messages answered 503", registry=registry),
+        Counter(f"{name}_refused_rate", "HTTP requests answered 429", ["by"], registry=registry),
+        Counter(f"{name}_repeats", "HTTP messages answered as before", registry=registry),
+        Counter(
+            f"{name}_sparkplug_lost",
+            "Sparkplug messages that never came, as their sequence numbers show",
+            registry=registry,
+        ),
+        Counter(f"{name}_rebirths", "Sparkplug nodes asked for their births", registry=registry),
     )

@@ -24,6 +24,7 @@ from cloud.ingest.circle import Circle
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.filters import filters_of
 from cloud.ingest.gateway import Gateway
+from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake import Backlog, Intake, topic_rules
 from cloud.ingest.ledger import Ledger, LedgerAway
@@ -32,13 +33,15 @@ from cloud.ingest.news import News
 from cloud.ingest.patience import Patience
 from cloud.ingest.receiver import Receiver
 from cloud.ingest.session import OnLoss, Session, tell_nobody
+from cloud.ingest.sparkplug import Host
 from cloud.ingest.storing import Storing
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.port import TimeSeries
 from wire.codecs.json import encode
 from wire.ids import DeviceKey
-from wire.messages import Ack
+from wire.messages import Ack, Status
 from wire.points import StoredBatch
+from wire.sparkplug.topics import filters as sparkplug_filters
 from wire.topics import topic
 
 _ACK_INTERVAL_S = 0.5
@@ -76,11 +79,13 @@ class Ingest:
         self._taps = taps
         self._now_ms = now_ms
         self._rng = rng or random.Random()  # noqa: S311 - jitter
-        self._metrics = telling or metrics()
+        self.metrics = self._metrics = telling or metrics()
         self._wait_s = settings.batch_wait_s
         self._batch_readings = settings.batch_readings
         self._inbox = Inbox(settings.queue_messages)
-        self._intake = Intake(ledger.spans_of, settings)
+        sparkplug = settings.sparkplug
+        self._host = Host(sparkplug, ledger.session_of) if sparkplug.enabled else None
+        self._intake = Intake(ledger.spans_of, settings, host=self._host)
         self._patience = Patience(self._rng, self._metrics.store_retries.inc)
         self._storing = Storing(store, ledger, self._patience)
         self._acks: dict[tuple[DeviceKey, str], int] = {}
@@ -92,6 +97,7 @@ class Ingest:
         self.gateway = Gateway(
             self._inbox,
             letter_of=ledger.letter,
+            outcome_of=ledger.outcome,
             store_is_away=lambda: self.store_is_away,
             metrics=self._metrics,
             now_ms=now_ms,
@@ -99,10 +105,9 @@ class Ingest:
 
     async def run(self) -> None:
         """Ingest until cancelled; then finish what has been received, for 3 s at most."""
-        for device, at_ms in (await self._ask_ledger(self._ledger.heard)).items():
-            self._presence.heard(device, at_ms)
         work = anyio.CancelScope(shield=True)
         try:
+            await self._recall_presence()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._work, work)
                 try:
@@ -128,8 +133,20 @@ class Ingest:
         """
         return self._patience.is_waiting
 
+    async def _recall_presence(self) -> None:
+        """Tell what is known of earlier runs. Nobody retains the deaths of Sparkplug nodes."""
+        for device, at_ms in (await self._ask_ledger(self._ledger.heard)).items():
+            self._presence.heard(device, at_ms)
+        if self._host is not None:
+            for device in await self._ask_ledger(self._ledger.sparkplug_dead):
+                self._presence.status(device, Status("offline"), None)
+
     def _make_receiver(self, broker: BrokerAccess, settings: Settings, on_loss: OnLoss) -> None:
         own = [pattern.topic_filter for pattern, _ in topic_rules(settings)]
+        host_state = None
+        if settings.sparkplug.enabled:
+            own += sparkplug_filters(settings.sparkplug.host_id)
+            host_state = HostState(settings.sparkplug.host_id, self._now_ms)
         group = settings.shared_group
         if group is not None:
             self._circle = Circle(group, broker.client_id, self._inbox, now_ms=self._now_ms)
@@ -153,6 +170,7 @@ class Ingest:
             rng=self._rng,
             tell=self._tell,
             aside=None if self._circle is None else self._circle.hear,
+            host_state=host_state,
         )
 
     def _tell(self, news: News) -> None:
@@ -270,6 +288,7 @@ class Ingest:
         while True:
             await anyio.sleep(_ACK_INTERVAL_S)
             self._publish_acks()
+            self._request_births()
 
     def _publish_acks(self) -> None:
         if self._receiver is None or not self._receiver.subscribed:
@@ -281,3 +300,12 @@ class Ingest:
         if self._circle is not None:
             peers = self._circle.peers
             self._receiver.publish([(peers.topic, payload) for payload in peers.due()])
+
+    def _request_births(self) -> None:
+        """Ask Sparkplug nodes for the births without which they cannot be understood."""
+        if self._host is None or self._receiver is None or not self._receiver.subscribed:
+            return
+        requests = self._host.requests(self._now_ms())
+        self._metrics.sparkplug_lost.inc(requests.lost)
+        self._metrics.rebirths.inc(len(requests.messages))
+        self._receiver.publish(requests.messages)

@@ -16,10 +16,11 @@ import anyio.to_thread
 from paho.mqtt.enums import MQTTErrorCode
 
 from cloud.ingest.client import BrokerAccess, BulkClient
-from cloud.ingest.driving import watch, write_out
+from cloud.ingest.driving import leave, watch
 from cloud.ingest.filters import DROPPED_TOPIC, Filter
 from cloud.ingest.frames import Messages
 from cloud.ingest.greeting import Greeting
+from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Chunk, Inbox
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.news import News
@@ -54,9 +55,11 @@ class Receiver:
         rng: random.Random,
         tell: Callable[[News], None],
         aside: Callable[[Messages], None] | None = None,
+        host_state: HostState | None = None,
     ) -> None:
         self._access = access
         self._filters = filters
+        self._host_state = host_state
         self._inbox = inbox
         self._metrics = metrics
         self._now_ms = now_ms
@@ -140,6 +143,7 @@ class Receiver:
             known=self.known_filters,
             expects_session=self.expects_session,
             on_news=self._note,
+            host_state=self._host_state,
         )
         self._greeting.listen_to(client)
         try:
@@ -198,6 +202,8 @@ class Receiver:
                     self._tell(News("dropped", int(payload)))
         if self._aside is not None:
             self._aside(messages)
+        if self._host_state is not None and self._host_state.is_denied(messages):
+            self._host_state.say_online(client)
         if messages.payloads and not self._is_done_taking.is_set():
             self._inbox.put(Chunk(messages, self._now_ms(), self._generation))
 
@@ -214,8 +220,9 @@ class Receiver:
     def _leave(self, client: BulkClient) -> None:
         if client.socket() is not None:
             self._flush(client)
-            client.disconnect()
-            write_out(client)
+            if self._host_state is not None:
+                self._host_state.say_offline(client)
+            leave(client)
         client.hang_up()
 
     def _note(self, news: News) -> None:

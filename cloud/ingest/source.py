@@ -3,6 +3,7 @@
 from cloud.ingest.batch import Batch
 from cloud.ingest.ledger_file import MAX_BOOTS
 from cloud.ingest.spans import Spans
+from cloud.ingest.sparkplug import Feed
 from wire.codecs.formats import Format
 from wire.ids import DeviceKey, MetricName, SeriesKey
 from wire.topics import Channel
@@ -13,10 +14,11 @@ _MAX_CACHED_METRICS = 10_000
 class Source:
     """Names, times and sequences of one topic; `boots` is shared by all topics of a device.
 
-    `format` is what the topic's payloads have; None: their content type says it.
+    `format` is what the topic's payloads have; None: their content type says it. With a `feed`
+    they are Sparkplug's.
     """
 
-    __slots__ = ("_series", "boots", "channel", "device", "format", "last_arrival_ms")
+    __slots__ = ("_series", "boots", "channel", "device", "feed", "format", "last_arrival_ms")
 
     def __init__(
         self,
@@ -25,11 +27,13 @@ class Source:
         boots: dict[str, Spans],
         *,
         form: Format | None = None,
+        feed: Feed | None = None,
     ) -> None:
         self.device = device
         self.channel = channel
         self.boots = boots
         self.format = form
+        self.feed = feed
         self.last_arrival_ms = 0
         self._series: dict[MetricName, SeriesKey] = {}
 

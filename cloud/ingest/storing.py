@@ -27,6 +27,7 @@ class Storing:
         rejected: dict[int, str] = {}
         await self._store_part(batch, 0, len(batch.ends), rejected=rejected)
         batch.reject(rejected)
+        batch.keep_outcomes()
         await self.patience.until_done(
             partial(self.ledger.commit, batch.entry), what="ledger", of=LedgerAway
         )

@@ -394,3 +394,18 @@ def _other(payload: bytes) -> Decoded:
     if not payload.isdigit():
         raise Malformed("no number")
     return Decoded([Reading({metric_name("t"): float(payload)})])
+
+
+def test_intake_keeps_lines_apart_that_differ_in_tags_or_nanoseconds() -> None:
+    """Equal series and milliseconds have different orders, the same ones each time."""
+    lines = b"m,a=1 f=1 1000001\nm,a=2 f=2 1000001\nm,a=1 f=3 1000002\nm f=4 1000000"
+    settings = Settings(topics=[Topic(topic="lines/{tenant}/{device}", format="line-protocol")])
+    topic = b"lines/acme/pump"
+
+    batch, again = (_filled(_chunk(lines, topic=topic), settings=settings) for _ in range(2))
+
+    assert set(batch.points.series) == {(*_PUMP, "m.f")}
+    assert set(batch.points.ts_ms) == {1}
+    assert len(set(batch.points.order)) == 4
+    assert batch.points.order == again.points.order
+    assert batch.points.order[3] == 0

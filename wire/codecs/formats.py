@@ -1,10 +1,10 @@
 """The formats that a telemetry payload can have, by name and by content type. Pure."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from wire.codecs import json
+from wire.codecs import json, line_protocol
 from wire.errors import Malformed
 from wire.messages import Decoded
 
@@ -21,16 +21,23 @@ class Format(NamedTuple):
     `decode` gets the payload unpacked; it raises `Malformed` when the payload as a whole is
     unusable, and lists faults of single readings in `Decoded.refused`. `identities` returns
     index → (boot, seq) of the readings of a payload that `decode` refused, as far as it shows
-    them.
+    them. `decoder_for` returns the decoder that a content type's parameters ask for.
     """
 
     name: str
     decode: Callable[[bytes], Decoded]
     content_types: tuple[str, ...] = ()
     identities: Callable[[bytes], Identities] = _shows_none
+    decoder_for: Callable[[Mapping[str, str]], Callable[[bytes], Decoded]] | None = None
 
 
 OURS = Format("tidegate", json.decode_telemetry, ("application/json",), json.identities)
+LINE_PROTOCOL = Format(
+    "line-protocol",
+    line_protocol.decode_lines,
+    line_protocol.CONTENT_TYPES,
+    decoder_for=line_protocol.decoder_for,
+)
 
 
 class Formats:
@@ -49,8 +56,21 @@ class Formats:
             raise Malformed(f"no format is called {name!r}; known: {', '.join(near)}") from None
 
     def of_content_type(self, content_type: str) -> Format:
-        """Return the format of a content type (parameters are ignored); `OURS` when unknown."""
-        return self._by_type.get(content_type.partition(";")[0].strip().lower(), OURS)
+        """Return the format of a content type; `OURS` when unknown.
+
+        Parameters (`; precision=s`) change how it is read when the format knows any.
+        """
+        kind, _, rest = content_type.partition(";")
+        found = self._by_type.get(kind.strip().lower(), OURS)
+        if found.decoder_for is None or not rest:
+            return found
+        return found._replace(decode=found.decoder_for(_parameters(rest)))
 
 
-SHIPPED = Formats()
+def _parameters(text: str) -> dict[str, str]:
+    """Return the parameters of a content type, by their names in lower case."""
+    pairs = (one.partition("=") for one in text.split(";"))
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs if value}
+
+
+SHIPPED = Formats([LINE_PROTOCOL])

@@ -41,3 +41,17 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 CREATE INDEX IF NOT EXISTS dead_letters_by_device ON dead_letters (tenant, device, id);
 
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;
+
+-- What requests with an Idempotency-Key were answered (deflated JSON), for a day.
+CREATE TABLE IF NOT EXISTS outcomes (
+    tenant TEXT NOT NULL,
+    device TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    outcome BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant, device, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS outcomes_by_time ON outcomes (tenant, device, at_ms);
+CREATE INDEX IF NOT EXISTS outcomes_by_age ON outcomes (at_ms);

@@ -1,0 +1,1 @@
+"""Rules for payloads of others that ship with Tidegate: one TOML file for each kind."""
