@@ -16,6 +16,7 @@ import anyio.abc
 import anyio.to_thread
 import msgspec
 from anyio.streams.text import TextReceiveStream
+from paho.mqtt import publish
 
 from cloud.ingest.ledger_file import LedgerFile
 from tests.faults.account import Account, account_of
@@ -23,11 +24,14 @@ from tests.faults.ingester import READY, Config
 from tests.faults.publisher import Orders, Outcome
 from tests.support.proxy import Proxy
 from tests.support.servers import Mosquitto
+from wire.ids import DeviceKey, device_id, tenant_id
 
 _START_S = 60.0
 _STOP_S = 20.0
 _TICK_S = 0.05
-_IDLE_TICKS = 30
+_IDLE_TICKS = 20
+_MARKER = DeviceKey(tenant_id("faults"), device_id("marker"))
+_MARKER_S = 15.0
 
 
 class Ingester:
@@ -135,6 +139,7 @@ class Plant:
     done: int = 0
     outcome: Outcome | None = None
     finished: anyio.Event = field(default_factory=anyio.Event)
+    _markers: int = 0
 
     async def reached(self, share: float) -> None:
         """Wait until this share of all readings is acknowledged end to end, or all is over."""
@@ -148,9 +153,15 @@ class Plant:
         await anyio.to_thread.run_sync(self.broker.start)
 
     async def settled(self) -> None:
-        """Wait until the ledger has not changed for a while: nothing is on its way any more."""
+        """Wait until nothing is on its way any more.
+
+        A session is a queue: when a message that was published now is stored, all before it are;
+        what was in flight when a connection ended comes first on the next one.
+        """
         book = LedgerFile(self.ingester.folder / "ingest.db")
         try:
+            while not await self._has_passed(book):
+                self.ingester.check_alive()
             before, same = book.totals(), 0
             while same < _IDLE_TICKS:
                 await anyio.sleep(_TICK_S)
@@ -159,6 +170,21 @@ class Plant:
                 before = now
         finally:
             book.close()
+
+    async def _has_passed(self, book: LedgerFile) -> bool:
+        """Publish a marker; return whether it was stored within a few seconds."""
+        self._markers += 1
+        await anyio.to_thread.run_sync(_publish_marker, self.broker.port, self._markers)
+        with anyio.move_on_after(_MARKER_S):
+            while all(boot.last < self._markers for boot in book.boots(_MARKER)):
+                await anyio.sleep(_TICK_S)
+            return True
+        return False
+
+
+def _publish_marker(port: int, seq: int) -> None:
+    payload = f'{{"boot":"m","seq":{seq},"ts":{seq},"values":{{"m":1}}}}'
+    publish.single("t/faults/marker/telemetry", payload, qos=1, hostname="127.0.0.1", port=port)
 
 
 Faults = Callable[[Plant], Awaitable[None]]

@@ -37,8 +37,8 @@ async def test_faults_connection_cut(trial: Trial, leg: str, *, with_reset: bool
             await plant.reached(share)
             proxy: Proxy = getattr(plant, leg)
             proxy.cut(with_reset=with_reset)
-        await plant.reached(1.0)
-        assert proxy.accepted > len(_SHARES)
+        while proxy.accepted <= len(_SHARES):  # noqa: ASYNC110 - a plain count
+            await anyio.sleep(0.1)
 
     account = await trial(cut, is_careless=True)
 
@@ -56,8 +56,8 @@ async def test_faults_half_open(trial: Trial, leg: str, direction: str) -> None:
         _direction(plant, leg, direction).swallows = True
         await anyio.sleep(_LONG_S)
         getattr(plant, leg).heal()
-        await plant.reached(1.0)
-        assert getattr(plant, leg).accepted > 1
+        while getattr(plant, leg).accepted < 2:  # noqa: ASYNC110 - a plain count
+            await anyio.sleep(0.1)
 
     account = await trial(swallow, is_careless=True)
 
@@ -75,8 +75,8 @@ async def test_faults_black_hole(trial: Trial, leg: str) -> None:
             _direction(plant, leg, direction).swallows = True
         await anyio.sleep(_LONG_S)
         getattr(plant, leg).heal()
-        await plant.reached(1.0)
-        assert getattr(plant, leg).accepted > 1
+        while getattr(plant, leg).accepted < 2:  # noqa: ASYNC110 - a plain count
+            await anyio.sleep(0.1)
 
     account = await trial(swallow, is_careless=True)
 
@@ -100,7 +100,10 @@ async def test_faults_bytes_cut_off_and_corrupted(trial: Trial, leg: str, direct
 
     account = await trial(spoil)
 
-    assert account.faults() == {}
+    # A wrong byte in the name of a field makes it another field: a reading without its sequence
+    # is one that nobody has seen before. Nothing but TLS helps against that.
+    assert account.faults().keys() <= {"stored_twice"}
+    assert account.stored_twice <= 2
     assert account.stored == account.published
 
 
