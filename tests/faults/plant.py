@@ -176,7 +176,7 @@ class Plant:
         self._markers += 1
         await anyio.to_thread.run_sync(_publish_marker, self.broker.port, self._markers)
         with anyio.move_on_after(_MARKER_S):
-            while all(boot.last < self._markers for boot in book.boots(_MARKER)):
+            while all(boot.last < self._markers for boot in book.boots(_MARKER)):  # noqa: ASYNC110 - in a file
                 await anyio.sleep(_TICK_S)
             return True
         return False

@@ -22,7 +22,6 @@ async def _forgetful_restart(plant: Plant) -> None:
     await anyio.to_thread.run_sync(plant.broker.start)
 
 
-@pytest.mark.short
 async def test_faults_none(trial: Trial) -> None:
     """With nothing in the way everything is stored, once, and nothing is sent again."""
 
@@ -35,7 +34,6 @@ async def test_faults_none(trial: Trial) -> None:
     assert (account.stored, account.dead, account.in_gaps) == (account.published, 0, 0)
 
 
-@pytest.mark.short
 async def test_faults_ingester_killed(trial: Trial) -> None:
     """SIGKILL in the middle of its work, again and again."""
 
@@ -98,7 +96,6 @@ async def test_faults_broker_killed_under_patient_devices(trial: Trial) -> None:
     assert account.stored == account.published
 
 
-@pytest.mark.short
 async def test_faults_broker_killed_under_careless_devices(trial: Trial) -> None:
     """Devices that trust the broker lose messages with it: each of them is in a declared gap."""
 

@@ -9,7 +9,6 @@ from tests.faults.plant import Plant
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.short
 async def test_faults_store_away(trial: Trial) -> None:
     """Nothing is acknowledged while it is away; what waits is stored when it is back."""
 
