@@ -43,15 +43,18 @@ from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.intake import topic_rules
 from cloud.ingest.ledger import Ledger
+from cloud.ingest.mappings import formats_of
 from cloud.ingest.middleware import ingest_middlewares
 from cloud.ingest.pipeline import Ingest
+from cloud.ingest.spool.spool import Spool
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
 from cloud.running_steps import RunningSteps
 from cloud.settings import Settings, zone_of
-from cloud.timeseries.open import open_timeseries
+from cloud.timeseries.open import check_retention, check_url, open_timeseries
 from cloud.timeseries.port import TimeSeries
 from cloud.timeseries.tap import until_taken
+from cloud.timeseries.tending import keep_tended
 from tidegate.auth.access import Access
 from tidegate.auth.middleware import ADMIN, Authenticator, named_middlewares
 from tidegate.auth.signing import SigningKeys
@@ -133,10 +136,15 @@ def check_settings(settings: Settings) -> None:
     """Check what needs more than types, before anything starts; raise `Misconfigured`."""
     typed_rules(settings.alerts.rules)
     check_targets(settings)
+    check_retention(settings.timeseries)
     zone_of(settings.site.timezone)
     time_of_day(settings.reports.daily_at)
     try:
-        topic_rules(settings.ingest)
+        formats = formats_of(settings.ingest)
+    except Malformed as exc:
+        raise Misconfigured(f"ingest.mappings: {exc}") from exc
+    try:
+        topic_rules(settings.ingest, formats)
     except Malformed as exc:
         raise Misconfigured(f"ingest.topics: {exc}") from exc
     check_sharing(settings)
@@ -146,6 +154,7 @@ def check_settings(settings: Settings) -> None:
         raise Misconfigured(f"ingest.sparkplug host_id: {exc}") from exc
     if settings.broker.url is not None:
         parse_url(settings.broker.url)
+    check_url(settings.timeseries.url)
     for root in settings.steps.roots:
         if not root.is_dir():
             raise Misconfigured(f"steps.roots: there is no folder {root}")
@@ -192,6 +201,8 @@ async def _start(
             "users": access.users,
         }
     )
+    tending = await _background(stack)
+    tending.start_soon(keep_tended, stores.telemetry, _now_ms)
     await _run_services(stack, services, engine, accounts, connection.own)
     authenticator = _authenticator(access, stores.registry, folder, settings)
     limits = ingest_middlewares(settings.ingest.http, services.ingest.metrics)
@@ -253,7 +264,7 @@ async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:
 
 async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> Stores:
     telemetry = await stack.enter_async_context(
-        open_timeseries(settings.timeseries.url, data_dir=folder.path)
+        open_timeseries(settings.timeseries.url, data_dir=folder.path, settings=settings.timeseries)
     )
     state = await stack.enter_async_context(open_sqlite(folder.state))
     # The folder is held by this process alone: whoever leased an event is dead.
@@ -289,6 +300,7 @@ async def _make_services(
     ingest = Ingest(
         stores.telemetry,
         stores.ledger,
+        spool=Spool(DataFolder(settings.data).spool, settings.ingest.spool),
         presence=presence,
         registry=stores.registry,
         settings=settings.ingest,
@@ -332,11 +344,23 @@ def _routes(
 
     async def readings_are_stored() -> None:
         if ingest.store_is_away:
-            raise ConnectionError("what is received cannot be stored now; it is kept and retried")
+            raise ConnectionError(
+                "what is received can be kept neither in the store nor in the spool: it stays with"
+                " its senders, and is retried"
+            )
+
+    async def nothing_is_spooled() -> None:
+        spool = ingest.spool
+        if spool.readings:
+            raise ConnectionError(
+                f"{spool.readings} readings wait on disk for the store: {spool.size_bytes} of at"
+                f" most {spool.max_bytes} bytes, for {spool.oldest_s:.0f} s"
+            )
 
     pings = {
         "broker": broker_delivers,
         "ingest": readings_are_stored,
+        "spool": nothing_is_spooled,
         "state": state_answers,
         "telemetry": stores.telemetry.ping,
     }

@@ -13,6 +13,7 @@ from wire.events import Severity
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 # How long one delivery may take; the step that delivers is given 120 s.
 DeliveryTimeout = Annotated[float, msgspec.Meta(gt=0, le=100)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -44,9 +45,22 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimeSeriesStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder."""
+    """Where telemetry is kept: by default in a file below the data folder.
 
-    url: str | None = None
+    `url` is `duckdb:///FILE`, `influx://user:password@host:port/database` (InfluxDB 1.6 to 1.8),
+    `influx://:TOKEN@host:port/bucket?org=ORG` (2 and 3; `influxs://` through TLS) or
+    `victoria://host:port`.
+
+    Points older than `retention_days` are dropped, their rollups after `rollup_retention_days`,
+    which needs the former and is not shorter; without, they are kept for ever. DuckDB holds at
+    most `memory_mb` for its tables and works in `threads` (default: one a core).
+    """
+
+    url: Secret | None = None
+    retention_days: Days | None = None
+    rollup_retention_days: Days | None = None
+    memory_mb: Annotated[int, msgspec.Meta(ge=128)] = 1024
+    threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +73,18 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topic: str
     format: str
     tenant: str | None = None
+
+
+class Spool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept on disk while the telemetry store is away, before anything is acknowledged.
+
+    The store is tried for `after_s` first. The spool grows to `max_bytes` (0: there is none) and
+    leaves `keep_free_bytes` of the disk free; when it is full, nothing is acknowledged.
+    """
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1024 * 1024 * 1024
+    after_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    keep_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
 
 
 class IngestHttp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,11 +118,15 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `shared_group`: several ingesters that share the work, one message to one of them; each then
     needs a `client_id` of its own (default: the broker's user name) and an external broker.
+    `mappings` are files that say how JSON of other devices becomes metrics, each a format of its
+    own beside those that come with us.
     """
 
     topics: list[Topic] = []
     shared_group: str | None = None
     client_id: str | None = None
+    mappings: list[Path] = []
+    spool: Spool = Spool()
     http: IngestHttp = IngestHttp()
     sparkplug: Sparkplug = Sparkplug()
 

@@ -69,6 +69,15 @@ class PointBatch:
         """Return the number of points."""
         return len(self.ts_ms)
 
+    def part(self, start: int, stop: int) -> "PointBatch":
+        """Return the points `start` to `stop` (not included)."""
+        return PointBatch(
+            self.series[start:stop],
+            self.ts_ms[start:stop],
+            self.values[start:stop],
+            self.order[start:stop],
+        )
+
     def append(self, series: SeriesKey, ts_ms: int, value: Value, *, order: int = 0) -> None:
         """Add one point."""
         self.series.append(series)

@@ -9,20 +9,27 @@ from wire.ids import DeviceKey
 from wire.messages import Refusal
 from wire.sparkplug.session import Saved
 
+# Facts: the spool's records that were committed and drained last.
+APPENDED, DRAINED = "spool.appended", "spool.drained"
+
 
 @dataclass(slots=True)
 class Tally:
-    """What became of one device's readings in one batch, and when it was heard (Unix ms)."""
+    """What became of one device's readings in one batch, and when it was heard (Unix ms).
+
+    `spooled` ones wait on disk for the store: they are in flight, durably.
+    """
 
     stored: int = 0
     duplicate: int = 0
     dead: int = 0
     filtered: int = 0
     heard_at_ms: int = 0
+    spooled: int = 0
 
     def readings(self) -> int:
-        """Return how many readings got their fate."""
-        return self.stored + self.duplicate + self.dead + self.filtered
+        """Return how many readings became durable."""
+        return self.stored + self.duplicate + self.dead + self.filtered + self.spooled
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +89,17 @@ class KeptOutcome(NamedTuple):
 
 @dataclass(slots=True)
 class Entry:
-    """Everything that one batch writes into the ledger, in one transaction."""
+    """Everything that one batch writes into the ledger, in one transaction.
+
+    `facts` are remembered with it.
+    """
 
     tallies: dict[DeviceKey, Tally] = field(default_factory=dict)
     boots: list[BootRow] = field(default_factory=list)
     letters: list[NewLetter] = field(default_factory=list)
     closed_letters: list[int] = field(default_factory=list)
     devices_with_new_boots: set[DeviceKey] = field(default_factory=set)
+    facts: dict[str, str] = field(default_factory=dict)
     outcomes: list[KeptOutcome] = field(default_factory=list)
     sessions: list[Saved] = field(default_factory=list)
 

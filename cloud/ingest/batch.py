@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cloud.ingest.accounts import BootRow, Entry, KeptOutcome, NewLetter, Tally
+from cloud.ingest.accounts import APPENDED, BootRow, Entry, KeptOutcome, NewLetter, Tally
 from cloud.ingest.inbox import Chunk
 from cloud.ingest.spans import Spans
 from wire.ids import DeviceKey
@@ -141,15 +141,7 @@ class Batch:
 
     def part(self, first: int, last: int) -> PointBatch:
         """Return the points of the messages `first` to `last` (not included)."""
-        start = self.ends[first - 1] if first else 0
-        stop = self.ends[last - 1]
-        points = self.points
-        return PointBatch(
-            points.series[start:stop],
-            points.ts_ms[start:stop],
-            points.values[start:stop],
-            points.order[start:stop],
-        )
+        return self.points.part(self.ends[first - 1] if first else 0, self.ends[last - 1])
 
     def reject(self, rejected: dict[int, str]) -> None:
         """Make dead what the store refused (message → reason); only the rest stays in `points`."""
@@ -168,6 +160,13 @@ class Batch:
                 reply.rejected.extend(Refusal(one, reason) for one in taken)
         if rejected:
             self.points = self._points_without(rejected)
+
+    def spool(self, record_id: int) -> None:
+        """Note that what was to be stored lies in a record of the spool: as good as stored."""
+        for tally in self.entry.tallies.values():
+            tally.spooled, tally.stored = tally.stored, 0
+        self.entry.facts[APPENDED] = str(record_id)
+        self.keep_outcomes()
 
     def keep_outcomes(self) -> None:
         """Note what is answered to requests that may be repeated; nothing changes it any more."""

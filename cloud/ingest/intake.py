@@ -8,17 +8,18 @@ from cloud.ingest.accounts import Tally
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
 from cloud.ingest.frames import RETAINED
 from cloud.ingest.inbox import Chunk
+from cloud.ingest.mappings import formats_of
 from cloud.ingest.peers import Claim
 from cloud.ingest.source import Source, new_boot
 from cloud.ingest.spans import Spans
 from cloud.ingest.sparkplug import Host
 from cloud.settings import Ingest as Settings
-from wire.codecs.formats import OURS, SHIPPED, Format, Formats, Identities
+from wire.codecs.formats import OURS, Format, Formats, Identities
 from wire.codecs.json import MAX_PAYLOAD_BYTES, decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
 from wire.ids import DeviceKey, TenantId, tenant_id
-from wire.messages import Decoded, Reading, Refusal
+from wire.messages import Decoded, Refusal
 from wire.patterns import Pattern
 from wire.points import order_of
 from wire.topics import Channel, parse_topic
@@ -42,17 +43,27 @@ class Intake:
         self,
         spans_of: Callable[[DeviceKey], dict[str, Spans]],
         settings: Settings,
-        formats: Formats = SHIPPED,
+        formats: Formats | None = None,
         host: Host | None = None,
     ) -> None:
+        """Prepare to fill; `formats` is for tests, else they are what settings say.
+
+        Raises:
+            Malformed: a topic rule or a mapping file is wrong.
+        """
         self._spans_of = spans_of
-        self._formats = formats
+        self._formats = formats = formats or formats_of(settings)
         self._host = host
         self._rules = topic_rules(settings, formats)
         self._batch_readings = settings.batch_readings
         self._max_future_ms = round(settings.max_future_s * _MS_PER_S)
         self._sources: dict[bytes, Source] = {}
         self._boots: dict[DeviceKey, dict[str, Spans]] = {}
+
+    @property
+    def own_filters(self) -> list[str]:
+        """Return what is subscribed to because of topic rules."""
+        return [pattern.topic_filter for pattern, _ in self._rules]
 
     def fill(self, batch: Batch, backlog: Backlog) -> None:
         """Move messages from the backlog into the batch until it is full or they are used up.
@@ -128,6 +139,9 @@ class Intake:
         except Malformed as exc:
             _refuse_all(batch, source, origin, form, reason=str(exc))
             return ()
+        if source.feed is None and not decoded.readings and not decoded.refused:
+            tally.filtered += 1 if replay is None else replay.readings
+            batch.readings += 1
         fates = tally.readings()
         taken, refused_here = self._take_readings(batch, source, origin, decoded, tally=tally)
         if chunk.reply is not None:
@@ -176,9 +190,10 @@ class Intake:
                     tally.filtered += 1
                     left_out.add(index)
                     continue
-                ts_ms = source.arrival_ms(now_ms)
-            elif not 0 <= ts_ms <= latest_ms:
-                refused.append(Refusal(index, _time_fault(reading)))
+                age_ms = reading.age_ms
+                ts_ms = source.arrival_ms(now_ms) if age_ms is None else now_ms - age_ms
+            if not 0 <= ts_ms <= latest_ms:
+                refused.append(Refusal(index, _time_fault(ts_ms)))
                 left_out.add(index)
                 continue
             for metric, value in reading.values.items():
@@ -221,17 +236,20 @@ class Intake:
         for pattern, form in self._rules:
             match = pattern.match(topic)
             if match is not None:
-                return match.device, "telemetry", form
+                return match.device, "telemetry", form.for_topic(match.names)
         parsed = parse_topic(topic)
         return parsed.device, parsed.channel, None
 
 
-def topic_rules(settings: Settings, formats: Formats = SHIPPED) -> list[tuple[Pattern, Format]]:
+def topic_rules(settings: Settings, formats: Formats) -> list[tuple[Pattern, Format]]:
     """Return the rules for topics that are not ours; raise `Malformed` for one that is wrong."""
-    return [
-        (Pattern(rule.topic, _tenant(rule.tenant)), formats.named(rule.format))
-        for rule in settings.topics
-    ]
+    rules = []
+    for rule in settings.topics:
+        pattern, form = Pattern(rule.topic, _tenant(rule.tenant)), formats.named(rule.format)
+        if form.check_names is not None:
+            form.check_names(dict.fromkeys(pattern.names, ""))
+        rules.append((pattern, form))
+    return rules
 
 
 def _tenant(name: str | None) -> TenantId | None:
@@ -335,8 +353,8 @@ def _indexes(decoded: Decoded) -> Sequence[int]:
     return [index for index in range(total) if index not in refused]
 
 
-def _time_fault(reading: Reading) -> str:
-    if reading.ts_ms is not None and reading.ts_ms > 0:
+def _time_fault(ts_ms: int) -> str:
+    if ts_ms > 0:
         return "ts lies in the future: check the device's clock (ts is in milliseconds)"
     return "ts lies before 1970"
 

@@ -99,10 +99,14 @@ class Ledger:
 
     async def totals(self) -> Fates:
         """Return the counts of all devices together."""
-        stored, duplicate, dead, filtered = await self._read(self._file.totals)
-        in_flight = sum(self._in_flight.values())
+        stored, duplicate, dead, filtered, spooled = await self._read(self._file.totals)
+        in_flight = sum(self._in_flight.values()) + spooled
         received = stored + duplicate + dead + filtered + in_flight
         return Fates(received, stored, duplicate, dead, filtered, in_flight)
+
+    async def spooled(self) -> dict[DeviceKey, int]:
+        """Return how many readings of each device wait in the spool, of those that have any."""
+        return await self._read(self._file.spooled)
 
     async def heard(self) -> dict[DeviceKey, int]:
         """Return when each device was last heard (Unix ms)."""
@@ -148,8 +152,8 @@ class Ledger:
         await anyio.to_thread.run_sync(write, limiter=self._one_writer)
 
     def _view(self, device: DeviceKey) -> LedgerView:
-        stored, duplicate, dead, filtered = self._file.counts(device)
-        in_flight = self._in_flight.get(device, 0)
+        stored, duplicate, dead, filtered, spooled = self._file.counts(device)
+        in_flight = self._in_flight.get(device, 0) + spooled
         return LedgerView(
             received=stored + duplicate + dead + filtered + in_flight,
             stored=stored,

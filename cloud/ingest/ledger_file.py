@@ -25,14 +25,15 @@ MAX_LETTER_BYTES = 256 * 1024 * 1024
 _NEW_COLUMNS = (
     ("dead_letters", "is_shortened", "INTEGER NOT NULL DEFAULT 0"),
     ("dead_letters", "content_type", "TEXT"),
+    ("devices", "spooled", "INTEGER NOT NULL DEFAULT 0"),
 )
 _LETTERS_A_STATEMENT = 500
 _LETTERS_A_TRIM = 100
 _BUSY_S = 5.0
 
 Intervals = list[tuple[int, int]]
-Counts = tuple[int, int, int, int]
-_FATES = ("stored", "duplicate", "dead", "filtered")
+Counts = tuple[int, int, int, int, int]
+_FATES = ("stored", "duplicate", "dead", "filtered", "spooled")
 
 
 def _sql(name: str) -> str:
@@ -97,15 +98,16 @@ class LedgerFile:
                 raise
 
     def counts(self, device: DeviceKey) -> Counts:
-        """Return stored, duplicate, dead, filtered."""
+        """Return stored, duplicate, dead, filtered, spooled."""
         rows = self._rows(
-            "SELECT stored, duplicate, dead, filtered FROM devices WHERE tenant = ? AND device = ?",
+            "SELECT stored, duplicate, dead, filtered, spooled FROM devices"
+            " WHERE tenant = ? AND device = ?",
             device,
         )
-        return rows[0] if rows else (0, 0, 0, 0)
+        return rows[0] if rows else (0, 0, 0, 0, 0)
 
     def totals(self) -> Counts:
-        """Return stored, duplicate, dead, filtered of all devices together."""
+        """Return stored, duplicate, dead, filtered, spooled of all devices together."""
         sums = ", ".join(f"coalesce(sum({fate}), 0)" for fate in _FATES)
         counts: Counts = self._rows(f"SELECT {sums} FROM devices", ())[0]  # noqa: S608 - constants
         return counts
@@ -136,6 +138,11 @@ class LedgerFile:
         rows = self._rows("SELECT tenant, device, heard_at_ms FROM devices", ())
         return {_key(tenant, device): heard_at_ms for tenant, device, heard_at_ms in rows}
 
+    def spooled(self) -> dict[DeviceKey, int]:
+        """Return how many readings of each device wait in the spool, of those that have any."""
+        rows = self._rows("SELECT tenant, device, spooled FROM devices WHERE spooled <> 0", ())
+        return {_key(tenant, device): spooled for tenant, device, spooled in rows}
+
     def session_of(self, node: Node) -> Saved:
         """Return what is kept of a Sparkplug node's session."""
         return sparkplug_rows.session_of(self._rows, node)
@@ -161,9 +168,7 @@ class LedgerFile:
     def remember(self, name: str, value: str) -> None:
         """Remember a fact."""
         with _translated():
-            self._writer.execute(
-                "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value)
-            )
+            self._put_facts({name: value})
 
     def _rows(self, sql: str, values: tuple[object, ...] | dict[str, object]) -> list[tuple]:  # type: ignore[type-arg]  # as SQLite gives them
         with _translated(), self._reading:
@@ -186,6 +191,11 @@ class LedgerFile:
         if entry.outcomes:
             put_outcomes(self._writer, entry.outcomes)
         sparkplug_rows.put(self._writer.execute, entry.sessions)
+        self._put_facts(entry.facts)
+
+    def _put_facts(self, facts: dict[str, str]) -> None:
+        for fact in facts.items():
+            self._writer.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", fact)
 
     def _add_letters(self, letters: list[NewLetter]) -> None:
         for start in range(0, len(letters), _LETTERS_A_STATEMENT):
@@ -246,7 +256,7 @@ def _boot_view(boot: str, spans: str) -> BootView:
 
 def _count_rows(entry: Entry) -> str:
     rows = [
-        (*key, t.stored, t.duplicate, t.dead, t.filtered, t.heard_at_ms)
+        (*key, t.stored, t.duplicate, t.dead, t.filtered, t.heard_at_ms, t.spooled)
         for key, t in entry.tallies.items()
     ]
     return msgspec.json.encode(rows).decode()

@@ -1,8 +1,9 @@
-"""Ingestion: receive → decode → batch → store → account → acknowledge → tell the taps.
+"""Ingestion: receive → decode → batch → store or spool → account → acknowledge → tell the taps.
 
-One batch is filled while the one before it is stored. Nothing is acknowledged before the store
-and the ledger have it; while either is away, the pipeline waits and the inbox fills, until the
-broker has to keep the rest.
+One batch is filled while the one before it is stored. Nothing is acknowledged before the store,
+or while that is away the spool on disk, and the ledger have it; while neither takes anything, the
+pipeline waits and the inbox fills, until the broker has to keep the rest. The taps are told once,
+when a batch is durable, be it in the spool: who watches the data wants it now.
 """
 
 import random
@@ -26,7 +27,7 @@ from cloud.ingest.filters import filters_of
 from cloud.ingest.gateway import Gateway
 from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Inbox
-from cloud.ingest.intake import Backlog, Intake, topic_rules
+from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
 from cloud.ingest.news import News
@@ -34,6 +35,8 @@ from cloud.ingest.patience import Patience
 from cloud.ingest.receiver import Receiver
 from cloud.ingest.session import OnLoss, Session, tell_nobody
 from cloud.ingest.sparkplug import Host
+from cloud.ingest.spool.spool import Spool
+from cloud.ingest.spooling import Spooling
 from cloud.ingest.storing import Storing
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.port import TimeSeries
@@ -58,13 +61,17 @@ def _wall_clock_ms() -> int:
 
 
 class Ingest:
-    """The ingest service. `gateway` takes what comes by HTTP; taps must not block."""
+    """The ingest service. `gateway` takes what comes by HTTP; taps must not block.
+
+    `spool` is to be looked at only.
+    """
 
     def __init__(
         self,
         store: TimeSeries,
         ledger: Ledger,
         *,
+        spool: Spool,
         presence: Presence,
         registry: Registry,
         settings: Settings,
@@ -87,7 +94,25 @@ class Ingest:
         self._host = Host(sparkplug, ledger.session_of) if sparkplug.enabled else None
         self._intake = Intake(ledger.spans_of, settings, host=self._host)
         self._patience = Patience(self._rng, self._metrics.store_retries.inc)
-        self._storing = Storing(store, ledger, self._patience)
+        self.spool = spool
+        self._metrics.watch(spool)
+        self._spooling = Spooling(
+            spool,
+            store,
+            ledger,
+            self._patience,
+            metrics=self._metrics,
+            now_ms=now_ms,
+            batch_readings=settings.batch_readings,
+        )
+        self._storing = Storing(
+            store,
+            ledger,
+            self._spooling,
+            self._patience,
+            metrics=self._metrics,
+            after_s=settings.spool.after_s,
+        )
         self._acks: dict[tuple[DeviceKey, str], int] = {}
         self._session: Session | None = None
         self._circle: Circle | None = None
@@ -116,6 +141,7 @@ class Ingest:
                     if self._receiver is not None:
                         self._receiver.stop_taking()
                     self._inbox.close()
+                    self._patience.hurry()
                     work.deadline = anyio.current_time() + _DRAIN_S
         finally:
             self._inbox.free()
@@ -127,11 +153,13 @@ class Ingest:
 
     @property
     def store_is_away(self) -> bool:
-        """Return whether nothing gets durable now: the store or the ledger failed, and is retried.
+        """Return whether nothing gets durable now, neither in the store nor in the spool.
 
         Known only from an attempt: before the first message after a failure it says False.
         """
-        return self._patience.is_waiting
+        waits_for = self._patience.waits_for
+        finds_no_room = self._spooling.is_waiting or (waits_for("store") and self.spool.is_full)
+        return finds_no_room or waits_for("ledger") or waits_for("registry")
 
     async def _recall_presence(self) -> None:
         """Tell what is known of earlier runs. Nobody retains the deaths of Sparkplug nodes."""
@@ -142,7 +170,7 @@ class Ingest:
                 self._presence.status(device, Status("offline"), None)
 
     def _make_receiver(self, broker: BrokerAccess, settings: Settings, on_loss: OnLoss) -> None:
-        own = [pattern.topic_filter for pattern, _ in topic_rules(settings)]
+        own = list(self._intake.own_filters)
         host_state = None
         if settings.sparkplug.enabled:
             own += sparkplug_filters(settings.sparkplug.host_id)
@@ -184,6 +212,8 @@ class Ingest:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as outer:
                 with scope:
+                    await self._spooling.recover()
+                    outer.start_soon(self._spooling.drain)
                     await self._start_receiving(outer)
                     send, receive = anyio.create_memory_object_stream[Batch](1)
                     async with anyio.create_task_group() as stages:
@@ -245,7 +275,7 @@ class Ingest:
             async for batch in receive:
                 if batch.first_seen:
                     await self._register(batch.first_seen)
-                await self._storing.store_batch(batch)
+                await self._storing.settle(batch)
                 self._finish(batch)
 
     async def _register(self, devices: list[DeviceKey]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from cloud.ingest.ledger import Ledger
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import TimeSeries
+from tests.faults.ingester import secret_url
 from tests.faults.publisher import Orders, Outcome
 from tests.support.ingestion import ALWAYS, intervals
 from wire.ids import DeviceKey, device_id, tenant_id
@@ -41,7 +42,7 @@ class Account:
 async def account_of(folder: Path, store: str | None, orders: Orders, outcome: Outcome) -> Account:
     """Count; nobody may have the store or the ledger open."""
     totals = [0] * 8
-    async with open_timeseries(store, data_dir=folder) as series:
+    async with open_timeseries(secret_url(store), data_dir=folder) as series:
         stored = await _stored(series, orders)
     async with Ledger(folder / "ingest.db") as ledger:
         for number in range(orders.devices):

@@ -19,6 +19,7 @@ from cloud.settings import Ingest as Settings
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import PointsRejected, StoreAway, TimeSeries
 from tests.support.ingestion import running
+from tidegate.configuration import Secret
 from wire.points import PointBatch, StoredBatch
 
 READY = "ready"
@@ -34,6 +35,11 @@ class Config(msgspec.Struct, frozen=True):
     group: str | None = None
     keepalive_s: int = 2
     mqtt5: bool = True
+
+
+def secret_url(url: str | None) -> Secret | None:
+    """Return a store's URL as settings have it."""
+    return None if url is None else Secret(url)
 
 
 class Switched:
@@ -72,7 +78,7 @@ async def ingest(config: Config) -> None:
         mqtt5=config.mqtt5,
     )
     settings = Settings(batch_wait_s=0.05, shared_group=config.group)
-    async with open_timeseries(config.store, data_dir=folder) as store:
+    async with open_timeseries(secret_url(config.store), data_dir=folder) as store:
         switched: TimeSeries = Switched(store, folder)  # type: ignore[assignment]  # __getattr__
         async with running(
             folder, switched, broker=access, settings=settings, now_ms=now_ms, within_s=60

@@ -30,6 +30,8 @@ _START_S = 60.0
 _STOP_S = 20.0
 _TICK_S = 0.05
 _IDLE_TICKS = 20
+# Among the ledger's totals: what is in the spool, and not yet in the store.
+_SPOOLED = 4
 _MARKER = DeviceKey(tenant_id("faults"), device_id("marker"))
 _MARKER_S = 15.0
 
@@ -166,7 +168,7 @@ class Plant:
             while same < _IDLE_TICKS:
                 await anyio.sleep(_TICK_S)
                 now = book.totals()
-                same = same + 1 if now == before else 0
+                same = same + 1 if now == before and not now[_SPOOLED] else 0
                 before = now
         finally:
             book.close()

@@ -16,6 +16,7 @@ from cloud.ingest.client import BrokerAccess
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.metrics import metrics
 from cloud.ingest.pipeline import Ingest
+from cloud.ingest.spool.spool import Spool
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.memory import Memory
 from cloud.timeseries.port import (
@@ -124,14 +125,16 @@ async def running(
         losses.append(loss)
 
     registry = Registry(folder / "fleet.db", new_account=new_account)
+    settings = settings or Settings(batch_wait_s=0.02)
     clock = {} if now_ms is None else {"now_ms": now_ms}
     async with Ledger(folder / "ingest.db") as ledger:
         service = Ingest(
             store,
             ledger,
+            spool=Spool(folder / "spool", settings.spool),
             presence=presence,
             registry=registry,
-            settings=settings or Settings(batch_wait_s=0.02),
+            settings=settings,
             broker=broker,
             taps=[tapped.append],
             on_loss=note_loss,

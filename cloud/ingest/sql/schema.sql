@@ -1,4 +1,4 @@
--- One row a device: what became of its readings.
+-- One row a device: what became of its readings. `spooled` ones wait on disk for the store.
 CREATE TABLE IF NOT EXISTS devices (
     tenant TEXT NOT NULL,
     device TEXT NOT NULL,
@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS devices (
     dead INTEGER NOT NULL DEFAULT 0,
     filtered INTEGER NOT NULL DEFAULT 0,
     heard_at_ms INTEGER NOT NULL DEFAULT 0,
+    spooled INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, device)
 ) STRICT, WITHOUT ROWID;
 

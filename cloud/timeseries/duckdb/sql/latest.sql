@@ -5,7 +5,9 @@ WITH stored AS NOT MATERIALIZED (
     SELECT series_id, ts_ms, ord, NULL AS value, state FROM states
 ),
 newest AS (
-    SELECT series_id, max(ts_ms) AS ts_ms FROM stored GROUP BY series_id
+    SELECT series_id, max(ts_ms) AS ts_ms FROM stored
+    WHERE series_id NOT IN (SELECT series_id FROM gone)
+    GROUP BY series_id
 )
 SELECT series_id, ts_ms, ord, value, state
 FROM stored JOIN newest USING (series_id, ts_ms)

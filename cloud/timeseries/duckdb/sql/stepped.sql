@@ -1,8 +1,6 @@
--- The doubled modulus floors times before 1970 as well.
 SELECT
     wanted.place,
-    ts_ms - ((ts_ms % $step_ms) + $step_ms) % $step_ms AS ts_ms,
-    0 AS ord,
+    {step} AS ts_ms,
     CAST({aggregate} AS DOUBLE) AS value
 FROM points JOIN wanted USING (series_id)
 WHERE points.ts_ms >= $from_ms AND points.ts_ms < $to_ms
