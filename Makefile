@@ -1,6 +1,7 @@
 # make run      install (the first time) and start everything: ARGS="--port 9000 ..."
 # make test     install what the tests need, then run them: ARGS="tests/unit -k outbox"
 # make check    style, types, architecture, locks
+# make faults   fail everything in turn and count every message: ARGS="--messages 100000"
 # make smoke    do what a newcomer does, from a clean clone, from outside
 # make bench    measure: NAME=ingest or NAME=steps
 # make docs     write docs/reference from the code
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 NAME ?= ingest
 export PYTHON
 .DEFAULT_GOAL := run
-.PHONY: run test check smoke bench docs lock clean
+.PHONY: run test check faults smoke bench docs lock clean
 MAKEFLAGS += --no-print-directory
 
 run: $(VENV)/.installed
@@ -24,6 +25,10 @@ test: $(VENV)/.installed-dev
 
 check: $(VENV)/.installed-dev
 	@BIN=$(BIN) exec scripts/check
+
+faults: $(VENV)/.installed-dev
+	@scripts/system-packages
+	@exec $(BIN)/python -m scripts.faults $(ARGS)
 
 smoke: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m scripts.smoke $(ARGS)

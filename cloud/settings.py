@@ -116,11 +116,15 @@ class Sparkplug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How messages are received, and gathered into batches before they are stored.
 
+    `shared_group`: several ingesters that share the work, one message to one of them; each then
+    needs a `client_id` of its own (default: the broker's user name) and an external broker.
     `mappings` are files that say how JSON of other devices becomes metrics, each a format of its
     own beside those that come with us.
     """
 
     topics: list[Topic] = []
+    shared_group: str | None = None
+    client_id: str | None = None
     mappings: list[Path] = []
     spool: Spool = Spool()
     http: IngestHttp = IngestHttp()
@@ -145,11 +149,12 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `threshold` needs `metric` and one of `above`, `below`; it clears at `clear` (default: the
     threshold itself). `anomaly` fires on `anomaly.detected` and clears after `quiet_s` without
-    another. `offline` fires when a device was not heard for `after_s`.
+    another. `offline` fires when a device was not heard for `after_s`. `loss` fires when the
+    broker lost messages (`data.lost`) and clears after `quiet_s` without another loss.
     """
 
     name: str
-    type: Literal["threshold", "anomaly", "offline"]
+    type: Literal["threshold", "anomaly", "offline", "loss"]
     metric: str | None = None
     tenant: str | None = None
     device: str | None = None
@@ -175,6 +180,7 @@ def _default_rules() -> list[AlertRule]:
     return [
         AlertRule(name="device-offline", type="offline"),
         AlertRule(name="anomaly", type="anomaly"),
+        AlertRule(name="data-lost", type="loss", severity="critical", quiet_s=3_600.0),
         AlertRule(
             name="disk-nearly-full",
             type="threshold",

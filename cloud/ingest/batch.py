@@ -55,7 +55,8 @@ class Batch:
 
     `ends[i]` is the number of points up to and including message i, `taken[i]` the indexes of
     its readings that are to be stored, `devices[i]` whose it is. `foreign` messages came on
-    topics that are nobody's.
+    topics that are nobody's. `touched` are the boots of its own readings, `learned` those of which
+    another ingester has told; `own_rows` are the rows of the former, once it is sealed.
     """
 
     points: PointBatch = field(default_factory=PointBatch)
@@ -64,6 +65,8 @@ class Batch:
     devices: list[DeviceKey | None] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     touched: dict[Spans, tuple[DeviceKey, str]] = field(default_factory=dict)
+    learned: dict[Spans, tuple[DeviceKey, str]] = field(default_factory=dict)
+    own_rows: list[BootRow] = field(default_factory=list)
     statuses: list[Heard] = field(default_factory=list)
     sessions: dict[Node, Session] = field(default_factory=dict)
     first_seen: list[DeviceKey] = field(default_factory=list)
@@ -72,6 +75,11 @@ class Batch:
     readings: int = 0
     foreign: int = 0
     began_s: float = 0.0
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to be made durable."""
+        return not (self.segments or self.learned)
 
     def tally(self, device: DeviceKey, at_ms: int) -> Tally:
         """Return the device's tally, begun when this batch has none of it yet."""
@@ -113,7 +121,7 @@ class Batch:
 
     def seal(self) -> None:
         """Note how the sequences stand now: later batches go on changing them."""
-        for spans, (device, boot) in self.touched.items():
+        for spans, (device, boot) in {**self.learned, **self.touched}.items():
             tally = self.entry.tallies[device]
             row = BootRow(
                 device,
@@ -124,6 +132,8 @@ class Batch:
                 tally.heard_at_ms,
             )
             self.entry.boots.append(row)
+            if spans in self.touched:
+                self.own_rows.append(row)
             reach = spans.reach()
             if reach:
                 self.reached.append(Reach(device, boot, reach))

@@ -1,7 +1,7 @@
 """From messages to a batch: whose they are, what they say, whether they were seen before."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cloud.ingest.accounts import Tally
@@ -9,7 +9,8 @@ from cloud.ingest.batch import Batch, Heard, Origin, Segment
 from cloud.ingest.frames import RETAINED
 from cloud.ingest.inbox import Chunk
 from cloud.ingest.mappings import formats_of
-from cloud.ingest.source import Source
+from cloud.ingest.peers import Claim
+from cloud.ingest.source import Source, new_boot
 from cloud.ingest.spans import Spans
 from cloud.ingest.sparkplug import Host
 from cloud.settings import Ingest as Settings
@@ -82,6 +83,21 @@ class Intake:
             if backlog.offset == len(chunk):
                 chunks.popleft()
                 backlog.offset = 0
+
+    def learn(self, batch: Batch, claims: Iterable[Claim]) -> None:
+        """Take what other ingesters have made durable. It can be called again, as `fill` can."""
+        for claim in claims:
+            device = claim.key()
+            boots = self._boots_of(device, batch)
+            spans = boots.get(claim.boot)
+            if spans is None:
+                spans = new_boot(boots, claim.boot)
+                batch.entry.devices_with_new_boots.add(device)
+            if not spans.merge(claim.spans) and claim.declared_first <= spans.declared_first:
+                continue
+            spans.declare_first(claim.declared_first)
+            batch.tally(device, claim.heard_at_ms)
+            batch.learned[spans] = (device, claim.boot)
 
     def _take(self, batch: Batch, chunk: Chunk, index: int) -> None:
         topic = chunk.messages.topics[index]
@@ -204,12 +220,16 @@ class Intake:
             device, channel, form = self._owner(topic.decode())
         else:
             device, channel, form = feed.topic.key, feed.channel, None
+        boots = self._boots_of(device, batch)
+        source = self._sources[topic] = Source(device, channel, boots, form=form, feed=feed)
+        return source
+
+    def _boots_of(self, device: DeviceKey, batch: Batch) -> dict[str, Spans]:
         boots = self._boots.get(device)
         if boots is None:
             boots = self._boots[device] = self._spans_of(device)
             batch.first_seen.append(device)
-        source = self._sources[topic] = Source(device, channel, boots, form=form, feed=feed)
-        return source
+        return boots
 
     def _owner(self, topic: str) -> tuple[DeviceKey, Channel, Format | None]:
         """Return whose a topic is, what comes on it, and in which format if the topic says so."""

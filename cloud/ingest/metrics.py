@@ -19,7 +19,9 @@ class Metrics:
     batch_seconds: Histogram
     store_retries: Counter
     session_lost: Counter
+    taken_over: Counter
     reconnects: Counter
+    publishes_dropped: Counter
     letters: Counter
     foreign: Counter
     refused_busy: Counter
@@ -83,7 +85,17 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         ),
         Counter(f"{name}_store_retries", "Writes repeated: store away", registry=registry),
         Counter(f"{name}_session_lost", "Times the broker forgot us", registry=registry),
+        Counter(
+            f"{name}_session_taken_over",
+            "Times another client took our session",
+            registry=registry,
+        ),
         Counter(f"{name}_reconnects", "Connections made after the first", registry=registry),
+        Counter(
+            f"{name}_acks_dropped",
+            "Acknowledgements to devices dropped: too many waited",
+            registry=registry,
+        ),
         Counter(f"{name}_dead_letters", "Dead letters written", registry=registry),
         Counter(f"{name}_foreign_messages", "Messages on nobody's topic", registry=registry),
         Counter(f"{name}_refused_busy", "HTTP messages answered 503", registry=registry),

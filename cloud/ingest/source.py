@@ -58,7 +58,7 @@ class Source:
         """Mark a sequence as seen; return False when it was already."""
         spans = self.boots.get(boot)
         if spans is None:
-            spans = self._new_boot(boot)
+            spans = new_boot(self.boots, boot)
             batch.entry.devices_with_new_boots.add(self.device)
         if first is not None:
             spans.declare_first(first)
@@ -75,8 +75,10 @@ class Source:
             for index, (boot, seq) in identities.items()
         }
 
-    def _new_boot(self, boot: str) -> Spans:
-        while len(self.boots) >= MAX_BOOTS:
-            del self.boots[next(iter(self.boots))]
-        spans = self.boots[boot] = Spans()
-        return spans
+
+def new_boot(boots: dict[str, Spans], boot: str) -> Spans:
+    """Begin a boot of a device; of too many the one that is longest there is forgotten."""
+    while len(boots) >= MAX_BOOTS:
+        del boots[next(iter(boots))]
+    spans = boots[boot] = Spans()
+    return spans
