@@ -3,13 +3,14 @@
 # make check    style, types, architecture, locks
 # make faults   fail everything in turn and count every message: ARGS="--messages 100000"
 # make smoke    do what a newcomer does, from a clean clone, from outside
-# make bench    measure: NAME=ingest or NAME=steps
+# make bench    measure: NAME=ingest, NAME=steps or NAME=dashboard
 # make docs     write docs/reference from the code
 # make lock     resolve the dependencies anew
 
 VENV := .venv
 BIN := $(VENV)/bin
 NAME ?= ingest
+WORKERS ?= auto
 export PYTHON
 .DEFAULT_GOAL := run
 .PHONY: run test check faults smoke bench docs lock clean
@@ -21,7 +22,7 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	@scripts/system-packages
 	@scripts/node-packages
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.installed-dev
 	@BIN=$(BIN) exec scripts/check
