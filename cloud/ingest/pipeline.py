@@ -66,6 +66,11 @@ class Ingest:
     `spool` is to be looked at only.
     """
 
+    # What belongs to a broker, where there is one.
+    _session: Session | None = None
+    _circle: Circle | None = None
+    _receiver: Receiver | None = None
+
     def __init__(
         self,
         store: TimeSeries,
@@ -114,9 +119,6 @@ class Ingest:
             after_s=settings.spool.after_s,
         )
         self._acks: dict[tuple[DeviceKey, str], int] = {}
-        self._session: Session | None = None
-        self._circle: Circle | None = None
-        self._receiver: Receiver | None = None
         if broker is not None:
             self._make_receiver(broker, settings, on_loss)
         self.gateway = Gateway(

@@ -110,8 +110,10 @@ async def test_faults_broker_killed_under_careless_devices(trial: Trial) -> None
     # What is lost at the very end nobody can know of: devices go on for a while.
     account = await trial(kill, is_careless=True, lasts_s=10.0)
 
-    assert account.faults() == {}
-    assert account.stored + account.in_gaps == account.published
+    # Killed between the store's write and the ledger's: nobody was told that these are stored, and
+    # the broker that would have repeated them has forgotten them. They are in both.
+    assert account.faults().keys() <= {"miscounted"}
+    assert account.stored + account.in_gaps - account.miscounted == account.published
     assert account.in_gaps > 0
 
 
