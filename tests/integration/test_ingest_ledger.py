@@ -9,7 +9,7 @@ import pytest
 
 from broker.accounts import new_account
 from cloud.fleet.registry import Registry
-from cloud.ingest import ledger_file
+from cloud.ingest import ledger_file, ledger_letters
 from cloud.ingest.accounts import BootRow, BootView, Entry, LetterQuery, NewLetter, Tally
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.ledger_file import LedgerFile
@@ -95,8 +95,8 @@ async def test_ledger_lists_letters_newest_first(tmp_path: Path) -> None:
 
 def test_ledger_letters_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the oldest go, and are counted."""
-    monkeypatch.setattr(ledger_file, "MAX_LETTERS", 3)
-    monkeypatch.setattr(ledger_file, "MAX_LETTER_BYTES", 100)
+    monkeypatch.setattr(ledger_letters, "MAX_LETTERS", 3)
+    monkeypatch.setattr(ledger_letters, "MAX_LETTER_BYTES", 100)
     file = LedgerFile(tmp_path / "ingest.db")
 
     file.commit(Entry(letters=[_letter(number) for number in range(5)]))
