@@ -1,25 +1,53 @@
 """What a batch changes in the ledger, and what the ledger answers. Data only."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
-from wire.ids import DeviceKey
+from cloud.ingest.moments import Moments
+from cloud.ingest.skew import Skew
+from cloud.ingest.spans import Spans
+from wire.ids import DeviceKey, MetricName
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of one device's readings in one batch, and when it was heard (Unix ms)."""
+    """What became of one device's readings in one batch, and when it was heard (Unix ms).
+
+    `late` of the stored ones came late. `newest_ms` and `skew_ms` are how things stand after
+    the batch, see `Known`; `gap` is the hole that the batch opened last.
+    """
 
     stored: int = 0
     duplicate: int = 0
     dead: int = 0
     filtered: int = 0
     heard_at_ms: int = 0
+    late: int = 0
+    newest_ms: int = 0
+    skew_ms: int | None = None
+    gap: "Gap | None" = None
 
     def readings(self) -> int:
         """Return how many readings got their fate."""
         return self.stored + self.duplicate + self.dead + self.filtered
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Sequences `first` to `last` of a boot that had not come when a later one did."""
+
+    boot: str
+    first: int
+    last: int
+    at_ms: int
+
+
+class Holes(NamedTuple):
+    """How many readings did not come: they may still, or the sender `declared` them lost."""
+
+    missing: int = 0
+    declared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +60,8 @@ class BootRow:
     declared_first: int
     forgotten: int
     heard_at_ms: int
+    newest_ms: int = 0
+    holes: Holes = field(default_factory=Holes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +85,34 @@ class NewLetter:
 
 @dataclass(slots=True)
 class Entry:
-    """Everything that one batch writes into the ledger, in one transaction."""
+    """Everything that one batch writes into the ledger, in one transaction.
+
+    `moments` are (device, number, mark), see `Moments`; `series` those first seen; `missing`
+    and `declared` how much more of each there is now, see `Holes`. `expected` is what the batch
+    has in flight: the commit takes it off.
+    """
 
     tallies: dict[DeviceKey, Tally] = field(default_factory=dict)
     boots: list[BootRow] = field(default_factory=list)
     letters: list[NewLetter] = field(default_factory=list)
     closed_letters: list[int] = field(default_factory=list)
     devices_with_new_boots: set[DeviceKey] = field(default_factory=set)
+    moments: list[tuple[DeviceKey, int, bytes]] = field(default_factory=list)
+    series: list[tuple[DeviceKey, MetricName]] = field(default_factory=list)
+    missing: int = 0
+    declared: int = 0
+    expected: dict[DeviceKey, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What the ledger knows of a device that is heard for the first time since the start."""
+
+    boots: dict[str, Spans] = field(default_factory=dict)
+    moments: Moments = field(default_factory=Moments)
+    metrics: list[MetricName] = field(default_factory=list)
+    newest_ms: int = 0
+    skew: Skew = field(default_factory=Skew)
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -99,16 +150,40 @@ class Fates(msgspec.Struct, frozen=True):
     in_flight: int
 
 
+class LastGap(Gap, frozen=True):
+    """The hole that was opened last; `missing` of its readings have not come since."""
+
+    missing: int = 0
+
+
 class LedgerView(Fates, frozen=True):
-    """One device's account, and its boots, the one heard last at the end."""
+    """One device's account, and its boots, the one heard last at the end.
+
+    `late` of the stored readings came late. `skew_ms`: received - device time, see `Skew`.
+    """
 
     boots: list[BootView]
+    late: int = 0
+    skew_ms: int | None = None
+    last_gap: LastGap | None = None
+
+
+class Totals(Fates, frozen=True):
+    """Readings of all devices by fate, and how many did not come."""
+
+    late: int = 0
+    missing: int = 0
+    declared: int = 0
 
 
 class LetterQuery(msgspec.Struct, frozen=True):
-    """Which dead letters: of a tenant, a device or all; with ids below `before`."""
+    """Which dead letters: of a tenant, a device or all; with ids below `before`.
+
+    `reason`: only those whose reason contains that text, in capitals or not.
+    """
 
     tenant: str | None = None
     device: str | None = None
     limit: int = 100
     before: int = 2**62
+    reason: str | None = None

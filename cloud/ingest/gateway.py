@@ -106,7 +106,7 @@ class Gateway:
             letter = await self._replayable(number)
             messages = _message(letter.topic, letter.payload, letter.content_type)
             only = None if letter.only is None else frozenset(letter.only)
-            replay = Replay(letter.id, letter.readings, self._now_ms(), only)
+            replay = Replay(letter.id, letter.readings, self._now_ms(), only, letter.device)
             reply = Reply(anyio.Event())
             self._put(Chunk(messages, letter.received_at_ms, reply=reply, replay=replay))
             claim.pop_all()  # from here on the claim ends with the letter: `end_replay`

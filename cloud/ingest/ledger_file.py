@@ -6,19 +6,29 @@ from pathlib import Path
 
 import msgspec
 
-from cloud.ingest.accounts import BootView, Entry, Letter, LetterQuery
+from cloud.ingest.accounts import BootView, Entry, Holes, Letter, LetterQuery, Remembered
+from cloud.ingest.known import MAX_BOOTS
 from cloud.ingest.ledger_letters import Letters, letter_of
-from cloud.ingest.ledger_rows import boot_rows, boot_view, count_rows, intervals, key_of
+from cloud.ingest.ledger_rows import (
+    boot_rows,
+    boot_view,
+    count_rows,
+    intervals,
+    key_of,
+    moment_rows,
+    series_rows,
+)
 from cloud.ingest.ledger_schema import LedgerAway, connect, prepare, statement, translated
+from cloud.ingest.moments import recalled
+from cloud.ingest.skew import Skew
 from cloud.ingest.spans import Spans
-from wire.ids import DeviceKey
+from wire.ids import DeviceKey, MetricName
 
-__all__ = ["MAX_BOOTS", "LedgerAway", "LedgerFile"]
+__all__ = ["LedgerAway", "LedgerFile"]
 
-MAX_BOOTS = 64
-
-Counts = tuple[int, int, int, int]
-_FATES = ("stored", "duplicate", "dead", "filtered")
+Counts = tuple[int, int, int, int, int]
+_COUNTED = ("stored", "duplicate", "dead", "filtered", "late")
+_PUT_MOMENTS, _ADD_SERIES = statement("put_moments"), statement("add_series")
 _ADD_COUNTS, _PUT_BOOTS = statement("add_counts"), statement("put_boots")
 _FORGET_BOOTS, _LETTERS = statement("forget_boots"), statement("letters")
 
@@ -47,32 +57,47 @@ class LedgerFile:
         self._writer.close()
         self._reader.close()
 
-    def commit(self, entry: Entry) -> None:
-        """Write a batch's changes in one durable transaction, all or nothing."""
+    def commit(self, entry: Entry) -> Holes:
+        """Write a batch's changes in one durable transaction, all or nothing.
+
+        Returns the holes of boots that were forgotten with it.
+        """
         with translated():
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
-                self._apply(entry)
+                forgotten = self._apply(entry)
                 self._writer.execute("COMMIT")
             except sqlite3.Error:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 self._letters.measure()
                 raise
+        return forgotten
 
-    def counts(self, device: DeviceKey) -> Counts:
-        """Return stored, duplicate, dead, filtered."""
+    def account(self, device: DeviceKey) -> tuple[Counts, int | None, str | None]:
+        """Return a device's counts, its skew (ms) and its last gap (JSON)."""
         rows = self._rows(
-            "SELECT stored, duplicate, dead, filtered FROM devices WHERE tenant = ? AND device = ?",
+            f"SELECT {', '.join(_COUNTED)}, skew_ms, last_gap FROM devices"  # noqa: S608 - constants
+            " WHERE tenant = ? AND device = ?",
             device,
         )
-        return rows[0] if rows else (0, 0, 0, 0)
+        if not rows:
+            return (0, 0, 0, 0, 0), None, None
+        *counts, skew_ms, gap = rows[0]
+        stored, duplicate, dead, filtered, late = counts
+        return (stored, duplicate, dead, filtered, late), skew_ms, gap
 
     def totals(self) -> Counts:
-        """Return stored, duplicate, dead, filtered of all devices together."""
-        sums = ", ".join(f"coalesce(sum({fate}), 0)" for fate in _FATES)
+        """Return the counts of all devices together."""
+        sums = ", ".join(f"coalesce(sum({count}), 0)" for count in _COUNTED)
         counts: Counts = self._rows(f"SELECT {sums} FROM devices", ())[0]  # noqa: S608 - constants
         return counts
+
+    def holes(self) -> Holes:
+        """Return how many readings of all boots did not come."""
+        # `total`, unlike `sum`, does not overflow when devices invent sequences.
+        rows = self._rows("SELECT total(missing), total(declared) FROM boots", ())
+        return Holes(*(int(number) for number in rows[0]))
 
     def boots(self, device: DeviceKey) -> list[BootView]:
         """Return a device's boots, the one heard last at the end."""
@@ -83,16 +108,46 @@ class LedgerFile:
         )
         return [boot_view(boot, spans) for boot, spans in rows]
 
-    def spans_of(self, device: DeviceKey) -> dict[str, Spans]:
-        """Return the sequences seen of each boot of a device."""
+    def recall(self, device: DeviceKey) -> Remembered:
+        """Return what intake needs to know of a device; nothing when it was never heard."""
+        clock = self._rows(
+            "SELECT newest_ms, skew_ms FROM devices WHERE tenant = ? AND device = ?", device
+        )
+        if not clock:
+            return Remembered()
+        moments = self._rows(
+            "SELECT number, mark FROM moments WHERE tenant = ? AND device = ? ORDER BY number",
+            device,
+        )
+        metrics = self._rows("SELECT metric FROM series WHERE tenant = ? AND device = ?", device)
+        return Remembered(
+            self._spans_of(device),
+            recalled([(number, bytes.fromhex(mark)) for number, mark in moments]),
+            [MetricName(metric) for (metric,) in metrics],
+            newest_ms=clock[0][0],
+            skew=Skew(clock[0][1]),
+        )
+
+    def series_of(self, tenant: str) -> int:
+        """Return how many series a tenant has."""
+        rows = self._rows("SELECT count(*) FROM series WHERE tenant = ?", (tenant,))
+        return int(rows[0][0])
+
+    def _spans_of(self, device: DeviceKey) -> dict[str, Spans]:
         rows = self._rows(
-            "SELECT boot, spans, declared_first, forgotten FROM boots"
-            " WHERE tenant = ? AND device = ? ORDER BY heard_at_ms, boot",
+            "SELECT boot, spans, declared_first, forgotten, newest_ms, missing, declared"
+            " FROM boots WHERE tenant = ? AND device = ? ORDER BY heard_at_ms, boot",
             device,
         )
         return {
-            boot: Spans(intervals(spans), declared_first=first, forgotten=forgotten)
-            for boot, spans, first, forgotten in rows
+            boot: Spans(
+                intervals(spans),
+                declared_first=first,
+                forgotten=forgotten,
+                newest_ms=newest_ms,
+                told=(missing, declared),
+            )
+            for boot, spans, first, forgotten, newest_ms, missing, declared in rows
         }
 
     def heard(self) -> dict[DeviceKey, int]:
@@ -120,13 +175,19 @@ class LedgerFile:
         with translated(), self._reading:
             return self._reader.execute(sql, values).fetchall()
 
-    def _apply(self, entry: Entry) -> None:
+    def _apply(self, entry: Entry) -> Holes:
         if entry.tallies:
             self._writer.execute(_ADD_COUNTS, {"rows": count_rows(entry)})
         if entry.boots:
             self._writer.execute(_PUT_BOOTS, {"rows": boot_rows(entry)})
+        if entry.moments:
+            self._writer.execute(_PUT_MOMENTS, {"rows": moment_rows(entry)})
+        if entry.series:
+            self._writer.execute(_ADD_SERIES, {"rows": series_rows(entry)})
+        forgotten = []
         for tenant, device in entry.devices_with_new_boots:
             names = {"tenant": tenant, "device": device, "keep": MAX_BOOTS}
-            self._writer.execute(_FORGET_BOOTS, names)
+            forgotten += self._writer.execute(_FORGET_BOOTS, names).fetchall()
         self._letters.close(entry.closed_letters)
         self._letters.add(entry.letters)
+        return Holes(*(sum(boot[at] for boot in forgotten) for at in (0, 1)))

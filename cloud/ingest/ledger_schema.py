@@ -12,6 +12,13 @@ from tidegate.errors import StoreAway
 _NEW_COLUMNS = (
     ("dead_letters", "is_shortened", "INTEGER NOT NULL DEFAULT 0"),
     ("dead_letters", "content_type", "TEXT"),
+    ("devices", "late", "INTEGER NOT NULL DEFAULT 0"),
+    ("devices", "newest_ms", "INTEGER NOT NULL DEFAULT 0"),
+    ("devices", "skew_ms", "INTEGER"),
+    ("devices", "last_gap", "TEXT"),
+    ("boots", "newest_ms", "INTEGER NOT NULL DEFAULT 0"),
+    ("boots", "missing", "INTEGER NOT NULL DEFAULT 0"),
+    ("boots", "declared", "INTEGER NOT NULL DEFAULT 0"),
 )
 _BUSY_S = 5.0
 

@@ -76,7 +76,7 @@ class Ingest:
         self._wait_s = settings.batch_wait_s
         self._batch_readings = settings.batch_readings
         self._inbox = Inbox(settings.queue_messages)
-        self._intake = Intake(ledger.spans_of, settings)
+        self._intake = Intake(ledger, settings)
         self._patience = Patience(self._rng, self._metrics.store_retries.inc)
         self._storing = Storing(store, ledger, self._patience)
         self._acks: dict[tuple[DeviceKey, str], int] = {}
@@ -184,8 +184,7 @@ class Ingest:
 
     async def _hand_over(self, batch: Batch, send: MemoryObjectSendStream[Batch]) -> None:
         await anyio.to_thread.run_sync(batch.seal)
-        for device, tally in batch.entry.tallies.items():
-            self._ledger.expect(device, tally.readings())
+        self._ledger.expect(batch.entry)
         batch.began_s = anyio.current_time()
         await send.send(batch)
 
@@ -210,7 +209,6 @@ class Ingest:
                 self._receiver.acknowledge(generation, mids)
         self._inbox.release(len(batch.ends), batch.size_bytes())
         for device, tally in batch.entry.tallies.items():
-            self._ledger.expect(device, -tally.readings())
             self._presence.heard(device, tally.heard_at_ms)
         for device, status, at_ms in batch.statuses:
             self._presence.status(device, status, at_ms)

@@ -40,7 +40,7 @@ async def test_ledger_adds_up_over_batches_and_restarts(tmp_path: Path) -> None:
         await ledger.remember("name", "value")
 
     async with Ledger(path) as ledger:
-        ledger.expect(_PUMP, 5)
+        ledger.expect(Entry(tallies={_PUMP: Tally(5)}))
         view, totals = await ledger.view(_PUMP), await ledger.totals()
 
         assert (view.stored, view.duplicate, view.dead, view.filtered) == (10, 2, 1, 4)
@@ -49,7 +49,7 @@ async def test_ledger_adds_up_over_batches_and_restarts(tmp_path: Path) -> None:
         assert (totals.stored, totals.received) == (11, 23)
         assert await ledger.heard() == {_PUMP: 50, _FAN: 0}
         assert await ledger.fact("name") == "value"
-        spans = ledger.spans_of(_PUMP)["k\"'"]
+        spans = ledger.recall(_PUMP).boots["k\"'"]
         assert (spans.intervals(), spans.declared_first) == ([(2, 3), (6, 9)], 2)
 
 
@@ -117,9 +117,10 @@ def test_ledger_keeps_the_boots_heard_last(tmp_path: Path, monkeypatch: pytest.M
 
     for number in range(4):
         row = BootRow(_PUMP, f"k{number}", [(1, 1)], 1, 0, number)
-        file.commit(Entry(boots=[row], devices_with_new_boots={_PUMP}))
+        entry = Entry(boots=[row], tallies={_PUMP: Tally(1)}, devices_with_new_boots={_PUMP})
+        file.commit(entry)
 
-    assert list(file.spans_of(_PUMP)) == ["k2", "k3"]
+    assert list(file.recall(_PUMP).boots) == ["k2", "k3"]
     file.close()
 
 
@@ -158,12 +159,13 @@ async def test_ledger_step_shows_a_device_or_404(tmp_path: Path) -> None:
 async def test_ledger_in_flight_may_be_below_zero(tmp_path: Path) -> None:
     """What is taken off first and added later leaves nothing behind, in whatever order."""
     async with Ledger(tmp_path / "ingest.db") as ledger:
-        ledger.expect(_PUMP, -3)
+        moved = Entry(tallies={_PUMP: Tally(stored=2, dead=-5)})
+        ledger.expect(moved)
         below = await ledger.view(_PUMP)
-        ledger.expect(_PUMP, 3)
+        await ledger.commit(moved)
         after = await ledger.view(_PUMP)
 
-    assert (below.in_flight, after.in_flight, after.received) == (-3, 0, 0)
+    assert (below.in_flight, after.in_flight, after.received) == (-3, 0, -3)
 
 
 async def test_ledger_takes_a_file_from_before_letters_were_marked(tmp_path: Path) -> None:

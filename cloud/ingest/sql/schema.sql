@@ -41,3 +41,21 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 CREATE INDEX IF NOT EXISTS dead_letters_by_device ON dead_letters (tenant, device, id);
 
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;
+
+-- Readings without a sequence, as `Moments` knows them: a device has as many slots as that keeps.
+CREATE TABLE IF NOT EXISTS moments (
+    tenant TEXT NOT NULL,
+    device TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    mark TEXT NOT NULL,
+    PRIMARY KEY (tenant, device, slot)
+) STRICT, WITHOUT ROWID;
+
+-- Every series ever heard, for the limits of a device and a tenant.
+CREATE TABLE IF NOT EXISTS series (
+    tenant TEXT NOT NULL,
+    device TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    PRIMARY KEY (tenant, device, metric)
+) STRICT, WITHOUT ROWID;
