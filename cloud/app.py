@@ -36,6 +36,7 @@ from cloud.fleet.registry import Registry
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.intake import topic_rules
 from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger_metrics import LedgerMetrics
 from cloud.ingest.pipeline import Ingest
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
@@ -242,6 +243,9 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFo
     # The folder is held by this process alone: whoever leased an event is dead.
     await state.release_all(now_ms=_now_ms())
     ledger = await stack.enter_async_context(Ledger(folder.ingest))
+    accounts = LedgerMetrics(ledger)
+    prometheus_client.REGISTRY.register(accounts)
+    stack.callback(prometheus_client.REGISTRY.unregister, accounts)
     registry = Registry(folder.fleet, new_account=new_account)
     stack.callback(registry.close)
     return Stores(telemetry, state, ledger, registry)

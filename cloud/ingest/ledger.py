@@ -105,12 +105,15 @@ class Ledger:
         *,
         limit: int = 100,
         before: int | None = None,
+        reason: str | None = None,
     ) -> list[Letter]:
         """Return dead letters, newest first, with ids below `before`."""
-        query = LetterQuery(tenant, device, limit)
-        if before is not None:
-            query = LetterQuery(tenant, device, limit, before)
+        query = LetterQuery(tenant, device, limit, before or LetterQuery().before, reason)
         return await self._read(partial(self._file.letters, query))
+
+    async def replayable(self, query: LetterQuery) -> list[int]:
+        """Return the ids of letters that can be replayed, newest first."""
+        return await self._read(partial(self._file.replayable, query))
 
     async def letter(self, letter_id: int) -> Letter | None:
         """Return one dead letter, None when it is not there (any more)."""

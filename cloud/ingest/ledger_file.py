@@ -31,6 +31,7 @@ _COUNTED = ("stored", "duplicate", "dead", "filtered", "late")
 _PUT_MOMENTS, _ADD_SERIES = statement("put_moments"), statement("add_series")
 _ADD_COUNTS, _PUT_BOOTS = statement("add_counts"), statement("put_boots")
 _FORGET_BOOTS, _LETTERS = statement("forget_boots"), statement("letters")
+_REPLAYABLE = statement("replayable")
 
 
 class LedgerFile:
@@ -158,6 +159,10 @@ class LedgerFile:
     def letters(self, query: LetterQuery) -> list[Letter]:
         """Return dead letters, newest first."""
         return [letter_of(row) for row in self._rows(_LETTERS, msgspec.to_builtins(query))]
+
+    def replayable(self, query: LetterQuery) -> list[int]:
+        """Return the ids of letters that can be replayed, newest first."""
+        return [row[0] for row in self._rows(_REPLAYABLE, msgspec.to_builtins(query))]
 
     def fact(self, name: str) -> str | None:
         """Return a remembered fact."""

@@ -22,6 +22,14 @@ _ADD = (
     " content_type)"
     " VALUES "
 )
+_CLOSE = "DELETE FROM dead_letters WHERE id = ? RETURNING tenant, device, length(payload)"
+_DROP = (
+    "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters"
+    " WHERE tenant IS ? AND device IS ? ORDER BY id LIMIT ?)"
+    " RETURNING tenant, device, length(payload)"
+)
+_DROPPED = "letters_dropped"
+_Owner = tuple[str | None, str | None]
 _MARKS = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -42,34 +50,56 @@ class Letters:
             rows = [_row(letter) for letter in letters[start : start + _LETTERS_A_STATEMENT]]
             marks = ", ".join([_MARKS] * len(rows))
             self._writer.execute(_ADD + marks, [value for row in rows for value in row])
-        self._count += len(letters)
-        self._bytes += sum(len(letter.payload) for letter in letters)
+        for letter in letters:
+            self._hold(letter.device, 1, len(letter.payload))
         while self._count > MAX_LETTERS or self._bytes > MAX_LETTER_BYTES:
             self._drop_oldest()
 
     def close(self, ids: Sequence[int]) -> None:
         """Delete letters that were replayed."""
         for letter_id in ids:
-            self._writer.execute("DELETE FROM dead_letters WHERE id = ?", (letter_id,))
-        if ids:
-            self.measure()
+            self._delete(_CLOSE, letter_id)
 
     def measure(self) -> None:
         """Count what is there."""
-        self._count, self._bytes = self._writer.execute(
-            "SELECT count(*), coalesce(sum(length(payload)), 0) FROM dead_letters"
-        ).fetchone()
+        self._count = self._bytes = 0
+        self._held: dict[_Owner, tuple[int, int]] = {}
+        owners = self._writer.execute(
+            "SELECT tenant, device, count(*), sum(length(payload)) FROM dead_letters"
+            " GROUP BY tenant, device ORDER BY min(id)"
+        )
+        for tenant, device, count, size in owners.fetchall():
+            self._hold((tenant, device), count, size)
+        dropped = self._writer.execute("SELECT value FROM facts WHERE name = ?", (_DROPPED,))
+        self.dropped = int((dropped.fetchone() or (0,))[0])
 
     def _drop_oldest(self) -> None:
+        """Drop letters of whoever has the most; of the bytes, when those are too many."""
+        by = 0 if self._count > MAX_LETTERS else 1
+        tenant, device = max(self._held, key=lambda owner: self._held[owner][by])
         surplus = min(max(self._count - MAX_LETTERS, 1), _LETTERS_A_TRIM)
-        dropped = self._writer.execute(
-            "DELETE FROM dead_letters WHERE id IN"
-            " (SELECT id FROM dead_letters ORDER BY id LIMIT ?) RETURNING length(payload)",
-            (surplus,),
-        ).fetchall()
-        self._count -= len(dropped)
-        self._bytes -= sum(size for (size,) in dropped)
-        self.dropped += len(dropped)
+        dropped = self._delete(_DROP, tenant, device, surplus)
+        self.dropped += dropped
+        self._writer.execute(
+            "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (_DROPPED, self.dropped)
+        )
+
+    def _delete(self, sql: str, *values: object) -> int:
+        """Run a statement that returns what it freed; return how many letters those were."""
+        freed = self._writer.execute(sql, values).fetchall()
+        for tenant, device, size in freed:
+            self._hold((tenant, device), -1, -size)
+        return len(freed)
+
+    def _hold(self, owner: _Owner | None, count: int, size: int) -> None:
+        self._count += count
+        self._bytes += size
+        key = (None, None) if owner is None else (owner[0], owner[1])
+        held_count, held_bytes = self._held.get(key, (0, 0))
+        if held_count + count:
+            self._held[key] = held_count + count, held_bytes + size
+        else:
+            self._held.pop(key, None)
 
 
 def _row(letter: NewLetter) -> tuple[object, ...]:

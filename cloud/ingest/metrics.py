@@ -21,6 +21,7 @@ class Metrics:
     letters: Counter
     foreign: Counter
     refused_busy: Counter
+    series_refused: Counter
 
     def count(self, batch: Batch, *, held: int) -> None:
         """Count what became of a batch; `held` messages wait for their fate behind it."""
@@ -33,6 +34,7 @@ class Metrics:
         self.readings.labels("dead").inc(sum(max(tally.dead, 0) for tally in tallies))
         self.letters.inc(len(entry.letters))
         self.foreign.inc(batch.foreign)
+        self.series_refused.inc(batch.series_refused)
         self.messages.inc(len(batch.ends))
         self.in_flight.set(held)
 
@@ -59,4 +61,9 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         Counter(f"{name}_dead_letters", "Dead letters written", registry=registry),
         Counter(f"{name}_foreign_messages", "Messages on nobody's topic", registry=registry),
         Counter(f"{name}_refused_busy", "HTTP messages answered 503", registry=registry),
+        Counter(
+            f"{name}_series_refused",
+            "Readings refused because they would begin a series too many",
+            registry=registry,
+        ),
     )

@@ -84,7 +84,7 @@ class Ingest:
         self._receiver = None if broker is None else self._make_receiver(broker, settings)
         self.gateway = Gateway(
             self._inbox,
-            letter_of=ledger.letter,
+            letters=ledger,
             store_is_away=lambda: self.store_is_away,
             metrics=self._metrics,
             now_ms=now_ms,

@@ -99,13 +99,22 @@ def _letter(number: int, payload: bytes = b"junk") -> Letter:
 class _Ledger:
     """Holds letters."""
 
+    letters_dropped = 7
+
     def __init__(self, letters: Sequence[Letter]) -> None:
         self._letters = letters
 
     async def dead_letters(
-        self, _tenant: str | None, _device: str | None, *, limit: int, before: int | None
+        self,
+        _tenant: str | None,
+        _device: str | None,
+        *,
+        limit: int,
+        before: int | None,
+        reason: str | None,
     ) -> list[Letter]:
-        return [one for one in self._letters if before is None or one.id < before][:limit]
+        found = [one for one in self._letters if before is None or one.id < before]
+        return [one for one in found if (reason or "") in one.reason][:limit]
 
 
 async def test_dead_letters_come_in_pages() -> None:
