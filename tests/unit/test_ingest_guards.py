@@ -16,7 +16,6 @@ from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.known import MAX_BOOTS, MAX_INTERVALS, Known
 from cloud.ingest.recent import Recent
-from cloud.ingest.skew import Skew
 from cloud.ingest.spans import MAX_INTERVALS as MAX_INTERVALS_OF_A_BOOT
 from cloud.ingest.spans import Spans
 from cloud.settings import Ingest as Settings
@@ -189,15 +188,16 @@ def test_intake_estimates_the_clock_from_live_readings() -> None:
 
 def test_skew_is_not_moved_by_an_outbox_or_a_fault() -> None:
     """The median of samples 10 s apart: few that lie far off change nothing."""
-    skew = Skew()
+    intake = _intake()
+    for second in range(0, 50, 10):
+        at_ms = _NOW_MS + second * 1_000
+        _filled(intake, _sent(_point(ts=at_ms - 5), boot=None), at_ms=at_ms)
 
-    for second in range(120):
-        now_ms = second * 1_000
-        if now_ms >= skew.due_ms:
-            lag_ms = 90_000 if 40 <= second < 70 else 5
-            skew.sample(now_ms, now_ms - lag_ms)
+    for tenth in range(200):
+        at_ms = _NOW_MS + 3_600_000 + tenth * 100
+        batch = _filled(intake, _sent(_point(ts=at_ms - 90_000), boot=None), at_ms=at_ms)
 
-    assert skew.ms == 5
+    assert _tally(batch).skew_ms == 5
 
 
 # Gaps

@@ -71,11 +71,23 @@ def test_moments_take_any_time(ts_ms: int) -> None:
     assert moments.add(_reading(ts_ms, a=1.0)) is None
 
 
+def test_moments_take_no_neighbours_for_one() -> None:
+    """The end of one and the beginning of the next are not a reading that was seen."""
+    noted = Moments().add(_reading(_TIME_MS, a=1.0))
+    later = Moments().add(_reading(_TIME_MS + 1, a=1.0))
+    assert noted is not None
+    assert later is not None
+
+    shifted = Moments(b"\0" * 5 + noted[1] + b"\0" * 7 + later[1], count=3)
+
+    assert shifted.add(_reading(_TIME_MS, a=1.0)) is not None
+
+
 @given(st.lists(st.integers(0, 40), max_size=700), st.integers(0, 700))
 def test_moments_come_back_as_they_were(times: list[int], at: int) -> None:
     """What was written down and read again answers as if nothing had happened."""
     whole, before = Moments(), Moments()
-    written = {}
+    written: dict[int, bytes] = {}
 
     answers = []
     for index, ts_ms in enumerate(times):
