@@ -110,6 +110,46 @@ def test_ledger_letters_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     file.close()
 
 
+def test_ledger_storm_of_letters_pushes_out_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One device's poison leaves the others' letters; how many had to go outlives a restart."""
+    monkeypatch.setattr(ledger_letters, "MAX_LETTERS", 10)
+    file = LedgerFile(tmp_path / "ingest.db")
+    good = NewLetter(_FAN, "t/acme/fan/telemetry", "good", b"x", 1, 1)
+    nobody = NewLetter(None, "x", "foreign", b"x", 0, 1)
+
+    file.commit(Entry(letters=[good, nobody]))
+    file.commit(Entry(letters=[_letter(number) for number in range(500)]))
+    file.close()
+    file = LedgerFile(tmp_path / "ingest.db")
+    kept = [one.reason for one in file.letters(LetterQuery())]
+
+    assert kept == [f"reason {number}" for number in range(499, 491, -1)] + ["foreign", "good"]
+    assert file.letters_dropped == 492
+    newest = file.letters(LetterQuery())[0]
+    file.commit(Entry(closed_letters=[newest.id]))
+    file.commit(Entry(letters=[_letter(1), _letter(2)]))
+    assert file.letters_dropped == 493
+    file.close()
+
+
+def test_ledger_finds_letters_by_reason(tmp_path: Path) -> None:
+    """A part of the reason, in capitals or not; replayable are those that hold a reading whole."""
+    file = LedgerFile(tmp_path / "ingest.db")
+    shortened = replace(_letter(3), is_shortened=True)
+    foreign = NewLetter(None, "x", "Reason 4", b"", 0, 9)
+    file.commit(Entry(letters=[_letter(1), _letter(12), shortened, foreign]))
+
+    found = [one.reason for one in file.letters(LetterQuery(reason="REASON 1"))]
+
+    assert found == ["reason 12", "reason 1"]
+    assert file.letters(LetterQuery(reason="%")) == []
+    assert file.replayable(LetterQuery()) == [2, 1]
+    assert file.replayable(LetterQuery(reason="12")) == [2]
+    file.close()
+
+
 def test_ledger_keeps_the_boots_heard_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that boots for ever does not fill the disk."""
     monkeypatch.setattr(ledger_file, "MAX_BOOTS", 2)
@@ -175,6 +215,9 @@ async def test_ledger_takes_a_file_from_before_letters_were_marked(tmp_path: Pat
         await ledger.commit(Entry(letters=[_letter(1)]))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE dead_letters DROP COLUMN is_shortened")
+        connection.execute("ALTER TABLE devices DROP COLUMN late")
+        connection.execute("ALTER TABLE boots DROP COLUMN missing")
+        connection.execute("DROP TABLE moments")
 
     async with Ledger(path) as ledger:
         await ledger.commit(Entry(letters=[replace(_letter(2), is_shortened=True)]))
