@@ -1,6 +1,7 @@
 """What one message may hold and when it may be from, as `[ingest.limits]` says. Pure."""
 
 from collections.abc import Iterable
+from sys import intern
 
 from cloud.ingest.known import Known
 from cloud.ingest.recent import Recent
@@ -86,7 +87,9 @@ class SeriesLimits:
             return _full(new[0], f"the tenant has {self._of_tenant}", "max_series_per_tenant")
         self._counts.put(tenant, count)
         for metric in new:
-            known.series[metric] = SeriesKey(tenant, known.device.device, metric)
+            # Many devices have the same few names: each is kept once.
+            name = MetricName(intern(metric))
+            known.series[name] = SeriesKey(tenant, known.device.device, name)
         return new
 
 

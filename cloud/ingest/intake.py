@@ -28,7 +28,7 @@ from wire.points import SEQ_MASK, order_of
 from wire.topics import Channel, parse_topic
 
 MAX_DEVICES = 100_000
-MAX_TOPICS = 2 * MAX_DEVICES
+MAX_TOPICS = MAX_DEVICES
 _MS_PER_S = 1_000
 
 
