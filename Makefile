@@ -28,7 +28,7 @@ check: $(VENV)/.installed-dev
 smoke: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m scripts.smoke $(ARGS)
 
-bench: $(VENV)/.installed-$(if $(filter steps,$(NAME)),bench,dev)
+bench: $(VENV)/.installed-bench
 	@exec $(BIN)/python -m bench $(NAME) $(ARGS)
 
 docs: $(VENV)/.installed-dev
@@ -46,7 +46,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml scripts/install
 	@touch $@
 
 $(VENV)/.installed-bench: requirements-bench.lock pyproject.toml scripts/install
-	@scripts/system-packages
+	@scripts/system-packages bench
 	@scripts/node-packages bench
 	@scripts/install requirements-bench.lock
 	@touch $(VENV)/.installed $(VENV)/.installed-dev $@

@@ -6,8 +6,11 @@ import importlib
 from bench.report import Report, show
 from bench.servers import Unprepared
 
-BENCHES = {"ingest": "bench.ingest", "steps": "bench.steps"}
-_PARTS = ("chains", "http", "hot", "growth")
+BENCHES = {"dashboard": "bench.dashboard", "ingest": "bench.ingest", "steps": "bench.steps"}
+_PARTS = {
+    "ingest": ("rates", "losses", "batched", "waits"),
+    "steps": ("chains", "http", "hot", "growth"),
+}
 
 
 def main() -> None:
@@ -17,9 +20,14 @@ def main() -> None:
     for name in BENCHES:
         one = names.add_parser(name)
         one.add_argument("--json", action="store_true", help="print only the JSON line")
-    names.choices["steps"].add_argument("--only", choices=_PARTS, help="measure only this part")
-    names.choices["steps"].add_argument(
-        "--scale", type=_scale, default=1.0, help="less than 1: a quick try of that size"
+        if name not in _PARTS:
+            continue
+        one.add_argument("--only", choices=_PARTS[name], help="measure only this part")
+        one.add_argument(
+            "--scale", type=_scale, default=1.0, help="less than 1: a quick try of that size"
+        )
+    names.choices["dashboard"].add_argument(
+        "--points", type=int, default=10_000_000, help="how many points are stored"
     )
     options = vars(parser.parse_args())
     name, only_json = options.pop("name"), options.pop("json")

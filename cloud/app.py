@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -33,17 +33,22 @@ from cloud.data_folder import DataFolder
 from cloud.demo import children_of, first_hint, make_logins
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
+from cloud.ingest.bounds import within_retention
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.intake import topic_rules
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.ledger_metrics import LedgerMetrics
+from cloud.ingest.mappings import formats_of
+from cloud.ingest.middleware import ingest_middlewares
 from cloud.ingest.pipeline import Ingest
+from cloud.ingest.spool.spool import Spool
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
 from cloud.running_steps import RunningSteps
 from cloud.settings import Settings, zone_of
-from cloud.timeseries.open import open_timeseries
+from cloud.timeseries.open import check_retention, open_timeseries
 from cloud.timeseries.port import TimeSeries
+from cloud.timeseries.tending import keep_tended
 from tidegate.auth.access import Access
 from tidegate.auth.middleware import ADMIN, Authenticator, named_middlewares
 from tidegate.auth.signing import SigningKeys
@@ -56,6 +61,7 @@ from tidegate.engine.cron import Cron
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker, working
 from tidegate.errors import HTTPError, Misconfigured
+from tidegate.http.middleware import Middleware
 from tidegate.http.operations import operations
 from tidegate.http.routes import routes
 from tidegate.http.server import bind, make_app, serve
@@ -66,6 +72,7 @@ from tidegate.store.port import Store
 from tidegate.store.sqlite.store import open_sqlite
 from wire.errors import Malformed
 from wire.events import ConditionChanged
+from wire.sparkplug.topics import state_topic
 
 _ROOT = Path(__file__).parent.parent
 STEP_ROOTS = (
@@ -123,12 +130,21 @@ def check_settings(settings: Settings) -> None:
     """Check what needs more than types, before anything starts; raise `Misconfigured`."""
     typed_rules(settings.alerts.rules)
     check_targets(settings)
+    check_retention(settings.timeseries)
     zone_of(settings.site.timezone)
     time_of_day(settings.reports.daily_at)
     try:
-        topic_rules(settings.ingest)
+        formats = formats_of(settings.ingest)
+    except Malformed as exc:
+        raise Misconfigured(f"ingest.mappings: {exc}") from exc
+    try:
+        topic_rules(settings.ingest, formats)
     except Malformed as exc:
         raise Misconfigured(f"ingest.topics: {exc}") from exc
+    try:
+        state_topic(settings.ingest.sparkplug.host_id)
+    except Malformed as exc:
+        raise Misconfigured(f"ingest.sparkplug host_id: {exc}") from exc
     if settings.broker.url is not None:
         parse_url(settings.broker.url)
     for root in settings.steps.roots:
@@ -177,9 +193,12 @@ async def _start(
             "users": access.users,
         }
     )
+    tending = await _background(stack)
+    tending.start_soon(keep_tended, stores.telemetry, _now_ms)
     await _run_services(stack, services, engine, accounts, connection.own)
     authenticator = _authenticator(access, stores.registry, folder, settings)
-    app = make_app(_routes(engine, authenticator, stores, services.ingest))
+    limits = ingest_middlewares(settings.ingest.http, services.ingest.metrics)
+    app = make_app(_routes(engine, authenticator, stores, ingest=services.ingest, limits=limits))
     await stack.enter_async_context(serve(app, listener))
     stack.callback(engine.hub.close)
     pages = await _background(stack)
@@ -237,7 +256,7 @@ async def _background(stack: AsyncExitStack) -> anyio.abc.TaskGroup:
 
 async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> Stores:
     telemetry = await stack.enter_async_context(
-        open_timeseries(settings.timeseries.url, data_dir=folder.path)
+        open_timeseries(settings.timeseries.url, data_dir=folder.path, settings=settings.timeseries)
     )
     state = await stack.enter_async_context(open_sqlite(folder.state))
     # The folder is held by this process alone: whoever leased an event is dead.
@@ -273,9 +292,10 @@ async def _make_services(
     ingest = Ingest(
         stores.telemetry,
         stores.ledger,
+        spool=Spool(DataFolder(settings.data).spool, settings.ingest.spool),
         presence=presence,
         registry=stores.registry,
-        settings=settings.ingest,
+        settings=within_retention(settings.ingest, settings.timeseries.retention_days),
         broker=access,
         taps=[live.offer, evaluator.tap.offer, watcher.offer],
     )
@@ -299,7 +319,12 @@ def _authenticator(
 
 
 def _routes(
-    engine: Engine, authenticator: Authenticator, stores: Stores, ingest: Ingest
+    engine: Engine,
+    authenticator: Authenticator,
+    stores: Stores,
+    *,
+    ingest: Ingest,
+    limits: Mapping[str, Middleware],
 ) -> list[BaseRoute]:
     async def state_answers() -> None:
         await stores.state.read(Key("tidegate.ping", ""), _now_ms())
@@ -310,11 +335,23 @@ def _routes(
 
     async def readings_are_stored() -> None:
         if ingest.store_is_away:
-            raise ConnectionError("what is received cannot be stored now; it is kept and retried")
+            raise ConnectionError(
+                "what is received can be kept neither in the store nor in the spool: it stays with"
+                " its senders, and is retried"
+            )
+
+    async def nothing_is_spooled() -> None:
+        spool = ingest.spool
+        if spool.readings:
+            raise ConnectionError(
+                f"{spool.readings} readings wait on disk for the store: {spool.size_bytes} of at"
+                f" most {spool.max_bytes} bytes, for {spool.oldest_s:.0f} s"
+            )
 
     pings = {
         "broker": broker_delivers,
         "ingest": readings_are_stored,
+        "spool": nothing_is_spooled,
         "state": state_answers,
         "telemetry": stores.telemetry.ping,
     }
@@ -322,7 +359,7 @@ def _routes(
         *operations(pings, ready=state_answers, metrics=prometheus_client.REGISTRY),
         static_mount(),
         *stream_routes(engine.hub, values.decode, stream_guard(authenticator)),
-        *routes(engine, named_middlewares(authenticator)),
+        *routes(engine, {**named_middlewares(authenticator), **limits}),
     ]
 
 

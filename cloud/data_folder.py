@@ -13,13 +13,14 @@ _PASSWORD_BYTES = 12
 class DataFolder(InstanceFolder):
     """Where an installation keeps everything; nothing outside of it is written."""
 
-    subfolders: ClassVar[tuple[str, ...]] = ("broker", "reports", "outbox", "agent")
+    subfolders: ClassVar[tuple[str, ...]] = ("broker", "reports", "outbox", "agent", "spool")
     started_by: ClassVar[str] = "'tidegate up'"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.ingest = self.path / "ingest.db"
         self.fleet = self.path / "fleet.db"
+        self.spool = self.path / "spool"
         self.broker = self.path / "broker"
         self.reports = self.path / "reports"
         self.outbox = self.path / "outbox"

@@ -13,6 +13,7 @@ from wire.events import Severity
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 # How long one delivery may take; the step that delivers is given 120 s.
 DeliveryTimeout = Annotated[float, msgspec.Meta(gt=0, le=100)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -44,9 +45,18 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimeSeriesStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder."""
+    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder.
+
+    Points older than `retention_days` are dropped, their rollups after `rollup_retention_days`,
+    which needs the former and is not shorter; without, they are kept for ever. DuckDB holds at
+    most `memory_mb` for its tables and works in `threads` (default: one a core).
+    """
 
     url: str | None = None
+    retention_days: Days | None = None
+    rollup_retention_days: Days | None = None
+    memory_mb: Annotated[int, msgspec.Meta(ge=128)] = 1024
+    threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +75,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one message, one device and one tenant may bring; the rest becomes a dead letter.
 
     Formats bound what they read by themselves, too: no more than the defaults. A series counts
-    from when it is first heard on; `max_past_days` is how old a time may be on arrival.
+    from when it is first heard on; `max_past_days` is how old a time may be on arrival,
+    and not older than `timeseries.retention_days` keeps.
     """
 
     max_payload_bytes: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 1_048_576
@@ -78,14 +89,59 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_past_days: Annotated[int, msgspec.Meta(ge=1)] = 3_650
 
 
+class Spool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept on disk while the telemetry store is away, before anything is acknowledged.
+
+    The store is tried for `after_s` first. The spool grows to `max_bytes` (0: there is none) and
+    leaves `keep_free_bytes` of the disk free; when it is full, nothing is acknowledged.
+    """
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1024 * 1024 * 1024
+    after_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    keep_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
+
+
+class IngestHttp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often one device's token and one address may send over HTTP; beyond it 429.
+
+    Behind a proxy all clients have its address: let it limit them, and raise ours.
+    """
+
+    per_token_per_s: Positive = 500.0
+    per_token_burst: Annotated[int, msgspec.Meta(ge=1)] = 2_000
+    per_address_per_s: Positive = 2_000.0
+    per_address_burst: Annotated[int, msgspec.Meta(ge=1)] = 8_000
+
+
+class Sparkplug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sparkplug B: edge nodes whose messages come on `spBv1.0/…`, groups being tenants.
+
+    `host_id` is what the nodes know us as: their primary host. A message that is missing may
+    still come for `reorder_timeout_s`; then the node is asked for its births, at most once in
+    `rebirth_interval_s`.
+    """
+
+    enabled: bool = False
+    host_id: str = "tidegate"
+    reorder_timeout_s: Positive = 5.0
+    rebirth_interval_s: Positive = 30.0
+
+
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How messages are received, and gathered into batches before they are stored.
+
+    `mappings` are files that say how JSON of other devices becomes metrics, each a format of its
+    own beside those that come with us.
 
     A reading is late when it is more than `late_after_s` older than the newest of its boot, or
     arrives that much after its time, by the device's clock.
     """
 
     topics: list[Topic] = []
+    mappings: list[Path] = []
+    spool: Spool = Spool()
+    http: IngestHttp = IngestHttp()
+    sparkplug: Sparkplug = Sparkplug()
 
     batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 5_000
     batch_wait_s: Positive = 0.2

@@ -12,15 +12,19 @@ Value = float | bool | str
 class Reading(msgspec.Struct, frozen=True):
     """What one device measured at one moment.
 
-    `ts_ms` is the device's Unix time in milliseconds, or None when it sent none. `boot` and
+    `ts_ms` is the device's Unix time in milliseconds, or None when it sent none; `age_ms` then
+    is how long before its arrival it was measured, as far as the device said so. `boot` and
     `seq` identify the reading: a boot's first sequence is 1, each reading adds 1.
     Numbers are always floats, so that 21 and 21.5 never disagree about a type.
+    `order` tells readings without a sequence apart that have the same metric and millisecond.
     """
 
     values: dict[MetricName, Value]
     ts_ms: int | None = None
     boot: str | None = None
     seq: int | None = None
+    order: int = 0
+    age_ms: int | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):

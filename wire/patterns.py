@@ -1,7 +1,8 @@
 """Topics that are not ours: which device a message on them belongs to. Pure.
 
 A pattern names levels: `tele/{device}/SENSOR`, `sites/{tenant}/{device}/#`. What else stands in
-braces is handed to the format that decodes the payload; `+` and `#` are as in MQTT.
+braces is handed to the format that decodes the payload; so is, as `#`, what `#` stands for.
+`+` and `#` are as in MQTT.
 """
 
 import re
@@ -12,6 +13,7 @@ from wire.ids import DeviceKey, TenantId, device_id, tenant_id
 
 _NAMED = re.compile(r"\{([a-z_]+)\}")
 _DEVICE, _TENANT = "device", "tenant"
+REST = "#"
 
 
 class Match(NamedTuple):
@@ -37,12 +39,19 @@ class Pattern:
         for level in self._levels:
             if not _NAMED.fullmatch(level) and not _is_plain(level):
                 raise Malformed(f"topic {text!r}: {level!r} is neither a level nor {{name}}")
-        if "#" in self._levels[:-1]:
+        if REST in self._levels[:-1]:
             raise Malformed(f"topic {text!r}: # stands for the rest, so at the end only")
         if names.count(_DEVICE) != 1 or len(set(names)) != len(names):
             raise Malformed(f"topic {text!r}: write {{device}} once, and no name twice")
         if (_TENANT in names) == (tenant is not None):
             raise Malformed(f"topic {text!r}: give tenant = … or {{tenant}} in it, one of them")
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return what a match gives names to, besides device and tenant."""
+        named = {found.group(1) for found in map(_NAMED.fullmatch, self._levels) if found}
+        rest = {REST} if self._levels[-1] == REST else set()
+        return frozenset(named - {_DEVICE, _TENANT} | rest)
 
     @property
     def topic_filter(self) -> str:
@@ -58,8 +67,8 @@ class Pattern:
         found: dict[str, str] = {}
         levels = topic.split("/")
         for index, wanted in enumerate(self._levels):
-            if wanted == "#":
-                return self._matched(found)
+            if wanted == REST:
+                return self._matched({**found, REST: "/".join(levels[index:])})
             if index >= len(levels):
                 return None
             named = _NAMED.fullmatch(wanted)

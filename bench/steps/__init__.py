@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.report import Report, Row
+from bench.runs import Run, Series, carry_out, minutes
 from bench.servers import folder_on_disk, packages, postgres, program, stop_on_sigterm
 from bench.steps import chains, growth, http
-from bench.steps.runs import Run, Series, carry_out, minutes
 
 Figures = Mapping[str, object]
 PARTS = ("chains", "http", "hot", "growth")

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from bench.cores import MEASURED
 from bench.report import Row
+from bench.runs import Run, Series, ratio
 from bench.servers import Postgres, redis
 from bench.steps.processes import found_by
-from bench.steps.runs import Run, Series, ratio
 
 ROUNDS = 3
 _TIMEOUT_S = 900.0
 _START_S = 2.0
+_OURS = "ours"
 
 NewDatabase = Callable[[], str]
 
@@ -75,6 +76,9 @@ def runs(folder: Path, server: Postgres, *, scale: float) -> list[Run]:
             estimate_s = _START_S + events * entry.event_s
             measure = _measure(entry, "latency", events, folder, server)
             found.append(Run(f"latency, {entry.title}", estimate_s, measure))
+            if entry.module == _OURS:
+                measure = _measure(entry, "committed", events, folder, server)
+                found.append(Run(f"latency to commit, {entry.title}", estimate_s, measure))
     return found
 
 
@@ -94,7 +98,17 @@ def rows(series: Series) -> list[Row]:
         for entry in ENTRIES
         for part in ("p50", "p99")
     ]
-    return speeds + waits
+    commits = [
+        Row(
+            f"emit to committed {part}, {entry.title}",
+            series[f"{entry.name}.committed_{part}_ms"],
+            "ms",
+        )
+        for entry in ENTRIES
+        if entry.module == _OURS
+        for part in ("p50", "p99")
+    ]
+    return speeds + waits + commits
 
 
 def figures(series: Series) -> dict[str, float]:
@@ -112,8 +126,10 @@ def figures(series: Series) -> dict[str, float]:
         "vs_procrastinate_postgres": times("ours_postgres", "procrastinate"),
         "sqlite_chains_per_s": round(median(series["ours_sqlite.chains_per_s"])),
         "postgres_chains_per_s": round(median(series["ours_postgres.chains_per_s"])),
-        "p50_ms": round(median(series["ours_sqlite.p50_ms"]), 3),
-        "p50_postgres_ms": round(median(series["ours_postgres.p50_ms"]), 3),
+        "p50_ms": round(median(series["ours_sqlite.committed_p50_ms"]), 3),
+        "p50_postgres_ms": round(median(series["ours_postgres.committed_p50_ms"]), 3),
+        "p50_last_line_ms": round(median(series["ours_sqlite.p50_ms"]), 3),
+        "p50_last_line_vs_taskiq": ratio(series, "ours_sqlite.p50_ms", "taskiq.p50_ms"),
     }
 
 

@@ -21,10 +21,14 @@ Handled = Callable[[int], None]
 
 
 class First(StrEnum):
-    """Where an event from outside enters: at the chain's head, or at its second step alone."""
+    """Where an event from outside enters: at the chain's head, or at its second step alone.
+
+    `COMMITTED` is for ours only: a single step whose event counts as handled once it is committed.
+    """
 
     CHAIN = "chain"
     SECOND = "second"
+    COMMITTED = "committed"
 
 
 class Where(NamedTuple):

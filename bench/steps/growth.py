@@ -7,9 +7,9 @@ from statistics import median
 
 from bench.cores import MEASURED, OTHER
 from bench.report import Row
+from bench.runs import Run, Series
 from bench.steps.chains import scaled
 from bench.steps.processes import found_by, http_server
-from bench.steps.runs import Run, Series
 
 ROUNDS = 3
 _CALLS = 100_000

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from bench.cores import OTHER
 from bench.report import Row
+from bench.runs import Run, Series, ratio
 from bench.steps.contract import KEYS
 from bench.steps.load import WrongSum
 from bench.steps.processes import Failed, http_server, output_of
-from bench.steps.runs import Run, Series, ratio
 
 ROUNDS = 3
 _SECONDS = 5

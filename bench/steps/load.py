@@ -53,14 +53,14 @@ class Load:
         return time.perf_counter() - began_s
 
     async def latencies_ms(
-        self, contender: Contender, count: int, *, pause_s: float
+        self, contender: Contender, first: First, count: int, *, pause_s: float
     ) -> list[float]:
         """Send one event after the other, with pauses; returns from before emit to handled."""
         found = []
         for index in range(self._sent, self._sent + count):
             await anyio.sleep(pause_s)
             began_s = time.perf_counter()
-            await self._one(contender, First.SECOND, index)
+            await self._one(contender, first, index)
             found.append((time.perf_counter() - began_s) * 1000)
         self._sent += count
         self._counts += count

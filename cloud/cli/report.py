@@ -99,7 +99,9 @@ async def _build(settings: Settings, folder: DataFolder, order: Order) -> bytes:
     with folder.locked():
         async with (
             open_sqlite(folder.state) as state,
-            open_timeseries(settings.timeseries.url, data_dir=folder.path) as telemetry,
+            open_timeseries(
+                settings.timeseries.url, data_dir=folder.path, settings=settings.timeseries
+            ) as telemetry,
             Ledger(folder.ingest) as ledger,
         ):
             rows = await state.read_group(ALERTS, None, now_ms)

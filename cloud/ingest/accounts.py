@@ -9,12 +9,18 @@ from cloud.ingest.moments import Moments
 from cloud.ingest.skew import Skew
 from cloud.ingest.spans import Spans
 from wire.ids import DeviceKey, MetricName
+from wire.messages import Refusal
+from wire.sparkplug.session import Saved
+
+# Facts: the spool's records that were committed and drained last.
+APPENDED, DRAINED = "spool.appended", "spool.drained"
 
 
 @dataclass(slots=True)
 class Tally:
     """What became of one device's readings in one batch, and when it was heard (Unix ms).
 
+    `spooled` ones wait on disk for the store: they are in flight, durably.
     `late` of the stored ones came late. `newest_ms` and `skew_ms` are how things stand after
     the batch, see `Known`; `gap` is the hole that the batch opened last.
     """
@@ -24,14 +30,15 @@ class Tally:
     dead: int = 0
     filtered: int = 0
     heard_at_ms: int = 0
+    spooled: int = 0
     late: int = 0
     newest_ms: int = 0
     skew_ms: int | None = None
     gap: "Gap | None" = None
 
     def readings(self) -> int:
-        """Return how many readings got their fate."""
-        return self.stored + self.duplicate + self.dead + self.filtered
+        """Return how many readings became durable."""
+        return self.stored + self.duplicate + self.dead + self.filtered + self.spooled
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -41,6 +48,17 @@ class Gap(msgspec.Struct, frozen=True):
     first: int
     last: int
     at_ms: int
+
+
+class Counts(NamedTuple):
+    """Readings by fate as the ledger has them; `late` of the stored ones came late."""
+
+    stored: int = 0
+    duplicate: int = 0
+    dead: int = 0
+    filtered: int = 0
+    spooled: int = 0
+    late: int = 0
 
 
 class Holes(NamedTuple):
@@ -83,13 +101,37 @@ class NewLetter:
     content_type: str | None = None
 
 
+class RequestKey(NamedTuple):
+    """What a sender calls one request by (`Idempotency-Key`), and a digest of what it holds."""
+
+    device: DeviceKey
+    key: str
+    digest: bytes
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a request was answered; `malformed` when nothing of it could be decoded."""
+
+    accepted: int = 0
+    rejected: list[Refusal] = []
+    malformed: str | None = None
+
+
+class KeptOutcome(NamedTuple):
+    """A request's outcome as it is remembered: the same key within a day gets it again."""
+
+    request: RequestKey
+    outcome: Outcome
+    at_ms: int
+
+
 @dataclass(slots=True)
 class Entry:
     """Everything that one batch writes into the ledger, in one transaction.
 
     `moments` are (device, number, mark), see `Moments`; `series` those first seen; `missing`
     and `declared` how much more of each there is now, see `Holes`. `expected` is what the batch
-    has in flight: the commit takes it off.
+    has in flight: the commit takes it off. `facts` are remembered with it.
     """
 
     tallies: dict[DeviceKey, Tally] = field(default_factory=dict)
@@ -97,6 +139,9 @@ class Entry:
     letters: list[NewLetter] = field(default_factory=list)
     closed_letters: list[int] = field(default_factory=list)
     devices_with_new_boots: set[DeviceKey] = field(default_factory=set)
+    facts: dict[str, str] = field(default_factory=dict)
+    outcomes: list[KeptOutcome] = field(default_factory=list)
+    sessions: list[Saved] = field(default_factory=list)
     moments: list[tuple[DeviceKey, int, bytes]] = field(default_factory=list)
     series: list[tuple[DeviceKey, MetricName]] = field(default_factory=list)
     missing: int = 0

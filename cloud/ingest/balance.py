@@ -1,23 +1,22 @@
 """What became of all readings, in memory, so that it adds up at any moment.
 
-received = stored + duplicate + dead + filtered + in_flight: a batch that becomes durable moves
+received = stored + duplicate + dead + filtered + in_flight, what is in the spool being in flight,
+durably. A batch that becomes durable moves
 from one side of the sum to the other in one step. Any thread may ask.
 """
 
 import threading
 
-from cloud.ingest.accounts import Entry, Holes, Totals
+from cloud.ingest.accounts import Counts, Entry, Holes, Totals
 from wire.ids import DeviceKey
-
-Counts = tuple[int, int, int, int, int]
 
 
 class Balance:
-    """Starts at what is durable: (stored, duplicate, dead, filtered, late), and the holes."""
+    """Starts at what is durable, and the holes."""
 
     def __init__(self, counts: Counts, holes: Holes) -> None:
         self._lock = threading.Lock()
-        self._stored, self._duplicate, self._dead, self._filtered, self._late = counts
+        self._counts = counts
         self._missing, self._declared = holes
         self._in_flight: dict[DeviceKey, int] = {}
 
@@ -33,33 +32,37 @@ class Balance:
         with self._lock:
             for device, readings in entry.expected.items():
                 self._move(device, -readings)
-            for tally in entry.tallies.values():
-                self._stored += tally.stored
-                self._duplicate += tally.duplicate
-                self._dead += tally.dead
-                self._filtered += tally.filtered
-                self._late += tally.late
+            tallies = entry.tallies.values()
+            self._counts = Counts(
+                *(
+                    before + sum(getattr(tally, name) for tally in tallies)
+                    for name, before in self._counts._asdict().items()
+                )
+            )
             self._missing += entry.missing - forgotten.missing
             self._declared += entry.declared - forgotten.declared
 
     def in_flight(self, device: DeviceKey) -> int:
-        """Return how many of a device's readings are in batches that are not durable yet."""
+        """Return how many of a device's readings are in batches that are not durable yet.
+
+        Those in the spool are not among them.
+        """
         with self._lock:
             return self._in_flight.get(device, 0)
 
     def totals(self) -> Totals:
         """Return the counts of all devices together."""
         with self._lock:
-            in_flight = sum(self._in_flight.values())
-            durable = self._stored + self._duplicate + self._dead + self._filtered
+            stored, duplicate, dead, filtered, spooled, late = self._counts
+            in_flight = sum(self._in_flight.values()) + spooled
             return Totals(
-                durable + in_flight,
-                self._stored,
-                self._duplicate,
-                self._dead,
-                self._filtered,
+                stored + duplicate + dead + filtered + in_flight,
+                stored,
+                duplicate,
+                dead,
+                filtered,
                 in_flight,
-                self._late,
+                late,
                 max(0, self._missing),
                 max(0, self._declared),
             )

@@ -4,13 +4,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cloud.ingest.accounts import BootRow, Entry, Gap, Holes, NewLetter, Tally
+from cloud.ingest.accounts import (
+    APPENDED,
+    BootRow,
+    Entry,
+    Gap,
+    Holes,
+    KeptOutcome,
+    NewLetter,
+    Tally,
+)
 from cloud.ingest.inbox import Chunk
 from cloud.ingest.known import Known
 from cloud.ingest.spans import Spans
 from wire.ids import DeviceKey
 from wire.messages import Reading, Refusal, Status
 from wire.points import PointBatch, StoredBatch
+from wire.sparkplug.session import Session
+from wire.sparkplug.topics import Node
 
 MAX_LETTER_PAYLOAD_BYTES = 1024 * 1024
 _SHORTENED_BYTES = 1_024
@@ -64,6 +75,7 @@ class Batch:
     segments: list[Segment] = field(default_factory=list)
     touched: dict[Spans, tuple[DeviceKey, str]] = field(default_factory=dict)
     statuses: list[Heard] = field(default_factory=list)
+    sessions: dict[Node, Session] = field(default_factory=dict)
     first_seen: list[DeviceKey] = field(default_factory=list)
     entry: Entry = field(default_factory=Entry)
     reached: list[Reach] = field(default_factory=list)
@@ -161,18 +173,11 @@ class Batch:
             reach = spans.reach()
             if reach:
                 self.reached.append(Reach(device, boot, reach))
+        self.entry.sessions = [session.saved() for session in self.sessions.values()]
 
     def part(self, first: int, last: int) -> PointBatch:
         """Return the points of the messages `first` to `last` (not included)."""
-        start = self.ends[first - 1] if first else 0
-        stop = self.ends[last - 1]
-        points = self.points
-        return PointBatch(
-            points.series[start:stop],
-            points.ts_ms[start:stop],
-            points.values[start:stop],
-            points.order[start:stop],
-        )
+        return self.points.part(self.ends[first - 1] if first else 0, self.ends[last - 1])
 
     def reject(self, rejected: dict[int, str]) -> None:
         """Make dead what the store refused (message → reason); only the rest stays in `points`."""
@@ -191,6 +196,21 @@ class Batch:
                 reply.rejected.extend(Refusal(one, reason) for one in taken)
         if rejected:
             self.points = self._points_without(rejected)
+
+    def spool(self, record_id: int) -> None:
+        """Note that what was to be stored lies in a record of the spool: as good as stored."""
+        for tally in self.entry.tallies.values():
+            tally.spooled, tally.stored = tally.stored, 0
+        self.entry.facts[APPENDED] = str(record_id)
+        self.keep_outcomes()
+
+    def keep_outcomes(self) -> None:
+        """Note what is answered to requests that may be repeated; nothing changes it any more."""
+        for chunk, _, _ in self.segments:
+            reply = chunk.reply
+            if reply is not None and reply.request is not None:
+                kept = KeptOutcome(reply.request, reply.outcome(), chunk.received_ms)
+                self.entry.outcomes.append(kept)
 
     def stored(self) -> StoredBatch:
         """Return what the taps are told."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from sys import intern
 
+from msgspec import structs
+
 from cloud.ingest.known import Known
 from cloud.ingest.recent import Recent
 from cloud.settings import Ingest as Settings
@@ -95,3 +97,11 @@ class SeriesLimits:
 
 def _full(metric: MetricName, who: str, setting: str) -> str:
     return f"{metric!r} would be a new series, and {who}: raise ingest.limits.{setting}"
+
+
+def within_retention(settings: Settings, retention_days: int | None) -> Settings:
+    """Return settings that refuse what the store would drop at once; None: it keeps everything."""
+    if retention_days is None or retention_days >= settings.limits.max_past_days:
+        return settings
+    limits = structs.replace(settings.limits, max_past_days=retention_days)
+    return structs.replace(settings, limits=limits)

@@ -15,6 +15,7 @@ _SEVEN_BITS = 0x7F
 _MAX_LENGTH_BYTES = 4
 _PUBACK = b"\x40\x02"
 RETAINED = 0x01
+DUPLICATE = 0x08
 
 # Properties of a PUBLISH (MQTT 5, 3.3.2.3): identifier, or identifier → bytes of its value.
 _CONTENT_TYPE, _RESPONSE_TOPIC, _CORRELATION = 0x03, 0x08, 0x09

@@ -6,12 +6,13 @@ from typing import Protocol
 
 import anyio
 
-from cloud.ingest.accounts import Letter, LetterQuery
+from cloud.ingest.accounts import Letter, LetterQuery, Outcome
 from cloud.ingest.frames import Messages
 from cloud.ingest.inbox import Chunk, Inbox, Replay, Reply
 from cloud.ingest.ledger_letters import MAX_LETTERS
 from cloud.ingest.ledger_schema import LedgerAway
 from cloud.ingest.metrics import Metrics
+from cloud.ingest.repeats import OutcomeOf, Repeats, request_key
 from cloud.ingest.replaying import Accepted, Replayed, ReplayOutcome
 from tidegate.errors import HTTPError
 from wire.codecs.json import MAX_PAYLOAD_BYTES
@@ -43,7 +44,8 @@ class Gateway:
     """Takes single payloads through the same pipeline as MQTT, and waits until they are durable.
 
     It shares the inbox's bound: when that is full, and while `store_is_away` says so, the answer
-    is 503 at once and nothing is kept.
+    is 503 at once and nothing is kept. `outcome_of` returns what a request was answered (see
+    `Ledger.outcome`).
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Gateway:
         inbox: Inbox,
         *,
         letters: Letters,
+        outcome_of: OutcomeOf,
         store_is_away: Callable[[], bool],
         metrics: Metrics,
         now_ms: Callable[[], int],
@@ -58,6 +61,7 @@ class Gateway:
     ) -> None:
         self._inbox = inbox
         self._letters = letters
+        self._repeats = Repeats(outcome_of)
         self._store_is_away = store_is_away
         self._metrics = metrics
         self._now_ms = now_ms
@@ -76,24 +80,42 @@ class Gateway:
         *,
         received_ms: int | None = None,
         content_type: str | None = None,
+        key: str | None = None,
     ) -> Accepted:
         """Take one telemetry payload of a device; return once its readings have their fate.
 
-        `content_type` names its format; it may be packed.
+        `content_type` names its format; it may be packed. What a `key` stands for is taken once
+        in a day: whoever repeats it gets the first answer.
 
         Raises:
             Malformed: the payload as a whole is unusable; it is a dead letter now.
             HTTPError: 413, the payload is too large; 503, nothing is known to be stored;
-                sending it again is harmless.
+                sending it again is harmless. 400, 409, 422 as `repeats` says of the key.
+            LedgerAway: it is not known whether the key was used.
         """
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise HTTPError(
                 _TOO_LARGE, f"more than {MAX_PAYLOAD_BYTES} bytes: send fewer readings at a time"
             )
-        messages = _message(topic(device, "telemetry"), payload, content_type)
         at_ms = self._now_ms() if received_ms is None else received_ms
-        reply = Reply(anyio.Event())
-        self._put(Chunk(messages, at_ms, reply=reply))
+        chunk = Chunk(_message(topic(device, "telemetry"), payload, content_type), at_ms)
+        if key is None:
+            return await self._taken(chunk, Reply(anyio.Event()))
+        request = request_key(device, key, kind=content_type, payload=payload)
+        known = await self._repeats.begin(request, self._now_ms())
+        if known is not None:
+            self._metrics.repeats.inc()
+            return _accepted(known)
+        try:
+            return await self._taken(chunk, Reply(anyio.Event(), request=request))
+        finally:
+            self._repeats.end(request)
+
+    async def _taken(self, chunk: Chunk, reply: Reply) -> Accepted:
+        chunk.reply = reply
+        self._put(chunk)
+        if reply.request is not None:
+            self._repeats.follow(reply.request, reply)
         return await self._settled(reply)
 
     async def replay_letter(self, letter_id: str) -> Accepted:
@@ -203,9 +225,13 @@ class Gateway:
             raise HTTPError(
                 _UNAVAILABLE, "the store does not answer: the message may be stored later"
             )
-        if reply.malformed is not None:
-            raise Malformed(reply.malformed)
-        return Accepted(reply.accepted, sorted(reply.rejected, key=lambda refusal: refusal.index))
+        return _accepted(reply.outcome())
+
+
+def _accepted(outcome: Outcome) -> Accepted:
+    if outcome.malformed is not None:
+        raise Malformed(outcome.malformed)
+    return Accepted(outcome.accepted, outcome.rejected)
 
 
 def _message(topic_name: str, payload: bytes, content_type: str | None) -> Messages:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from cloud.ingest.accounts import Outcome, RequestKey
 from cloud.ingest.frames import Messages
 from cloud.ingest.wake import Wake
 from wire.ids import DeviceKey
@@ -24,13 +25,20 @@ MAX_BYTES = 64 * 1024 * 1024
 class Reply:
     """What became of a chunk that somebody waits for; `done` is set once it is durable.
 
-    `malformed` says why nothing of it could be decoded.
+    `malformed` says why nothing of it could be decoded. With `request` the outcome is kept for
+    whoever repeats it.
     """
 
     done: anyio.Event
     accepted: int = 0
     rejected: list[Refusal] = field(default_factory=list)
     malformed: str | None = None
+    request: RequestKey | None = None
+
+    def outcome(self) -> Outcome:
+        """Return what became of it; refusals in order of their indexes."""
+        rejected = sorted(self.rejected, key=lambda refusal: refusal.index)
+        return Outcome(self.accepted, rejected, self.malformed)
 
 
 @dataclass(frozen=True, slots=True)

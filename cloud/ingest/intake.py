@@ -12,12 +12,14 @@ from cloud.ingest.bounds import Bounds, SeriesLimits
 from cloud.ingest.frames import RETAINED
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.known import Known
+from cloud.ingest.mappings import formats_of
 from cloud.ingest.recent import Recent
-from cloud.ingest.refusals import bury_foreign, bury_readings, refuse_all, refused_anew
+from cloud.ingest.refusals import bury_foreign, bury_readings, pass_over, refuse_all, refused_anew
 from cloud.ingest.source import Source
 from cloud.ingest.spans import Spans
+from cloud.ingest.sparkplug import Host
 from cloud.settings import Ingest as Settings
-from wire.codecs.formats import OURS, SHIPPED, Format, Formats
+from wire.codecs.formats import OURS, Format, Formats
 from wire.codecs.json import decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
@@ -62,9 +64,21 @@ class Intake:
     committed; the others are read from the ledger again when they are heard.
     """
 
-    def __init__(self, past: Past, settings: Settings, formats: Formats = SHIPPED) -> None:
+    def __init__(
+        self,
+        past: Past,
+        settings: Settings,
+        formats: Formats | None = None,
+        host: Host | None = None,
+    ) -> None:
+        """Prepare to fill; `formats` is for tests, else they are what settings say.
+
+        Raises:
+            Malformed: a topic rule or a mapping file is wrong.
+        """
         self._past = past
-        self._formats = formats
+        self._formats = formats = formats or formats_of(settings)
+        self._host = host
         self._rules = topic_rules(settings, formats)
         self._batch_readings = settings.batch_readings
         self._max_payload_bytes = settings.limits.max_payload_bytes
@@ -76,6 +90,11 @@ class Intake:
         self._devices: Recent[DeviceKey, Known] = Recent(MAX_DEVICES)
         # Who was forgotten while a batch that is not committed holds on to it.
         self._alive: WeakValueDictionary[DeviceKey, Known] = WeakValueDictionary()
+
+    @property
+    def own_filters(self) -> list[str]:
+        """Return what is subscribed to because of topic rules."""
+        return [pattern.topic_filter for pattern, _ in self._rules]
 
     def fill(self, batch: Batch, backlog: Backlog) -> None:
         """Move messages from the backlog into the batch until it is full or they are used up.
@@ -103,6 +122,9 @@ class Intake:
             try:
                 source = self._source(topic, batch)
             except (Malformed, UnicodeDecodeError) as exc:
+                if self._host is not None and self._host.is_state(topic):
+                    pass_over(batch)
+                    return
                 bury_foreign(batch, chunk, index, reason=f"topic refused: {exc}")
                 return
         if chunk.replay is not None and not _is_taken_back(chunk.replay, source):
@@ -112,6 +134,8 @@ class Intake:
         taken: Sequence[int] = ()
         if source.channel == "telemetry":
             taken = self._take_telemetry(batch, source, chunk, index)
+        elif self._host is not None and source.feed is not None:
+            self._host.take_death(batch, source.feed, Origin(chunk, index, source.device))
         else:
             _take_status(batch, source, chunk, index)
         batch.ends.append(len(batch.points.ts_ms))
@@ -127,7 +151,7 @@ class Intake:
         if replay is not None:
             tally.dead -= replay.readings
             batch.entry.closed_letters.append(replay.letter_id)
-        form = source.format or self._format_of(chunk, index)
+        form = source.format or self._format_of(batch, source, chunk, index)
         try:
             decoded = self._decoded(chunk.messages.payloads[index], form)
         except Malformed as exc:
@@ -136,6 +160,9 @@ class Intake:
             refuse_all(batch, origin, str(exc), seen_now=seen_now, tally=tally)
             return ()
         fates = tally.readings()
+        if source.feed is None and not decoded.readings and not decoded.refused:
+            tally.filtered += replay is None
+            batch.readings += 1
         taken, refused = self._take_readings(batch, known, chunk, index, decoded)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
@@ -191,7 +218,7 @@ class Intake:
             if only is not None and index not in only:
                 left_out.add(index)
                 continue
-            order, ts_ms, clock = 0, reading.ts_ms, None
+            order, ts_ms, clock = reading.order, reading.ts_ms, None
             if reading.seq is not None and reading.boot is not None:
                 if spans is None or reading.boot != boot:
                     boot, order_of_boot = reading.boot, order_of(reading.boot, 0)
@@ -212,8 +239,9 @@ class Intake:
                     tally.filtered += 1
                     left_out.add(index)
                     continue
-                ts_ms, clock = known.arrival_ms(now_ms), None
-            elif not earliest_ms <= ts_ms <= latest_ms or ts_ms < 0:
+                clock, age_ms = None, reading.age_ms
+                ts_ms = known.arrival_ms(now_ms) if age_ms is None else now_ms - age_ms
+            if not earliest_ms <= ts_ms <= latest_ms or ts_ms < 0:
                 refused.append(Refusal(index, bounds.time_fault(ts_ms, now_ms)))
                 left_out.add(index)
                 continue
@@ -271,15 +299,22 @@ class Intake:
         batch.entry.series += [(known.device, metric) for metric in begun]
         return None
 
-    def _format_of(self, chunk: Chunk, index: int) -> Format:
+    def _format_of(self, batch: Batch, source: Source, chunk: Chunk, index: int) -> Format:
+        if self._host is not None and source.feed is not None:
+            origin = Origin(chunk, index, source.device)
+            return self._host.format_of(batch, source.feed, origin)
         content_types = chunk.messages.content_types
         if not content_types or index not in content_types:
             return OURS
         return self._formats.of_content_type(content_types[index])
 
     def _source(self, topic: bytes, batch: Batch) -> Source:
-        device, channel, form = self._owner(topic.decode())
-        source = Source(self._known(device, batch), channel, form=form)
+        feed = None if self._host is None else self._host.feed(topic.decode())
+        if feed is None:
+            device, channel, form = self._owner(topic.decode())
+        else:
+            device, channel, form = feed.topic.key, feed.channel, None
+        source = Source(self._known(device, batch), channel, form=form, feed=feed)
         self._sources.put(topic, source)
         return source
 
@@ -301,17 +336,20 @@ class Intake:
         for pattern, form in self._rules:
             match = pattern.match(topic)
             if match is not None:
-                return match.device, "telemetry", form
+                return match.device, "telemetry", form.for_topic(match.names)
         parsed = parse_topic(topic)
         return parsed.device, parsed.channel, None
 
 
-def topic_rules(settings: Settings, formats: Formats = SHIPPED) -> list[tuple[Pattern, Format]]:
+def topic_rules(settings: Settings, formats: Formats) -> list[tuple[Pattern, Format]]:
     """Return the rules for topics that are not ours; raise `Malformed` for one that is wrong."""
-    return [
-        (Pattern(rule.topic, _tenant(rule.tenant)), formats.named(rule.format))
-        for rule in settings.topics
-    ]
+    rules = []
+    for rule in settings.topics:
+        pattern, form = Pattern(rule.topic, _tenant(rule.tenant)), formats.named(rule.format)
+        if form.check_names is not None:
+            form.check_names(dict.fromkeys(pattern.names, ""))
+        rules.append((pattern, form))
+    return rules
 
 
 def _tenant(name: str | None) -> TenantId | None:

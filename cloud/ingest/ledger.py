@@ -15,12 +15,22 @@ from typing import Self, TypeVar
 import anyio
 import anyio.to_thread
 
-from cloud.ingest.accounts import Entry, LedgerView, Letter, LetterQuery, Remembered, Totals
+from cloud.ingest.accounts import (
+    Entry,
+    LedgerView,
+    Letter,
+    LetterQuery,
+    Outcome,
+    Remembered,
+    Totals,
+)
 from cloud.ingest.balance import Balance
 from cloud.ingest.ledger_file import LedgerAway, LedgerFile
 from cloud.ingest.ledger_rows import last_gap
 from tidegate.errors import Misconfigured
 from wire.ids import DeviceKey, TenantId
+from wire.sparkplug.session import Saved
+from wire.sparkplug.topics import Node
 
 __all__ = ["Ledger", "LedgerAway"]
 
@@ -82,6 +92,14 @@ class Ledger:
         """Return how many series a tenant has. Blocks, as `recall`."""
         return self._file.series_of(tenant)
 
+    def session_of(self, node: Node) -> Saved:
+        """Return what is kept of a Sparkplug node's session. Blocks, as `recall`."""
+        return self._file.session_of(node)
+
+    async def sparkplug_dead(self) -> list[DeviceKey]:
+        """Return the Sparkplug nodes and devices whose last word was a death."""
+        return await self._read(self._file.sparkplug_dead)
+
     async def view(self, device: DeviceKey) -> LedgerView:
         """Return a device's account; all zero when it was never heard."""
         return await self._read(partial(self._view, device))
@@ -93,6 +111,10 @@ class Ledger:
     def totals_now(self) -> Totals:
         """As `totals`, for who cannot wait."""
         return self._balance.totals()
+
+    async def spooled(self) -> dict[DeviceKey, int]:
+        """Return how many readings of each device wait in the spool, of those that have any."""
+        return await self._read(self._file.spooled)
 
     async def heard(self) -> dict[DeviceKey, int]:
         """Return when each device was last heard (Unix ms)."""
@@ -120,6 +142,12 @@ class Ledger:
         found = await self.dead_letters(limit=1, before=letter_id + 1)
         return found[0] if found and found[0].id == letter_id else None
 
+    async def outcome(
+        self, device: DeviceKey, key: str, now_ms: int
+    ) -> tuple[bytes, Outcome] | None:
+        """Return digest and outcome of a request of the last day by its key, else None."""
+        return await self._read(partial(self._file.outcome, device, key, now_ms=now_ms))
+
     async def fact(self, name: str) -> str | None:
         """Return a remembered fact."""
         return await self._read(partial(self._file.fact, name))
@@ -146,8 +174,8 @@ class Ledger:
     def _view(self, device: DeviceKey) -> LedgerView:
         with self._settling:
             counts, skew_ms, gap = self._file.account(device)
-            in_flight = self._balance.in_flight(device)
-        stored, duplicate, dead, filtered, late = counts
+            in_flight = self._balance.in_flight(device) + counts.spooled
+        stored, duplicate, dead, filtered, _, late = counts
         boots = self._file.boots(device)
         return LedgerView(
             received=stored + duplicate + dead + filtered + in_flight,

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import msgspec
 
-from cloud.ingest.accounts import BootView, Entry, Holes, Letter, LetterQuery, Remembered
+from cloud.ingest import sparkplug_rows
+from cloud.ingest.accounts import (
+    BootView,
+    Counts,
+    Entry,
+    Holes,
+    Letter,
+    LetterQuery,
+    Outcome,
+    Remembered,
+)
+from cloud.ingest.kept_outcomes import outcome_of, put_outcomes
 from cloud.ingest.known import MAX_BOOTS
 from cloud.ingest.ledger_letters import Letters, letter_of
 from cloud.ingest.ledger_rows import (
@@ -23,11 +34,12 @@ from cloud.ingest.moments import recalled
 from cloud.ingest.skew import Skew
 from cloud.ingest.spans import Spans
 from wire.ids import DeviceKey, MetricName
+from wire.sparkplug.session import Saved
+from wire.sparkplug.topics import Node
 
 __all__ = ["LedgerAway", "LedgerFile"]
 
-Counts = tuple[int, int, int, int, int]
-_COUNTED = ("stored", "duplicate", "dead", "filtered", "late")
+_COUNTED = ("stored", "duplicate", "dead", "filtered", "spooled", "late")
 _PUT_MOMENTS, _ADD_SERIES = statement("put_moments"), statement("add_series")
 _ADD_COUNTS, _PUT_BOOTS = statement("add_counts"), statement("put_boots")
 _FORGET_BOOTS, _LETTERS = statement("forget_boots"), statement("letters")
@@ -83,16 +95,14 @@ class LedgerFile:
             device,
         )
         if not rows:
-            return (0, 0, 0, 0, 0), None, None
+            return Counts(), None, None
         *counts, skew_ms, gap = rows[0]
-        stored, duplicate, dead, filtered, late = counts
-        return (stored, duplicate, dead, filtered, late), skew_ms, gap
+        return Counts(*counts), skew_ms, gap
 
     def totals(self) -> Counts:
         """Return the counts of all devices together."""
         sums = ", ".join(f"coalesce(sum({count}), 0)" for count in _COUNTED)
-        counts: Counts = self._rows(f"SELECT {sums} FROM devices", ())[0]  # noqa: S608 - constants
-        return counts
+        return Counts(*self._rows(f"SELECT {sums} FROM devices", ())[0])  # noqa: S608 - constants
 
     def holes(self) -> Holes:
         """Return how many readings of all boots did not come."""
@@ -156,6 +166,24 @@ class LedgerFile:
         rows = self._rows("SELECT tenant, device, heard_at_ms FROM devices", ())
         return {key_of(tenant, device): heard_at_ms for tenant, device, heard_at_ms in rows}
 
+    def spooled(self) -> dict[DeviceKey, int]:
+        """Return how many readings of each device wait in the spool, of those that have any."""
+        rows = self._rows("SELECT tenant, device, spooled FROM devices WHERE spooled <> 0", ())
+        return {key_of(tenant, device): spooled for tenant, device, spooled in rows}
+
+    def session_of(self, node: Node) -> Saved:
+        """Return what is kept of a Sparkplug node's session."""
+        return sparkplug_rows.session_of(self._rows, node)
+
+    def sparkplug_dead(self) -> list[DeviceKey]:
+        """Return the Sparkplug nodes and devices whose last word was a death."""
+        return sparkplug_rows.dead(self._rows)
+
+    def outcome(self, device: DeviceKey, key: str, *, now_ms: int) -> tuple[bytes, Outcome] | None:
+        """Return the digest and the outcome of a request of the last day; see `kept_outcomes`."""
+        with translated(), self._reading:
+            return outcome_of(self._reader, device, key, now_ms=now_ms)
+
     def letters(self, query: LetterQuery) -> list[Letter]:
         """Return dead letters, newest first."""
         return [letter_of(row) for row in self._rows(_LETTERS, msgspec.to_builtins(query))]
@@ -172,9 +200,7 @@ class LedgerFile:
     def remember(self, name: str, value: str) -> None:
         """Remember a fact."""
         with translated():
-            self._writer.execute(
-                "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value)
-            )
+            self._put_facts({name: value})
 
     def _rows(self, sql: str, values: tuple[object, ...] | dict[str, object]) -> list[tuple]:  # type: ignore[type-arg]  # as SQLite gives them
         with translated(), self._reading:
@@ -195,4 +221,12 @@ class LedgerFile:
             forgotten += self._writer.execute(_FORGET_BOOTS, names).fetchall()
         self._letters.close(entry.closed_letters)
         self._letters.add(entry.letters)
+        if entry.outcomes:
+            put_outcomes(self._writer, entry.outcomes)
+        sparkplug_rows.put(self._writer.execute, entry.sessions)
+        self._put_facts(entry.facts)
         return Holes(*(sum(boot[at] for boot in forgotten) for at in (0, 1)))
+
+    def _put_facts(self, facts: dict[str, str]) -> None:
+        for fact in facts.items():
+            self._writer.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", fact)

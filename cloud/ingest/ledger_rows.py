@@ -84,6 +84,7 @@ def _counts(tally: Tally) -> tuple[object, ...]:
         tally.dead,
         tally.filtered,
         tally.heard_at_ms,
+        tally.spooled,
         tally.late,
         tally.newest_ms,
         tally.skew_ms,

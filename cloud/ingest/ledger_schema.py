@@ -12,6 +12,7 @@ from tidegate.errors import StoreAway
 _NEW_COLUMNS = (
     ("dead_letters", "is_shortened", "INTEGER NOT NULL DEFAULT 0"),
     ("dead_letters", "content_type", "TEXT"),
+    ("devices", "spooled", "INTEGER NOT NULL DEFAULT 0"),
     ("devices", "late", "INTEGER NOT NULL DEFAULT 0"),
     ("devices", "newest_ms", "INTEGER NOT NULL DEFAULT 0"),
     ("devices", "skew_ms", "INTEGER"),
@@ -53,7 +54,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Make what is missing of tables and columns."""
-    connection.executescript(statement("schema"))
+    connection.executescript(statement("schema") + statement("sparkplug"))
     for table, column, definition in _NEW_COLUMNS:
         columns = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
         if (column,) not in columns:

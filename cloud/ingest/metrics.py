@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+from cloud.ingest.accounts import Entry
 from cloud.ingest.batch import Batch
+from cloud.ingest.spool.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,32 @@ class Metrics:
     foreign: Counter
     refused_busy: Counter
     series_refused: Counter
+    refused_rate: Counter
+    repeats: Counter
+    sparkplug_lost: Counter
+    rebirths: Counter
+    spool_bytes: Gauge
+    spool_records: Gauge
+    spool_readings: Gauge
+    spool_oldest_s: Gauge
+    spool_corrupt: Gauge
+    spool_refused: Counter
+    spool_lost: Counter
+
+    def watch(self, spool: Spool) -> None:
+        """Show how the spool is filled, from now on."""
+        self.spool_bytes.set_function(lambda: spool.size_bytes)
+        self.spool_records.set_function(lambda: spool.records)
+        self.spool_readings.set_function(lambda: spool.readings)
+        self.spool_oldest_s.set_function(lambda: spool.oldest_s)
+        self.spool_corrupt.set_function(lambda: spool.corrupt_files)
+
+    def count_drained(self, entry: Entry) -> None:
+        """Count what became of readings that were in the spool."""
+        tallies = entry.tallies.values()
+        self.readings.labels("stored").inc(sum(tally.stored for tally in tallies))
+        self.readings.labels("dead").inc(sum(tally.dead for tally in tallies))
+        self.letters.inc(len(entry.letters))
 
     def count(self, batch: Batch, *, held: int) -> None:
         """Count what became of a batch; `held` messages wait for their fate behind it."""
@@ -64,6 +92,33 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         Counter(
             f"{name}_series_refused",
             "Readings refused because they would begin a series too many",
+            registry=registry,
+        ),
+        Counter(f"{name}_refused_rate", "HTTP requests answered 429", ["by"], registry=registry),
+        Counter(f"{name}_repeats", "HTTP messages answered as before", registry=registry),
+        Counter(
+            f"{name}_sparkplug_lost",
+            "Sparkplug messages that never came, as their sequence numbers show",
+            registry=registry,
+        ),
+        Counter(f"{name}_rebirths", "Sparkplug nodes asked for their births", registry=registry),
+        Gauge(f"{name}_spool_bytes", "Size of the spool's files", registry=registry),
+        Gauge(f"{name}_spool_records", "Batches in the spool", registry=registry),
+        Gauge(f"{name}_spool_readings", "Readings in the spool", registry=registry),
+        Gauge(
+            f"{name}_spool_oldest_age_seconds",
+            "How long the batch at the spool's front waits; 0 while it is empty",
+            registry=registry,
+        ),
+        Gauge(
+            f"{name}_spool_corrupt_files",
+            "Files of the spool found damaged since the start",
+            registry=registry,
+        ),
+        Counter(f"{name}_spool_refused", "Batches that found the spool full", registry=registry),
+        Counter(
+            f"{name}_spool_lost_readings",
+            "Acknowledged readings lost with a damaged file: dead now",
             registry=registry,
         ),
     )

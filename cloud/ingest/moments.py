@@ -33,7 +33,7 @@ class Moments:
     def add(self, reading: Reading) -> tuple[int, bytes] | None:
         """Note a reading; return its number and mark, None when it was seen before."""
         ts_ms = min(max(reading.ts_ms or 0, -_MAX_INT), _MAX_INT)
-        mark = _mark.pack(crc32(_encode(reading.values)), ts_ms)
+        mark = _mark.pack(crc32(_encode((reading.order, reading.values))), ts_ms)
         if ts_ms > self._newest:
             self._newest = ts_ms
         elif self._holds(mark):

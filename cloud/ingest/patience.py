@@ -1,6 +1,8 @@
-"""Try again until it works: exponential backoff with full jitter, for ever."""
+"""Try again until it works: exponential backoff with full jitter, for ever or for a while."""
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -25,26 +27,53 @@ class Patience:
     rng: Random
     on_retry: Callable[[], object]
     base_s: float = _BASE_S
-    _waiting: int = field(default=0, init=False)
+    _waiting: Counter[str] = field(default_factory=Counter, init=False)
+    _failures: Counter[str] = field(default_factory=Counter, init=False)
+    _limited: set[anyio.CancelScope] = field(default_factory=set, init=False)
+    _is_hurried: bool = field(default=False, init=False)
 
     @property
     def is_waiting(self) -> bool:
         """Return whether a call's last attempt failed, and it is being tried again."""
-        return self._waiting > 0
+        return self._waiting.total() > 0
+
+    def waits_for(self, what: str) -> bool:
+        """Return whether a call of that peer failed, and is being tried again."""
+        return self._waiting[what] > 0
+
+    def hurry(self) -> None:
+        """Give up now, and from now on at once, whatever is only tried for a while."""
+        self._is_hurried = True
+        for scope in self._limited:
+            scope.cancel()
 
     async def until_done(
-        self, call: Callable[[], Awaitable[T]], *, of: type[Exception], what: str
+        self,
+        call: Callable[[], Awaitable[T]],
+        *,
+        of: type[Exception],
+        what: str,
+        within_s: float | None = None,
     ) -> T:
-        """Repeat `call` while it raises `of`. Logs once when it fails and once when it ends."""
+        """Repeat `call` while it raises `of`; after `within_s` of that, raise it too.
+
+        Logs once when a peer fails and once when it is back, whoever waits for it.
+        """
         try:
-            return await call()
+            result = await call()
         except of as exc:
-            _log.warning("peer.lost", peer=what, reason=str(exc))
-        self._waiting += 1
+            failure: Exception = exc
+        else:
+            self._note_returned(what)
+            return result
+        self._note_lost(what, failure)
+        self._waiting[what] += 1
         try:
-            return await self._retry(call, of=of, what=what)
+            with self._limit(within_s):
+                return await self._retry(call, of=of, what=what)
         finally:
-            self._waiting -= 1
+            self._waiting[what] -= 1
+        raise failure
 
     async def _retry(
         self, call: Callable[[], Awaitable[T]], *, of: type[Exception], what: str
@@ -57,6 +86,30 @@ class Patience:
             try:
                 result = await call()
             except of:
+                self._failures[what] += 1
                 continue
-            _log.info("peer.returned", peer=what, failures=backoff.failures)
+            self._note_returned(what)
             return result
+
+    @contextmanager
+    def _limit(self, within_s: float | None) -> Iterator[None]:
+        """Leave the body after so long; None: never."""
+        if within_s is None:
+            yield
+            return
+        with anyio.move_on_after(0 if self._is_hurried else within_s) as scope:
+            self._limited.add(scope)
+            try:
+                yield
+            finally:
+                self._limited.discard(scope)
+
+    def _note_lost(self, what: str, reason: Exception) -> None:
+        if not self._failures[what]:
+            _log.warning("peer.lost", peer=what, reason=str(reason))
+        self._failures[what] += 1
+
+    def _note_returned(self, what: str) -> None:
+        failures = self._failures.pop(what, 0)
+        if failures:
+            _log.info("peer.returned", peer=what, failures=failures)

@@ -1,8 +1,9 @@
-"""Ingestion: receive → decode → batch → store → account → acknowledge → tell the taps.
+"""Ingestion: receive → decode → batch → store or spool → account → acknowledge → tell the taps.
 
-One batch is filled while the one before it is stored. Nothing is acknowledged before the store
-and the ledger have it; while either is away, the pipeline waits and the inbox fills, until the
-broker has to keep the rest.
+One batch is filled while the one before it is stored. Nothing is acknowledged before the store,
+or while that is away the spool on disk, and the ledger have it; while neither takes anything, the
+pipeline waits and the inbox fills, until the broker has to keep the rest. The taps are told once,
+when a batch is durable, be it in the spool: who watches the data wants it now.
 """
 
 import random
@@ -22,19 +23,24 @@ from cloud.fleet.registry import Registry, RegistryAway
 from cloud.ingest.batch import Batch
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.gateway import Gateway
+from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Inbox
-from cloud.ingest.intake import Backlog, Intake, topic_rules
+from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
 from cloud.ingest.patience import Patience
 from cloud.ingest.receiver import Receiver
+from cloud.ingest.sparkplug import Host
+from cloud.ingest.spool.spool import Spool
+from cloud.ingest.spooling import Spooling
 from cloud.ingest.storing import Storing
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.port import TimeSeries
 from wire.codecs.json import encode
 from wire.ids import DeviceKey
-from wire.messages import Ack
+from wire.messages import Ack, Status
 from wire.points import StoredBatch
+from wire.sparkplug.topics import filters
 from wire.topics import topic
 
 _ACK_INTERVAL_S = 0.5
@@ -52,13 +58,17 @@ def _wall_clock_ms() -> int:
 
 
 class Ingest:
-    """The ingest service. `gateway` takes what comes by HTTP; taps must not block."""
+    """The ingest service. `gateway` takes what comes by HTTP; taps must not block.
+
+    `spool` is to be looked at only.
+    """
 
     def __init__(
         self,
         store: TimeSeries,
         ledger: Ledger,
         *,
+        spool: Spool,
         presence: Presence,
         registry: Registry,
         settings: Settings,
@@ -72,19 +82,40 @@ class Ingest:
         self._taps = taps
         self._now_ms = now_ms
         self._rng = rng or random.Random()  # noqa: S311 - jitter
-        self._metrics = telling or metrics()
+        self.metrics = self._metrics = telling or metrics()
         self._wait_s = settings.batch_wait_s
         self._batch_readings = settings.batch_readings
         self._inbox = Inbox(settings.queue_messages)
-        self._intake = Intake(ledger, settings)
+        sparkplug = settings.sparkplug
+        self._host = Host(sparkplug, ledger.session_of) if sparkplug.enabled else None
+        self._intake = Intake(ledger, settings, host=self._host)
         self._patience = Patience(self._rng, self._metrics.store_retries.inc)
-        self._storing = Storing(store, ledger, self._patience)
+        self.spool = spool
+        self._metrics.watch(spool)
+        self._spooling = Spooling(
+            spool,
+            store,
+            ledger,
+            self._patience,
+            metrics=self._metrics,
+            now_ms=now_ms,
+            batch_readings=settings.batch_readings,
+        )
+        self._storing = Storing(
+            store,
+            ledger,
+            self._spooling,
+            self._patience,
+            metrics=self._metrics,
+            after_s=settings.spool.after_s,
+        )
         self._acks: dict[tuple[DeviceKey, str], int] = {}
         self._broker = broker
         self._receiver = None if broker is None else self._make_receiver(broker, settings)
         self.gateway = Gateway(
             self._inbox,
             letters=ledger,
+            outcome_of=ledger.outcome,
             store_is_away=lambda: self.store_is_away,
             metrics=self._metrics,
             now_ms=now_ms,
@@ -92,10 +123,9 @@ class Ingest:
 
     async def run(self) -> None:
         """Ingest until cancelled; then finish what has been received, for 3 s at most."""
-        for device, at_ms in (await self._ask_ledger(self._ledger.heard)).items():
-            self._presence.heard(device, at_ms)
         work = anyio.CancelScope(shield=True)
         try:
+            await self._recall_presence()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._work, work)
                 try:
@@ -104,6 +134,7 @@ class Ingest:
                     if self._receiver is not None:
                         self._receiver.stop_taking()
                     self._inbox.close()
+                    self._patience.hurry()
                     work.deadline = anyio.current_time() + _DRAIN_S
         finally:
             self._inbox.free()
@@ -115,13 +146,28 @@ class Ingest:
 
     @property
     def store_is_away(self) -> bool:
-        """Return whether nothing gets durable now: the store or the ledger failed, and is retried.
+        """Return whether nothing gets durable now, neither in the store nor in the spool.
 
         Known only from an attempt: before the first message after a failure it says False.
         """
-        return self._patience.is_waiting
+        waits_for = self._patience.waits_for
+        finds_no_room = self._spooling.is_waiting or (waits_for("store") and self.spool.is_full)
+        return finds_no_room or waits_for("ledger") or waits_for("registry")
+
+    async def _recall_presence(self) -> None:
+        """Tell what is known of earlier runs. Nobody retains the deaths of Sparkplug nodes."""
+        for device, at_ms in (await self._ask_ledger(self._ledger.heard)).items():
+            self._presence.heard(device, at_ms)
+        if self._host is not None:
+            for device in await self._ask_ledger(self._ledger.sparkplug_dead):
+                self._presence.status(device, Status("offline"), None)
 
     def _make_receiver(self, broker: BrokerAccess, settings: Settings) -> Receiver:
+        own_filters = self._intake.own_filters
+        host_state = None
+        if settings.sparkplug.enabled:
+            own_filters += filters(settings.sparkplug.host_id)
+            host_state = HostState(settings.sparkplug.host_id, self._now_ms)
         return Receiver(
             broker,
             self._inbox,
@@ -129,7 +175,8 @@ class Ingest:
             now_ms=self._now_ms,
             max_unacknowledged=settings.queue_messages,
             rng=self._rng,
-            own_filters=[pattern.topic_filter for pattern, _ in topic_rules(settings)],
+            own_filters=own_filters,
+            host_state=host_state,
         )
 
     async def _work(self, scope: anyio.CancelScope) -> None:
@@ -137,6 +184,8 @@ class Ingest:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as outer:
                 with scope:
+                    await self._spooling.recover()
+                    outer.start_soon(self._spooling.drain)
                     await self._start_receiving(outer)
                     send, receive = anyio.create_memory_object_stream[Batch](1)
                     async with anyio.create_task_group() as stages:
@@ -193,7 +242,7 @@ class Ingest:
             async for batch in receive:
                 if batch.first_seen:
                     await self._register(batch.first_seen)
-                await self._storing.store_batch(batch)
+                await self._storing.settle(batch)
                 self._finish(batch)
 
     async def _register(self, devices: list[DeviceKey]) -> None:
@@ -231,6 +280,7 @@ class Ingest:
         while True:
             await anyio.sleep(_ACK_INTERVAL_S)
             self._publish_acks()
+            self._request_births()
             if not remembered and self._receiver is not None and self._receiver.subscribed:
                 await self._ask_ledger(
                     partial(self._ledger.remember, _SESSION_FACT, self._session_name())
@@ -244,6 +294,15 @@ class Ingest:
         self._receiver.publish(
             [(topic(device, "ack"), encode(Ack(boot, seq))) for (device, boot), seq in acks.items()]
         )
+
+    def _request_births(self) -> None:
+        """Ask Sparkplug nodes for the births without which they cannot be understood."""
+        if self._host is None or self._receiver is None or not self._receiver.subscribed:
+            return
+        requests = self._host.requests(self._now_ms())
+        self._metrics.sparkplug_lost.inc(requests.lost)
+        self._metrics.rebirths.inc(len(requests.messages))
+        self._receiver.publish(requests.messages)
 
     def _session_name(self) -> str:
         broker = self._broker

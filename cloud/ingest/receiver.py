@@ -4,12 +4,15 @@ The thread owns the connection; others reach it through `acknowledge` and `publi
 queue and wake it. When the inbox has no room the thread stops reading; TCP holds the rest back.
 """
 
+import os
 import random
 import selectors
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -20,7 +23,8 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from cloud.ingest.client import BrokerAccess, BulkClient
+from cloud.ingest.client import READ_BYTES, BrokerAccess, BulkClient
+from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Chunk, Inbox
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.wake import Wake
@@ -52,9 +56,11 @@ class Receiver:
         max_unacknowledged: int,
         rng: random.Random,
         own_filters: Sequence[str] = (),
+        host_state: HostState | None = None,
     ) -> None:
         self._access = access
         self._own_filters = own_filters
+        self._host_state = host_state
         self._inbox = inbox
         self._metrics = metrics
         self._now_ms = now_ms
@@ -121,6 +127,8 @@ class Receiver:
         client = BulkClient(self._access)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
+        if self._host_state is not None:
+            self._host_state.leave_will(client)
         try:
             client.open(receive_maximum=self._receive_maximum)
         except OSError as exc:
@@ -162,6 +170,8 @@ class Receiver:
         if ready & selectors.EVENT_READ:
             client.loop_read()
             messages = client.take_messages()
+            if self._host_state is not None and self._host_state.is_denied(messages):
+                self._host_state.say_online(client)
             if messages.payloads and not self._is_done_taking.is_set():
                 self._inbox.put(Chunk(messages, self._now_ms(), self._generation))
         if client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS or client.socket() is None:
@@ -178,10 +188,16 @@ class Receiver:
             client.publish(topic, payload, qos=0)
 
     def _leave(self, client: BulkClient) -> None:
-        if client.socket() is not None:
+        connection = client.socket()
+        if connection is not None:
             self._flush(client)
-            client.disconnect()
-            _write_out(client)
+            if self._host_state is not None:
+                self._host_state.say_offline(client)
+            # paho closes its own behind the last packet.
+            with socket.socket(fileno=os.dup(connection.fileno())) as kept:
+                client.disconnect()
+                _write_out(client)
+                _read_to_end(kept)
 
     def _on_connect(
         self,
@@ -221,6 +237,8 @@ class Receiver:
             return
         if self._generation > 1:
             self._metrics.reconnects.inc()
+        if self._host_state is not None:
+            self._host_state.say_online(client)
         self.subscribed = self._has_served = self.expects_session = True
         down_s = time.monotonic() - self._down_since_s if self._down_since_s else 0.0
         self._down_since_s = None
@@ -246,6 +264,22 @@ def _write_out(client: BulkClient) -> None:
             if left_s <= 0 or not selector.select(left_s):
                 return
             client.loop_write()
+
+
+def _read_to_end(connection: socket.socket) -> None:
+    """Let go what still comes, until the broker closes, for `_LEAVE_S` at most.
+
+    Closing with unread bytes resets the connection: the broker would drop our last packets and
+    publish the will.
+    """
+    until_s = time.monotonic() + _LEAVE_S
+    with suppress(OSError), selectors.DefaultSelector() as selector:
+        connection.setblocking(False)
+        connection.shutdown(socket.SHUT_WR)
+        selector.register(connection, selectors.EVENT_READ)
+        while selector.select(until_s - time.monotonic()):
+            if not connection.recv(READ_BYTES) or time.monotonic() >= until_s:
+                return
 
 
 def _watch(

@@ -64,10 +64,15 @@ def bury_foreign(batch: Batch, chunk: Chunk, index: int, *, reason: str) -> None
         batch.foreign += 1
     elif chunk.reply is not None:
         chunk.reply.malformed = reason
+    batch.readings += 1
+    pass_over(batch)
+
+
+def pass_over(batch: Batch) -> None:
+    """Take a message that holds nothing for the store."""
     batch.ends.append(len(batch.points.ts_ms))
     batch.taken.append(())
     batch.devices.append(None)
-    batch.readings += 1
 
 
 def _reasons(refused: list[Refusal]) -> str:

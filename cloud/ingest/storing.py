@@ -1,55 +1,59 @@
-"""Write a batch into the store, whatever it takes, and find out what it will never take."""
+"""Make a batch durable, whatever it takes: in the store, else on disk, else wait."""
 
 from dataclasses import dataclass
 from functools import partial
 
 from cloud.ingest.batch import Batch
 from cloud.ingest.ledger import Ledger, LedgerAway
+from cloud.ingest.metrics import Metrics
 from cloud.ingest.patience import Patience
-from cloud.timeseries.port import PointsRejected, StoreAway, TimeSeries
+from cloud.ingest.spooling import Spooling
+from cloud.ingest.writing import write_what_goes
+from cloud.timeseries.port import StoreAway, TimeSeries
 from wire.points import PointBatch
 
 
 @dataclass(frozen=True, slots=True)
 class Storing:
-    """The store and the ledger, with patience: an outage is waited out, for ever."""
+    """The store, the spool and the ledger.
+
+    A store that is away is tried for `after_s`, then batches go into the spool, all of them until
+    that is empty again: readings of a device stay in order. An outage of the ledger, and one of
+    the store with a full spool, are waited out, for ever.
+    """
 
     store: TimeSeries
     ledger: Ledger
+    spooling: Spooling
     patience: Patience
+    metrics: Metrics
+    after_s: float
 
-    async def store_batch(self, batch: Batch) -> None:
-        """Store a batch and account for it; durable on return.
+    async def settle(self, batch: Batch) -> None:
+        """Store a batch or spool it, and account for it; durable on return."""
+        is_refused = False
+        while not await self._stored(batch) and not await self.spooling.put(batch):
+            if not is_refused:
+                self.metrics.spool_refused.inc()
+            is_refused = True
+            await self.spooling.wait_for_room()
 
-        Points that the store will never take are isolated by halving, down to the message
-        that holds them, which becomes a dead letter.
-        """
-        rejected: dict[int, str] = {}
-        await self._store_part(batch, 0, len(batch.ends), rejected=rejected)
+    async def _stored(self, batch: Batch) -> bool:
+        """Store a batch past an empty spool; False when that cannot be done now."""
+        if len(batch.points) and not self.spooling.is_empty:
+            return False
+        try:
+            rejected = await write_what_goes(self._write, batch.points, batch.ends)
+        except StoreAway:
+            return False
         batch.reject(rejected)
+        batch.keep_outcomes()
         await self.patience.until_done(
             partial(self.ledger.commit, batch.entry), what="ledger", of=LedgerAway
         )
-
-    async def _store_part(
-        self, batch: Batch, first: int, last: int, *, rejected: dict[int, str]
-    ) -> None:
-        if first == last:
-            return
-        points = batch.points if last - first == len(batch.ends) else batch.part(first, last)
-        if not len(points):
-            return
-        try:
-            await self._write(points)
-        except PointsRejected as exc:
-            if last - first == 1:
-                rejected[first] = str(exc)
-                return
-            middle = (first + last) // 2
-            await self._store_part(batch, first, middle, rejected=rejected)
-            await self._store_part(batch, middle, last, rejected=rejected)
+        return True
 
     async def _write(self, points: PointBatch) -> None:
         await self.patience.until_done(
-            partial(self.store.write, points), what="store", of=StoreAway
+            partial(self.store.write, points), what="store", of=StoreAway, within_s=self.after_s
         )

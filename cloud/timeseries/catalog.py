@@ -4,10 +4,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cloud.timeseries.port import Latest
-from wire.ids import DeviceId, DeviceKey, SeriesKey, TenantId
+from wire.ids import DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
 from wire.messages import Value
 
 NEVER_MS = np.iinfo(np.int64).min
+_NOBODY = SeriesKey(TenantId(""), DeviceId(""), MetricName(""))
 
 
 class Catalog:
@@ -58,10 +59,38 @@ class Catalog:
             if is_newer:
                 self._newest[series_id] = value
 
-    def forget(self, ids: list[int]) -> None:
-        """Forget the newest points of these series: nothing of them is stored any more."""
-        self._newest_ms[ids] = NEVER_MS
-        self._newest_order[ids] = 0
+    def load(self, series: list[tuple[int, SeriesKey]], *, at_least: int) -> None:
+        """Take in series with their ids, in the order of these; the next new id is `at_least`."""
+        for series_id, key in series:
+            self._leave_out(series_id)
+            self._add(key)
+        self._leave_out(at_least)
+
+    def known(self, first_id: int, end_id: int) -> list[tuple[int, SeriesKey]]:
+        """Return (id, key) of the series in a range of ids that have not been removed."""
+        keys = self.keys
+        return [
+            (series_id, keys[series_id])
+            for series_id in range(first_id, end_id)
+            if self._id_of.get(keys[series_id]) == series_id
+        ]
+
+    def remove(self, ids: list[int]) -> None:
+        """Remove series; one of the same name that comes later has another id."""
+        self._forget(np.array(ids, np.intp))
+        for series_id in ids:
+            key = self.keys[series_id]
+            del self._id_of[key]
+            device = DeviceKey(key.tenant, key.device)
+            left = [other for other in self._ids_of[device] if other != series_id]
+            if left:
+                self._ids_of[device] = left
+            else:
+                del self._ids_of[device]
+
+    def forget_before(self, time_ms: int) -> None:
+        """Forget the newest points that are before a time: nothing before it is stored."""
+        self._forget(np.flatnonzero(self._newest_ms[: len(self.keys)] < time_ms))
 
     def matching(
         self, tenant: str | None, device: str | None, metric: str | None
@@ -94,13 +123,26 @@ class Catalog:
             if tenant in (None, key.tenant) and device in (None, key.device)
         ]
 
+    def _forget(self, ids: npt.NDArray[np.intp]) -> None:
+        self._newest_ms[ids] = NEVER_MS
+        self._newest_order[ids] = 0
+
+    def _leave_out(self, until_id: int) -> None:
+        """Give no series the ids up to this one: they belonged to series that were removed."""
+        while len(self.keys) < until_id:
+            self._number(_NOBODY)
+
     def _add(self, key: SeriesKey) -> int:
+        series_id = self._number(key)
+        self._id_of[key] = series_id
+        self._ids_of.setdefault(DeviceKey(key.tenant, key.device), []).append(series_id)
+        return series_id
+
+    def _number(self, key: SeriesKey) -> int:
         series_id = len(self.keys)
         if series_id == len(self._newest_ms):
             self._newest_ms = np.append(self._newest_ms, np.full(series_id, NEVER_MS, np.int64))
             self._newest_order = np.append(self._newest_order, np.zeros(series_id, np.int64))
         self.keys.append(key)
         self._newest.append(0.0)
-        self._id_of[key] = series_id
-        self._ids_of.setdefault(DeviceKey(key.tenant, key.device), []).append(series_id)
         return series_id

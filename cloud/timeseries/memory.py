@@ -16,6 +16,8 @@ from wire.ids import SeriesKey
 from wire.messages import Value
 from wire.points import PointBatch
 
+_HOUR_MS = 60 * 60_000
+_DAY_MS = 24 * _HOUR_MS
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _Points = list[tuple[int, Value]]
 _Spot = tuple[int, int]
@@ -40,6 +42,12 @@ class _Stored:
         spots = self.spots
         return spots[bisect.bisect_left(spots, first) : bisect.bisect_left(spots, end)]
 
+    def drop_before(self, time_ms: int) -> None:
+        old = bisect.bisect_left(self.spots, (time_ms,))
+        for spot in self.spots[:old]:
+            del self.values[spot]
+        del self.spots[:old]
+
     def points(self, spots: list[_Spot]) -> _Points:
         return [(spot[0], self.values[spot]) for spot in spots]
 
@@ -47,7 +55,8 @@ class _Stored:
 class Memory:
     """The memory adapter of `cloud.timeseries.port.TimeSeries`."""
 
-    def __init__(self) -> None:
+    def __init__(self, retention_days: int | None = None) -> None:
+        self._retention_days = retention_days
         self._series: dict[SeriesKey, _Stored] = {}
 
     async def write(self, batch: PointBatch) -> None:
@@ -111,7 +120,14 @@ class Memory:
             del self._series[key]
 
     async def tend(self, now_ms: int) -> None:
-        """Memory keeps everything, as long as it lives."""
+        """Drop what is too old. Memory has no rollups: nothing of it remains."""
+        if self._retention_days is None:
+            return
+        cutoff_ms = (now_ms - self._retention_days * _DAY_MS) // _HOUR_MS * _HOUR_MS
+        for key, stored in list(self._series.items()):
+            stored.drop_before(cutoff_ms)
+            if not stored.spots:
+                del self._series[key]
 
     async def ping(self) -> None:
         """Memory always answers."""

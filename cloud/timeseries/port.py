@@ -97,6 +97,10 @@ class TimeSeries(Protocol):
         """Return the series that have points in the range, ordered by key.
 
         `limit` bounds the points in all; what is beyond it is left out at the end.
+
+        Of times before the retention of points (`tend`) there are no raw points. A store that
+        rolls up still answers steps that are multiples of five minutes there, or of an hour: from
+        its buckets of that length which lie wholly in the range.
         """
         ...
 
@@ -115,7 +119,9 @@ class TimeSeries(Protocol):
     async def delete(self, tenant: str, device: str | None = None) -> None:
         """Delete everything of a device, or of a whole tenant; durable on return.
 
-        What is written meanwhile may stay or go. Deleting what is not there is nothing.
+        Nothing of it can be read any more; its space may be given back later, by `tend`. What is
+        written meanwhile may stay or go, what is written afterwards stays. Deleting what is not
+        there is nothing.
         """
         ...
 
@@ -123,6 +129,10 @@ class TimeSeries(Protocol):
         """Do what has to be done now and then: drop what is older than is to be kept, roll up.
 
         Called about once a minute; `now_ms` is Unix time. It never holds writes up for long.
+        Points go by their own time, in whole hours. One that arrives when its time is dropped
+        already may be read until the next call; then its number is taken into the rollups, where
+        it cannot have been counted before, and it goes too. So does `latest` of a series of which
+        no point is left.
         """
         ...
 

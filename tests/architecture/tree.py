@@ -9,11 +9,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("wire", "tidegate", "edge_agent", "broker", "cloud", "modules", "devices")
 TOOLING = ("tests", "scripts", "bench")
 
+_NOT_OURS = {"__pycache__", "node_modules"}
+
 
 def python_files(*folders: str) -> list[Path]:
     """Return the Python files below top-level folders, in order of their paths."""
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
-    return sorted(file for file in files if "__pycache__" not in file.parts)
+    return sorted(file for file in files if _NOT_OURS.isdisjoint(file.parts))
 
 
 @functools.cache

@@ -181,6 +181,21 @@ def test_gateway_cannot_write_for_a_device(ruling: Running) -> None:
         assert ingest.received(1) == [b"ack"]
 
 
+def test_gateway_may_be_a_sparkplug_host(ruling: Running) -> None:
+    """Its state is retained and passed on; a device cannot pretend to be a node."""
+    topic = "spBv1.0/STATE/tidegate"
+    with ruling.ingest() as ingest, ruling.client(DEVICE) as device:
+        ingest.publish(topic, b"online", retain=True)
+        ingest.subscribe(topic)
+        ingest.subscribe("spBv1.0/+/NDATA/+")
+
+        device.publish("spBv1.0/acme/NDATA/pump-1", b"forged")
+
+        [message] = ingest.messages(1)
+        assert (message.topic, message.payload, message.retain) == (topic, b"online", True)
+        assert ingest.is_quiet()
+
+
 def test_retained_status_of_others_is_not_shown(running: Running) -> None:
     """A retained message reaches whoever may read its topic, and no other."""
     with running.client(OTHER) as other:

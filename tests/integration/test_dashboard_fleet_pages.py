@@ -33,6 +33,7 @@ async def test_home_shows_the_site_at_a_glance() -> None:
 
     assert "Harbour works" in page.text
     assert "1\u202f284\u202f301" in page.text
+    assert "4\u202f217 on their way" in page.text
     assert "This machine" in page.text
     assert "12.0 %" in page.text
     assert "3 s ago" in page.text

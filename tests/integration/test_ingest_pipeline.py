@@ -11,6 +11,7 @@ from cloud.ingest.gateway import Gateway
 from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.steps import post_telemetry_step
 from cloud.settings import Ingest as Settings
+from cloud.settings import Spool
 from cloud.timeseries.duckdb import DuckDB
 from tests.support.fake_context import FakeContext
 from tests.support.ingestion import Flaky, running, until
@@ -163,7 +164,8 @@ async def test_pipeline_refuses_at_once_while_the_store_is_away(tmp_path: Path) 
     """Nobody waits for what is known not to work, and nothing is kept of it."""
     store = Flaky()
     store.away = True
-    async with running(tmp_path, store) as run:
+    settings = Settings(batch_wait_s=0.02, spool=Spool(max_bytes=0))
+    async with running(tmp_path, store, settings=settings) as run:
         gateway = run.service.gateway
         gateway.timeout_s = 0.05
         known_before = run.service.store_is_away

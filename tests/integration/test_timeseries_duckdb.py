@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from cloud.settings import TimeSeriesStore
 from cloud.timeseries.duckdb import DuckDB
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import Latest, Series, SeriesQuery
@@ -94,6 +95,82 @@ async def test_duckdb_takes_files_of_earlier_versions(tmp_path: Path) -> None:
 
     assert latest == [Latest(_KEY, 20, 2.0)]
     assert found == [Series(_KEY, [(10, 9.0), (15, False), (15, 3.0), (20, 2.0)])]
+
+
+async def test_duckdb_takes_files_of_a_version_without_rollups(tmp_path: Path) -> None:
+    """Its points are rolled up by and by, and read the same before and after."""
+    path = tmp_path / "t.duckdb"
+    with duckdb.connect(str(path)) as earlier:
+        earlier.execute(_EARLIER)
+        earlier.execute("ALTER TABLE points ADD COLUMN ord BIGINT DEFAULT 0")
+        earlier.execute("INSERT INTO points SELECT 0, i * 1000, i, 0 FROM range(30, 100000) r(i)")
+    query = SeriesQuery(0, 2**62, step_ms=300_000, aggregate="max")
+
+    async with DuckDB(path) as store:
+        before = await store.read(query)
+        await store.tend(200_000_000)
+        after = await store.read(query)
+
+    assert before == after
+    with duckdb.connect(str(path)) as database:
+        assert database.execute("SELECT count(*) FROM rollups_5m").fetchall() == [(334,)]
+        assert database.execute("SELECT number FROM version").fetchall() == [(2,)]
+
+
+async def test_duckdb_file_of_a_newer_version_is_misconfigured(tmp_path: Path) -> None:
+    """An older program leaves it alone and says which one is needed."""
+    path = tmp_path / "t.duckdb"
+    async with DuckDB(path):
+        pass
+    with duckdb.connect(str(path)) as newer:
+        newer.execute("UPDATE version SET number = 99")
+
+    with pytest.raises(Misconfigured, match="newer version of Tidegate"):
+        async with DuckDB(path):
+            pass
+
+
+@pytest.mark.parametrize("table", ["orders (id INTEGER)", "points (x INTEGER, y INTEGER)"])
+async def test_duckdb_database_of_something_else_is_misconfigured(
+    tmp_path: Path, table: str
+) -> None:
+    """Nothing is changed in a database that is not ours."""
+    path = tmp_path / "t.duckdb"
+    with duckdb.connect(str(path)) as other:
+        other.execute(f"CREATE TABLE {table}")
+
+    with pytest.raises(Misconfigured, match="something else"):
+        async with DuckDB(path):
+            pass
+
+    with duckdb.connect(str(path)) as other:
+        assert len(other.execute("SHOW TABLES").fetchall()) == 1
+
+
+async def test_duckdb_damaged_file_says_what_to_do(tmp_path: Path) -> None:
+    """A file whose first blocks are overwritten stops the start with a way out."""
+    path = tmp_path / "t.duckdb"
+    async with DuckDB(path) as store:
+        await store.write(PointBatch([_KEY] * 1000, list(range(1000)), [1.0] * 1000))
+    content = bytearray(path.read_bytes())
+    content[4096:16_384] = b"\xff" * 12_288
+    path.write_bytes(content)
+
+    with pytest.raises(Misconfigured, match=r"t\.duckdb\.wal away"):
+        async with DuckDB(path):
+            pass
+
+
+async def test_duckdb_is_bounded_by_settings(tmp_path: Path) -> None:
+    """The engine holds no more memory and threads than it was given."""
+    store = DuckDB(tmp_path / "t.duckdb", TimeSeriesStore(memory_mb=256, threads=1))
+    async with store:
+        with store._file.cursor() as cursor:
+            found = cursor.execute(
+                "SELECT current_setting('memory_limit'), current_setting('threads')"
+            ).fetchall()
+
+    assert found == [("256.0 MiB", 1)]
 
 
 async def test_duckdb_killed_keeps_what_it_acknowledged(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from cloud.settings import TimeSeriesStore
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import (
     Aggregate,
@@ -25,14 +26,28 @@ from wire.points import PointBatch
 pytestmark = pytest.mark.anyio
 
 _ALWAYS = SeriesQuery(-(2**62), 2**62)
+_DAY_MS = 24 * 60 * 60_000
+_NOW_MS = 20_000 * _DAY_MS
 
 
 @pytest.fixture(params=["duckdb", "memory"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeries]:
     """Open each adapter on nothing."""
-    url = "memory:" if request.param == "memory" else None
-    async with open_timeseries(url, data_dir=tmp_path) as opened:
+    async with open_timeseries(_url(request.param), data_dir=tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(params=["duckdb", "memory"])
+async def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeries]:
+    """Open each adapter, told to keep points for 30 days."""
+    settings = TimeSeriesStore(retention_days=30)
+    url = _url(request.param)
+    async with open_timeseries(url, data_dir=tmp_path, settings=settings) as opened:
+        yield opened
+
+
+def _url(adapter: str) -> str | None:
+    return "memory:" if adapter == "memory" else None
 
 
 def _key(metric: str, device: str = "pump", tenant: str = "acme") -> SeriesKey:
@@ -327,3 +342,106 @@ async def test_store_takes_an_empty_batch(store: TimeSeries) -> None:
     await store.write(PointBatch())
 
     assert await store.read(_ALWAYS) == []
+
+
+async def test_store_deletes_a_device(store: TimeSeries) -> None:
+    """Its numbers, texts and newest values go, at once and after tending; others' stay."""
+    gone, other, abroad = _key("t"), _key("t", "fan"), _key("t", "pump", "b")
+    mode = _key("mode")
+    await store.write(_batch((gone, 10, 1.0), (other, 10, 2.0), (abroad, 10, 3.0), (mode, 9, "x")))
+
+    await store.delete("acme", "pump")
+
+    kept = [Series(other, [(10, 2.0)]), Series(abroad, [(10, 3.0)])]
+    assert await store.read(_ALWAYS) == kept
+    assert [one.key for one in await store.latest()] == [other, abroad]
+    await store.tend(_NOW_MS)
+    assert await store.read(_ALWAYS) == kept
+    assert (await store.page(_ALWAYS, limit=9)).series == kept
+
+
+async def test_store_deletes_a_tenant(store: TimeSeries) -> None:
+    """All its devices go, also out of steps; deleting again, or nobody, is nothing."""
+    kept = _key("t", "pump", "b")
+    await store.write(_batch((_key("t"), 10, 1.0), (_key("u", "fan"), 10, 2.0), (kept, 10, 3.0)))
+    await store.tend(_NOW_MS)
+
+    for tenant, device in (("acme", None), ("acme", None), ("nobody", None), ("b", "nothing")):
+        await store.delete(tenant, device)
+
+    assert await store.read(_ALWAYS) == [Series(kept, [(10, 3.0)])]
+    steps = SeriesQuery(0, _NOW_MS, step_ms=_DAY_MS)
+    assert await store.read(steps) == [Series(kept, [(0, 3.0)])]
+
+
+async def test_store_takes_what_comes_after_a_deletion(store: TimeSeries) -> None:
+    """The same device may write again: old times, the same points, other kinds."""
+    await store.write(_batch((_key("t"), 10, 1.0), (_key("t"), 20, 2.0)))
+    await store.delete("acme", "pump")
+
+    await store.write(_batch((_key("t"), 10, "new")))
+
+    for _ in range(2):
+        assert await store.read(_ALWAYS) == [Series(_key("t"), [(10, "new")])]
+        assert await store.latest() == [Latest(_key("t"), 10, "new")]
+        await store.tend(_NOW_MS)
+
+
+async def test_store_writes_while_others_delete_and_tend(store: TimeSeries) -> None:
+    """Nothing that was written to another device, or afterwards, is missing."""
+
+    async def write() -> None:
+        for ts_ms in range(30):
+            await store.write(_batch((_key("t"), ts_ms, 1.0), (_key("t", "fan"), ts_ms, 1.0)))
+
+    async def delete() -> None:
+        for _ in range(10):
+            await store.delete("acme", "pump")
+            await store.tend(_NOW_MS)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write)
+        tasks.start_soon(delete)
+    await store.delete("acme", "pump")
+    await store.write(_batch((_key("t"), 5, 5.0)))
+
+    found = {series.key: series.points for series in await store.read(_ALWAYS)}
+    assert found[_key("t")] == [(5, 5.0)]
+    assert len(found[_key("t", "fan")]) == 30
+
+
+async def test_store_without_a_retention_keeps_everything(store: TimeSeries) -> None:
+    """Nothing goes by age unless somebody said so."""
+    await store.write(_batch((_key("t"), -(2**63), 1.0), (_key("t"), 10, "x")))
+
+    await store.tend(_NOW_MS)
+
+    found = await store.read(SeriesQuery(-(2**63), 2**62))
+    assert found == [Series(_key("t"), [(-(2**63), 1.0), (10, "x")])]
+
+
+async def test_store_drops_points_by_their_age(keeping: TimeSeries) -> None:
+    """What is older than is to be kept goes, numbers and texts; a silent series has no latest."""
+    old_ms, young_ms = _NOW_MS - 30 * _DAY_MS - 1, _NOW_MS - 30 * _DAY_MS
+    silent = _key("silent")
+    await keeping.write(_batch((_key("t"), old_ms, 1.0), (_key("t"), young_ms, 2.0)))
+    await keeping.write(_batch((silent, old_ms, "on")))
+    await keeping.write(_batch((_key("u"), -(2**63), 1.0)))
+
+    await keeping.tend(_NOW_MS)
+
+    assert await keeping.read(_ALWAYS) == [Series(_key("t"), [(young_ms, 2.0)])]
+    assert await keeping.latest() == [Latest(_key("t"), young_ms, 2.0)]
+
+
+async def test_store_series_may_come_back_after_its_points_were_dropped(
+    keeping: TimeSeries,
+) -> None:
+    """A series that was silent for too long is stored, replaced and found as any other."""
+    await keeping.write(_batch((_key("t"), _NOW_MS - 40 * _DAY_MS, 1.0)))
+    await keeping.tend(_NOW_MS)
+
+    await keeping.write(_batch((_key("t"), _NOW_MS, 2.0)))
+    await keeping.write(_batch((_key("t"), _NOW_MS, 3.0)))
+
+    assert await keeping.read(_ALWAYS) == [Series(_key("t"), [(_NOW_MS, 3.0)])]

@@ -110,7 +110,7 @@ class FakeLedger:
 
     async def totals(self) -> Any:
         """Return the counts of all devices."""
-        return SimpleNamespace(stored=1_284_301, dead=1)
+        return SimpleNamespace(stored=1_284_301, dead=1, in_flight=4_217)
 
     async def dead_letters(
         self,

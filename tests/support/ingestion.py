@@ -19,6 +19,7 @@ from cloud.ingest.ledger import Ledger
 from cloud.ingest.metrics import metrics
 from cloud.ingest.pipeline import Ingest
 from cloud.ingest.spans import Spans
+from cloud.ingest.spool.spool import Spool
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.memory import Memory
 from cloud.timeseries.port import (
@@ -135,14 +136,16 @@ async def running(
     """Run the service; it is connected when there is a broker."""
     numbers, tapped, presence = CollectorRegistry(), list[StoredBatch](), Presence()
     registry = Registry(folder / "fleet.db", new_account=new_account)
+    settings = _with_all_times(settings or Settings(batch_wait_s=0.02))
     clock = {} if now_ms is None else {"now_ms": now_ms}
     async with Ledger(folder / "ingest.db") as ledger:
         service = Ingest(
             store,
             ledger,
+            spool=Spool(folder / "spool", settings.spool),
             presence=presence,
             registry=registry,
-            settings=_with_all_times(settings or Settings(batch_wait_s=0.02)),
+            settings=settings,
             broker=broker,
             taps=[tapped.append],
             telling=metrics(numbers),

@@ -48,6 +48,16 @@ def test_gateway_reads_devices_and_nothing_else(rules: Rules) -> None:
     assert not rules.allows(INGEST_USERNAME, "write", f"t/{DEVICE}/telemetry")
 
 
+def test_gateway_is_a_sparkplug_host(rules: Rules) -> None:
+    """It reads all nodes, asks them for births and says whether it is there; no more."""
+    assert rules.allows(INGEST_USERNAME, "read", "spBv1.0/plant/DDATA/edge/pump")
+    assert rules.allows(INGEST_USERNAME, "write", "spBv1.0/plant/NCMD/edge")
+    assert rules.allows(INGEST_USERNAME, "write", "spBv1.0/STATE/tidegate")
+    assert not rules.allows(INGEST_USERNAME, "write", "spBv1.0/plant/DCMD/edge/pump")
+    assert not rules.allows(INGEST_USERNAME, "write", "spBv1.0/plant/NBIRTH/edge")
+    assert not rules.allows(DEVICE, "write", "spBv1.0/acme/NDATA/pump-1")
+
+
 def test_name_with_a_placeholder_stays_itself(rules: Rules) -> None:
     """A device called %u is a device like any other."""
     assert rules.allows("acme/%u", "write", "t/acme/%u/telemetry")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cloud.ingest import intake as intake_module
 from cloud.ingest.accounts import Remembered, Tally
 from cloud.ingest.batch import Batch
+from cloud.ingest.bounds import within_retention
 from cloud.ingest.frames import RETAINED, Messages
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.intake import Backlog, Intake
@@ -328,6 +329,19 @@ def test_intake_refuses_what_is_beyond_the_limits(
 
     assert _fates(batch) == (1, 0, 1, 0)
     assert reason in batch.entry.letters[0].reason
+
+
+@pytest.mark.parametrize(
+    ("days", "fates"), [(None, (2, 0, 0, 0)), (30, (1, 0, 1, 0)), (9_000, (2, 0, 0, 0))]
+)
+def test_intake_refuses_what_retention_would_drop(
+    days: int | None, fates: tuple[int, int, int, int]
+) -> None:
+    """What the store would not keep is dead with a reason, not gone without a word."""
+    intake = Intake(Blank(), within_retention(Settings(), days))
+    old, new = (_point(seq, _NOW_MS - seq * 20 * 86_400_000) for seq in (2, 1))
+
+    assert _fates(_filled(intake, _sent(old, new))) == fates
 
 
 def test_intake_takes_a_metric_whose_type_changes() -> None:

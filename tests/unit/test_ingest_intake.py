@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -17,7 +18,7 @@ from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger_file import LedgerAway
 from cloud.ingest.spans import Spans
 from cloud.settings import Ingest as Settings
-from cloud.settings import Topic
+from cloud.settings import Limits, Topic
 from tests.support.ingestion import Blank
 from wire.codecs.formats import Format, Formats
 from wire.codecs.json import MAX_PAYLOAD_BYTES
@@ -367,6 +368,41 @@ def test_intake_takes_topics_that_are_not_ours_by_rule() -> None:
     assert batch.foreign == 1
 
 
+def test_intake_reads_bare_values_by_what_their_topic_says() -> None:
+    """The levels that a rule leaves to `#`, and its other names, reach the format."""
+    rule = Topic(topic="shellies/{device}/#", tenant="acme", format="shelly")
+
+    batch = _filled(
+        _chunk(b"12.5", topic=b"shellies/pump/relay/0/power"),
+        _chunk(b"on", topic=b"shellies/pump/relay/0"),
+        _chunk(b"true", topic=b"shellies/pump/online"),
+        _chunk(b"?", topic=b"shellies/pump/relay/0"),
+        settings=Settings(topics=[rule]),
+    )
+
+    assert [key.metric for key in batch.points.series] == ["relay:0.power_w", "relay:0"]
+    assert batch.points.values == [12.5, True]
+    assert _fates(batch) == (2, 0, 1, 1)
+
+
+def test_intake_refuses_a_rule_whose_topic_lacks_a_name(tmp_path: Path) -> None:
+    """A mapping that names metrics after a level of the topic needs that level in the rule."""
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\n[[metrics]]\npath = ""\nname = "{what}"\n')
+    good, bad = (
+        Topic(topic=topic, tenant="acme", format="mine")
+        for topic in ("x/{device}/{what}", "x/{device}/+")
+    )
+
+    batch = _filled(
+        _chunk(b"7", topic=b"x/pump/power"), settings=Settings(topics=[good], mappings=[file])
+    )
+
+    assert [key.metric for key in batch.points.series] == ["power"]
+    with pytest.raises(Malformed, match="needs a topic with"):
+        _intake(Settings(topics=[bad], mappings=[file]))
+
+
 def test_intake_reads_packed_payloads() -> None:
     """What is packed is one payload; what cannot be unpacked is dead with its own bytes."""
     packed = gzip.compress(_reading(1))
@@ -391,7 +427,54 @@ def test_intake_decodes_by_content_type() -> None:
     assert [letter.content_type for letter in batch.entry.letters] == ["application/x-other"]
 
 
+def test_intake_counts_back_from_the_arrival() -> None:
+    """A device without a clock says how old a reading is; one of the far future is refused."""
+    aged = Format("aged", _aged, ("application/x-aged",))
+    intake = Intake(Blank(), Settings(), Formats([aged]))
+    chunk = _chunk(b"5000", b"0", b"-600000", b"-600001", str(_NOW_MS + 1).encode())
+    chunk.messages.content_types.update(dict.fromkeys(range(5), "application/x-aged"))
+
+    batch = _filled(chunk, intake=intake)
+
+    assert batch.points.ts_ms == [_NOW_MS - 5_000, _NOW_MS, _NOW_MS + 600_000]
+    assert _fates(batch) == (3, 0, 2, 0)
+    assert ["future" in letter.reason for letter in batch.entry.letters] == [True, False]
+
+
+def test_intake_filters_a_message_without_a_reading() -> None:
+    """It was understood and holds nothing to store: that is its fate."""
+    empty = Format("empty", lambda _payload: Decoded([]), ("application/x-empty",))
+    intake = Intake(Blank(), Settings(), Formats([empty]))
+    chunk = _chunk(b"x", b"x")
+    chunk.messages.content_types.update(dict.fromkeys(range(2), "application/x-empty"))
+
+    batch = _filled(chunk, intake=intake)
+
+    assert _fates(batch) == (0, 0, 0, 2)
+    assert batch.readings == 2
+
+
+def _aged(payload: bytes) -> Decoded:
+    return Decoded([Reading({metric_name("t"): 1.0}, age_ms=int(payload))])
+
+
 def _other(payload: bytes) -> Decoded:
     if not payload.isdigit():
         raise Malformed("no number")
     return Decoded([Reading({metric_name("t"): float(payload)})])
+
+
+def test_intake_keeps_lines_apart_that_differ_in_tags_or_nanoseconds() -> None:
+    """Equal series and milliseconds have different orders, the same ones each time."""
+    lines = b"m,a=1 f=1 1000001\nm,a=2 f=2 1000001\nm,a=1 f=3 1000002\nm f=4 1000000"
+    rule = Topic(topic="lines/{tenant}/{device}", format="line-protocol")
+    settings = Settings(topics=[rule], limits=Limits(max_past_days=100_000))
+    topic = b"lines/acme/pump"
+
+    batch, again = (_filled(_chunk(lines, topic=topic), settings=settings) for _ in range(2))
+
+    assert set(batch.points.series) == {(*_PUMP, "m.f")}
+    assert set(batch.points.ts_ms) == {1}
+    assert len(set(batch.points.order)) == 4
+    assert batch.points.order == again.points.order
+    assert batch.points.order[3] == 0

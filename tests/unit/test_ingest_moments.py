@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.ingest.moments import MAX_MOMENTS, Moments, recalled
-from wire.ids import metric_name
+from wire.ids import MetricName, metric_name
 from wire.messages import Reading, Value
 
 _TIME_MS = 1_700_000_000_000
@@ -40,6 +40,18 @@ def test_moments_take_another_part_value_or_time(other: Reading) -> None:
 
     assert moments.add(other) is not None
     assert moments.add(other) is None
+
+
+def test_moments_take_what_an_order_tells_apart() -> None:
+    """Lines that differ in their tags have the same metric, time and value, and another order."""
+    moments = Moments()
+    values: dict[MetricName, Value] = {metric_name("a"): 1.0}
+
+    first, second = (Reading(values, _TIME_MS, order=order) for order in (1, 2))
+
+    assert moments.add(first) is not None
+    assert moments.add(second) is not None
+    assert moments.add(first) is None
 
 
 def test_moments_do_not_undo_what_replaced_a_reading() -> None:

@@ -2,6 +2,7 @@
 
 from random import Random
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -71,3 +72,47 @@ async def test_patience_leaves_other_errors_alone() -> None:
 
     with pytest.raises(KeyError):
         await _patience([]).until_done(call, of=OSError, what="store")
+
+
+async def _fails() -> None:
+    raise OSError("away")
+
+
+async def test_patience_for_a_while_raises_the_last_failure() -> None:
+    """Tried for so long and no longer; peers are told apart, and lost is said once."""
+    patience = _patience([])
+
+    with capture_logs() as lines:
+        for _ in range(2):
+            with pytest.raises(OSError, match="away"):
+                await patience.until_done(_fails, of=OSError, what="store", within_s=0.01)
+
+    assert [line["event"] for line in lines] == ["peer.lost"]
+    assert not patience.waits_for("store")
+
+
+async def test_patience_hurried_gives_up_what_is_tried_for_a_while() -> None:
+    """At once, also what begins later; what must be done is still waited for."""
+    patience = _patience([])
+    waits: list[tuple[bool, bool]] = []
+    answers: list[Exception | None] = [OSError("1"), OSError("2"), None]
+
+    async def must() -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    async def give_up() -> None:
+        with pytest.raises(OSError, match="away"):
+            await patience.until_done(_fails, of=OSError, what="store", within_s=3_600)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(give_up)
+        await anyio.wait_all_tasks_blocked()
+        waits.append((patience.waits_for("store"), patience.waits_for("ledger")))
+        patience.hurry()
+    await give_up()
+    await patience.until_done(must, of=OSError, what="ledger")
+
+    assert waits == [(True, False)]
+    assert answers == []

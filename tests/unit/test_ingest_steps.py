@@ -39,7 +39,12 @@ class _Gateway:
         self.devices: list[DeviceKey] = []
 
     async def accept(
-        self, device: DeviceKey, payload: bytes, *, content_type: str | None = None
+        self,
+        device: DeviceKey,
+        payload: bytes,
+        *,
+        content_type: str | None = None,
+        key: str | None = None,
     ) -> Accepted:
         if payload == b"junk":
             raise Malformed("not valid")

@@ -199,3 +199,86 @@ def test_json_too_large_a_payload_shows_no_identities() -> None:
 
     assert identities(payload + blank) == {0: ("k", 1)}
     assert identities(payload + blank + b" ") == {}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"values":{"a":1,"a":2}}',
+        b'{"values":{"a":1,"b":1,"\\u0061":2}}',
+        b'{"ts":"2024-05-01T12:00:00Z","values":{"a":1,"a":1}}',
+        b'{"values":{"a":"\\u003a","a":1}}',
+        b'{"values":{"a":1,"b":"\\u003a","a":1}}',
+        b'{"values":{"a:":"::","a:":1}}',
+        b'{"points":[{"values":{"a":1},"seq":1,"seq":2}]}',
+        b'{"points":[{"values":{"a":1},"values":{"b":2}}]}',
+        b'{"points":[{"values":{"a":1},"ts":null,"ts":5}]}',
+    ],
+)
+def test_json_name_that_stands_twice_refuses_its_reading(payload: bytes) -> None:
+    """Which of the two is meant, nobody knows; readings beside it are kept."""
+    decoded = decode_telemetry(payload)
+
+    assert decoded.readings == []
+    assert [one.reason for one in decoded.refused] == ["a name stands twice in one object"]
+
+
+def test_json_name_that_stands_twice_costs_no_other_reading() -> None:
+    """The reading before and the one behind are taken."""
+    decoded = decode_telemetry(
+        b'{"boot":"k","points":[{"seq":1,"values":{"a":1}},{"seq":2,"values":{"a":1,"a":2}},'
+        b'{"seq":3,"values":{"a":3}}]}'
+    )
+
+    assert [reading.seq for reading in decoded.readings] == [1, 3]
+    assert [refusal.index for refusal in decoded.refused] == [1]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"seq":1,"seq":2,"boot":"k","values":{"a":1}}',
+        b'{"values":{"a":1},"values":{"a":2}}',
+        b'{"ts":[1],"values":{"a":[1],"a":[2]}}',
+        b'{"points":[],"points":[]}',
+    ],
+)
+def test_json_name_that_stands_twice_around_readings_is_malformed(payload: bytes) -> None:
+    """In the object that holds all of them it makes all of them doubtful."""
+    with pytest.raises(Malformed, match="stands twice"):
+        decode_telemetry(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"ts":"2024-05-01T12:00:00Z","values":{"a:b":1,"mode":"x:y"}}',
+        b'{"values":{"a":1},"note":{"x":{"y":"z:"},"x":1}}',
+        b'{"values":{"a":"\\":"}}',
+        b'{"ts":["2024-05-01T12:00:00Z"],"values":{"a":[":"]}}',
+    ],
+)
+def test_json_other_colons_are_no_names(payload: bytes) -> None:
+    """Colons in texts, and names in what we do not read, make nobody suspect."""
+    decoded = decode_telemetry(payload)
+
+    assert (len(decoded.readings), decoded.refused) == (1, [])
+
+
+_PAIRS = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "a:", "\\u0061"]), st.sampled_from(["1", '":"', "null"])),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(_PAIRS, st.sampled_from(["", '"ts":null,', '"ts":"2024-05-01T12:00:00Z",', '"x":{"a":1},']))
+def test_json_no_name_that_stands_twice_is_missed(pairs: list[tuple[str, str]], rest: str) -> None:
+    """Counting colons finds the same as looking at every name."""
+    names = [name.replace("\\u0061", "a") for name, _ in pairs]
+    body = ",".join(f'"{name}":{value}' for name, value in pairs)
+
+    decoded = decode_telemetry(f'{{{rest}"values":{{{body}}}}}'.encode())
+
+    is_refused = bool(decoded.refused) and "stands twice" in decoded.refused[0].reason
+    assert is_refused == (len(set(names)) < len(names))

@@ -27,7 +27,20 @@ def test_pattern_takes_the_tenant_from_the_topic() -> None:
     match = Pattern("sites/{tenant}/{device}/#").match("sites/home/lamp/a/b")
 
     assert match is not None
-    assert match.device == _LAMP
+    assert match == (_LAMP, {"#": "a/b"})
+
+
+@pytest.mark.parametrize(("topic", "rest"), [("x/lamp", ""), ("x/lamp/", ""), ("x/lamp/a/", "a/")])
+def test_pattern_hands_on_the_levels_that_it_leaves_open(topic: str, rest: str) -> None:
+    """What `#` stands for is known by that name; a pattern knows what it will give names to."""
+    pattern = Pattern("x/{device}/#", _HOME)
+
+    match = pattern.match(topic)
+
+    assert match is not None
+    assert match.names == {"#": rest}
+    assert pattern.names == {"#"}
+    assert Pattern("{tenant}/{device}/{kind}/+").names == {"kind"}
 
 
 @pytest.mark.parametrize("topic", ["tele/lamp", "tele/lamp/STATE", "tele/lamp/SENSOR/x", "x", ""])

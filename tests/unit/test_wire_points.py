@@ -3,7 +3,7 @@
 import pytest
 
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
-from wire.points import PointBatch, order_of
+from wire.points import PointBatch, order_among, order_of
 
 _KEY = SeriesKey(TenantId("acme"), DeviceId("pump"), MetricName("t"))
 
@@ -37,3 +37,14 @@ def test_batch_fills_up_the_order() -> None:
     batch.append(_KEY, 3, 3.0, order=7)
 
     assert (batch.order, given) == ([5, 0, 0, 7], [5])
+
+
+def test_order_among_is_by_text_then_by_the_rest_of_the_time() -> None:
+    """No text and no rest is 0; long texts count whole; the sum stays below 2^63."""
+    long, longer = "x" * 600, "x" * 599 + "y"
+
+    assert order_among("", 0) == 0
+    assert order_among("", 999_999) == 999_999
+    assert order_among("a", 1) - order_among("a", 0) == 1
+    assert len({order_among(text, 0) >> 20 for text in ("", "a", "b", long, longer)}) == 5
+    assert 0 <= order_among("a", 999_999) < 2**63

@@ -1,10 +1,13 @@
 """The formats that a telemetry payload can have, by name and by content type. Pure."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from wire.codecs import json
+from wire import mappings
+from wire.codecs import json, line_protocol, msgpack, senml, senml_cbor
+from wire.codecs.mapped import Mapped
+from wire.codecs.mapping_file import parse
 from wire.errors import Malformed
 from wire.messages import Decoded
 
@@ -21,24 +24,60 @@ class Format(NamedTuple):
     `decode` gets the payload unpacked; it raises `Malformed` when the payload as a whole is
     unusable, and lists faults of single readings in `Decoded.refused`. `identities` returns
     index → (boot, seq) of the readings of a payload that `decode` refused, as far as it shows
-    them.
+    them. `decoder_for` returns the decoder that a content type's parameters ask for. `bind`, when
+    there is one, returns another `decode` for payloads of a topic that gave names; `check_names`
+    raises `Malformed` when names are missing that the format needs.
     """
 
     name: str
     decode: Callable[[bytes], Decoded]
     content_types: tuple[str, ...] = ()
     identities: Callable[[bytes], Identities] = _shows_none
+    decoder_for: Callable[[Mapping[str, str]], Callable[[bytes], Decoded]] | None = None
+    bind: Callable[[Mapping[str, str]], Callable[[bytes], Decoded]] | None = None
+    check_names: Callable[[Mapping[str, str]], None] | None = None
+
+    def for_topic(self, names: Mapping[str, str]) -> "Format":
+        """Return the format as it is on a topic that gave these names."""
+        return self if self.bind is None else self._replace(decode=self.bind(names))
+
+
+def mapping_format(text: str, *, source: str) -> Format:
+    """Return the format that a mapping file describes; raise `Malformed` for what is wrong in it.
+
+    `source` is what errors call the file.
+    """
+    mapped = Mapped(parse(text, source=source), source=source)
+    return Format(mapped.name, mapped.bound({}), bind=mapped.bound, check_names=mapped.check_names)
 
 
 OURS = Format("tidegate", json.decode_telemetry, ("application/json",), json.identities)
+LINE_PROTOCOL = Format(
+    "line-protocol",
+    line_protocol.decode_lines,
+    line_protocol.CONTENT_TYPES,
+    decoder_for=line_protocol.decoder_for,
+)
 
 
 class Formats:
     """A set of formats; `OURS` is what a payload has that nothing else is known of."""
 
     def __init__(self, formats: Iterable[Format] = ()) -> None:
-        self._by_name = {one.name: one for one in (OURS, *formats)}
+        """Gather formats; raise `Malformed` when two have one name."""
+        self._by_name: dict[str, Format] = {}
+        for one in (OURS, *formats):
+            if one.name in self._by_name:
+                raise Malformed(f"there is a format called {one.name!r} already: rename yours")
+            self._by_name[one.name] = one
         self._by_type = {kind: one for one in self._by_name.values() for kind in one.content_types}
+
+    def __iter__(self) -> Iterator[Format]:
+        return iter(self._by_name.values())
+
+    def extended(self, formats: Iterable[Format]) -> "Formats":
+        """Return these formats and others; raise `Malformed` when two have one name."""
+        return Formats([*(one for one in self if one is not OURS), *formats])
 
     def named(self, name: str) -> Format:
         """Return the format of a name; raise `Malformed` with the nearest when there is none."""
@@ -49,8 +88,42 @@ class Formats:
             raise Malformed(f"no format is called {name!r}; known: {', '.join(near)}") from None
 
     def of_content_type(self, content_type: str) -> Format:
-        """Return the format of a content type (parameters are ignored); `OURS` when unknown."""
-        return self._by_type.get(content_type.partition(";")[0].strip().lower(), OURS)
+        """Return the format of a content type; `OURS` when unknown.
+
+        Parameters (`; precision=s`) change how it is read when the format knows any.
+        """
+        kind, _, rest = content_type.partition(";")
+        found = self._by_type.get(kind.strip().lower(), OURS)
+        if found.decoder_for is None or not rest:
+            return found
+        return found._replace(decode=found.decoder_for(_parameters(rest)))
 
 
-SHIPPED = Formats()
+def _parameters(text: str) -> dict[str, str]:
+    """Return the parameters of a content type, by their names in lower case."""
+    pairs = (one.partition("=") for one in text.split(";"))
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs if value}
+
+
+_BINARY_AND_TEXT = (
+    Format(
+        "msgpack",
+        msgpack.decode_telemetry,
+        ("application/msgpack", "application/vnd.msgpack", "application/x-msgpack"),
+        msgpack.identities,
+    ),
+    Format("senml-json", senml.decode_json, ("application/senml+json", "application/sensml+json")),
+    Format(
+        "senml-cbor",
+        senml_cbor.decode_cbor,
+        ("application/senml+cbor", "application/sensml+cbor"),
+    ),
+)
+
+SHIPPED = Formats(
+    [
+        LINE_PROTOCOL,
+        *_BINARY_AND_TEXT,
+        *(mapping_format(text, source=file) for file, text in mappings.shipped().items()),
+    ]
+)

@@ -3,7 +3,7 @@
 import sys
 import zlib
 
-from wire.errors import Malformed
+from wire.errors import Malformed, Oversized
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -22,7 +22,8 @@ def unpacked(payload: bytes, *, max_bytes: int) -> bytes:
     """Return a payload unpacked; one that is not packed comes back as it is.
 
     Raises:
-        Malformed: it is damaged, cut off, or has more than `max_bytes` when unpacked.
+        Oversized: it has more than `max_bytes` when unpacked.
+        Malformed: it is damaged or cut off.
     """
     if payload[:1] not in _FIRST_BYTES:
         return payload
@@ -54,7 +55,7 @@ def _gunzip(payload: bytes, max_bytes: int) -> bytes:
 
 def _whole(found: bytes, max_bytes: int, *, is_complete: bool, rest: bytes) -> bytes:
     if len(found) > max_bytes:
-        raise Malformed(f"payload has more than {max_bytes} bytes when unpacked")
+        raise Oversized(f"payload has more than {max_bytes} bytes when unpacked")
     if not is_complete:
         raise Malformed("packed payload is cut off")
     if rest:

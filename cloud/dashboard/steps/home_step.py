@@ -68,6 +68,7 @@ async def handler(
         store_away=found.store_away,
         rate=live.points_per_s,
         stored=totals.stored,
+        in_flight=totals.in_flight,
         dead=totals.dead,
         alerts=sort_alerts(await ctx.state.get_group(ALERTS)).open,
         report=reports[0] if reports else None,

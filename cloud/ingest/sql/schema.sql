@@ -1,4 +1,4 @@
--- One row a device: what became of its readings.
+-- One row a device: what became of its readings. `spooled` ones wait on disk for the store.
 CREATE TABLE IF NOT EXISTS devices (
     tenant TEXT NOT NULL,
     device TEXT NOT NULL,
@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS devices (
     dead INTEGER NOT NULL DEFAULT 0,
     filtered INTEGER NOT NULL DEFAULT 0,
     heard_at_ms INTEGER NOT NULL DEFAULT 0,
+    spooled INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, device)
 ) STRICT, WITHOUT ROWID;
 
@@ -41,6 +42,20 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 CREATE INDEX IF NOT EXISTS dead_letters_by_device ON dead_letters (tenant, device, id);
 
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;
+
+-- What requests with an Idempotency-Key were answered (deflated JSON), for a day.
+CREATE TABLE IF NOT EXISTS outcomes (
+    tenant TEXT NOT NULL,
+    device TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    outcome BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant, device, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS outcomes_by_time ON outcomes (tenant, device, at_ms);
+CREATE INDEX IF NOT EXISTS outcomes_by_age ON outcomes (at_ms);
 
 -- Readings without a sequence, as `Moments` knows them: a device has as many slots as that keeps.
 CREATE TABLE IF NOT EXISTS moments (

@@ -1,0 +1,87 @@
+"""The pipeline in a process of its own, as `tidegate up` runs it but without everything else.
+
+`python -m bench.ingest.ours PORT FOLDER URL POINTS`: prints `ready` when it receives; when that
+many points are durable and accounted for, prints `stored` and one JSON object: how long points
+waited, from their own time to that moment, and how much memory the process holds.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import numpy as np
+
+from bench.steps.load import resident_bytes
+from broker.accounts import new_account
+from cloud.fleet.presence import Presence
+from cloud.fleet.registry import Registry
+from cloud.ingest.client import BrokerAccess
+from cloud.ingest.ledger import Ledger
+from cloud.ingest.pipeline import Ingest
+from cloud.ingest.spool.spool import Spool
+from cloud.settings import Ingest as Settings
+from cloud.timeseries.open import open_timeseries
+from wire.points import StoredBatch
+
+_PERCENTILES = (50, 99)
+
+
+class Stored:
+    """Counts what is durable, and how old each point was then."""
+
+    def __init__(self, points: int) -> None:
+        self._left = points
+        self._ages_ms: list[np.ndarray] = []
+        self.done = anyio.Event()
+
+    def count(self, batch: StoredBatch) -> None:
+        """Take one batch in."""
+        now_ms = time.time_ns() // 1_000_000
+        self._ages_ms.append(now_ms - np.array(batch.points.ts_ms, np.int64))
+        self._left -= len(batch.points)
+        if self._left <= 0 and not self.done.is_set():
+            print("stored", flush=True)
+            self.done.set()
+
+    def figures(self) -> dict[str, float]:
+        """Return percentiles of the ages (ms), and this process's memory (bytes)."""
+        p50_ms, p99_ms = np.percentile(np.concatenate(self._ages_ms), _PERCENTILES)
+        return {
+            "p50_ms": float(p50_ms),
+            "p99_ms": float(p99_ms),
+            "resident_bytes": resident_bytes(),
+        }
+
+
+async def ingest(port: int, folder: Path, url: str, points: int) -> None:
+    """Ingest from the broker on `port` until `points` are stored."""
+    stored = Stored(points)
+    registry = Registry(folder / "fleet.db", new_account=new_account)
+    async with (
+        open_timeseries(url or None, data_dir=folder) as store,
+        Ledger(folder / "ingest.db") as ledger,
+    ):
+        service = Ingest(
+            store,
+            ledger,
+            spool=Spool(folder / "spool", Settings().spool),
+            presence=Presence(),
+            registry=registry,
+            settings=Settings(),
+            broker=BrokerAccess("127.0.0.1", port),
+            taps=[stored.count],
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.run)
+            while not service.is_connected:  # noqa: ASYNC110 - before the clock starts
+                await anyio.sleep(0.02)
+            print("ready", flush=True)
+            await stored.done.wait()
+            print(json.dumps(stored.figures()), flush=True)
+            tasks.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    anyio.run(ingest, int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -1,0 +1,1 @@
+"""What cannot be stored now, on this machine's disk: bounded, fsynced, drained in order."""

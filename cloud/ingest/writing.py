@@ -1,0 +1,35 @@
+"""Write points of many messages, and find out which messages the store will never take."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from cloud.timeseries.port import PointsRejected
+from wire.points import PointBatch
+
+Write = Callable[[PointBatch], Awaitable[None]]
+
+
+async def write_what_goes(write: Write, points: PointBatch, ends: Sequence[int]) -> dict[int, str]:
+    """Write points; `ends[i]` is the number of points up to and including message i.
+
+    Points that the store will never take are isolated by halving, down to the message that holds
+    them. Returns the refused messages and the reasons; everything else is durable.
+    """
+    rejected: dict[int, str] = {}
+
+    async def write_part(first: int, last: int) -> None:
+        start, stop = ends[first - 1] if first else 0, ends[last - 1]
+        if start == stop:
+            return
+        try:
+            await write(points if stop - start == len(points) else points.part(start, stop))
+        except PointsRejected as exc:
+            if last - first == 1:
+                rejected[first] = str(exc)
+                return
+            middle = (first + last) // 2
+            await write_part(first, middle)
+            await write_part(middle, last)
+
+    if ends:
+        await write_part(0, len(ends))
+    return rejected

@@ -1,0 +1,1 @@
+"""Sparkplug B as its host application sees it: topics, births, sessions. Pure."""
