@@ -40,9 +40,11 @@ from cloud.data_folder import DataFolder
 from cloud.demo import children_of, first_hint, make_logins
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
+from cloud.ingest.bounds import within_retention
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.intake import topic_rules
 from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger_metrics import LedgerMetrics
 from cloud.ingest.mappings import formats_of
 from cloud.ingest.middleware import ingest_middlewares
 from cloud.ingest.pipeline import Ingest
@@ -270,6 +272,9 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings, folder: DataFo
     # The folder is held by this process alone: whoever leased an event is dead.
     await state.release_all(now_ms=_now_ms())
     ledger = await stack.enter_async_context(Ledger(folder.ingest))
+    accounts = LedgerMetrics(ledger)
+    prometheus_client.REGISTRY.register(accounts)
+    stack.callback(prometheus_client.REGISTRY.unregister, accounts)
     registry = Registry(folder.fleet, new_account=new_account)
     stack.callback(registry.close)
     return Stores(telemetry, state, ledger, registry)
@@ -303,7 +308,7 @@ async def _make_services(
         spool=Spool(DataFolder(settings.data).spool, settings.ingest.spool),
         presence=presence,
         registry=stores.registry,
-        settings=settings.ingest,
+        settings=within_retention(settings.ingest, settings.timeseries.retention_days),
         broker=access,
         taps=[live.offer, evaluator.tap.offer, watcher.offer],
         on_loss=tell_loss,

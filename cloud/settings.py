@@ -75,6 +75,24 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant: str | None = None
 
 
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one message, one device and one tenant may bring; the rest becomes a dead letter.
+
+    Formats bound what they read by themselves, too: no more than the defaults. A series counts
+    from when it is first heard on; `max_past_days` is how old a time may be on arrival,
+    and not older than `timeseries.retention_days` keeps.
+    """
+
+    max_payload_bytes: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 1_048_576
+    max_readings: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10_000
+    max_values: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1_000
+    max_name_chars: Annotated[int, msgspec.Meta(ge=1, le=120)] = 120
+    max_text_chars: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 4_096
+    max_series_per_device: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    max_series_per_tenant: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    max_past_days: Annotated[int, msgspec.Meta(ge=1)] = 3_650
+
+
 class Spool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is kept on disk while the telemetry store is away, before anything is acknowledged.
 
@@ -120,6 +138,9 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs a `client_id` of its own (default: the broker's user name) and an external broker.
     `mappings` are files that say how JSON of other devices becomes metrics, each a format of its
     own beside those that come with us.
+
+    A reading is late when it is more than `late_after_s` older than the newest of its boot, or
+    arrives that much after its time, by the device's clock.
     """
 
     topics: list[Topic] = []
@@ -134,6 +155,8 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_wait_s: Positive = 0.2
     queue_messages: Annotated[int, msgspec.Meta(ge=1)] = 20_000
     max_future_s: Positive = 600.0
+    late_after_s: Positive = 60.0
+    limits: Limits = Limits()
 
 
 class Analytics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

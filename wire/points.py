@@ -8,7 +8,7 @@ from hashlib import blake2b
 from wire.ids import DeviceKey, SeriesKey
 from wire.messages import Value
 
-_BOOT_MASK, _SEQ_MASK = 0x7FFF_FFFF, 0xFFFF_FFFF
+_BOOT_MASK, SEQ_MASK = 0x7FFF_FFFF, 0xFFFF_FFFF
 _TEXT_MASK = (1 << 43) - 1
 _MAX_CACHED_CHARS = 512
 
@@ -19,7 +19,7 @@ def order_of(boot: str, seq: int) -> int:
     The boot's checksum (31 bits) stands above the sequence's low 32 bits: readings of one boot
     are in order of their sequences, and those of different boots stay apart.
     """
-    return (zlib.crc32(boot.encode()) & _BOOT_MASK) << 32 | (seq & _SEQ_MASK)
+    return (zlib.crc32(boot.encode()) & _BOOT_MASK) << 32 | (seq & SEQ_MASK)
 
 
 def order_among(text: str, rest_ns: int) -> int:

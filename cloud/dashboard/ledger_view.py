@@ -2,7 +2,10 @@
 
 from typing import NamedTuple
 
-from cloud.dashboard.needs import Account, Boot
+from cloud.dashboard.needs import Account, Boot, LastGap
+
+_MS_PER_S = 1_000
+_S_PER_HOUR = 3_600
 
 
 class Missing(NamedTuple):
@@ -24,6 +27,9 @@ class LedgerView(NamedTuple):
     missing_count: int
     missing: list[Missing]
     complete_pct: float | None
+    late: int
+    clock: str | None
+    last_gap: LastGap | None
 
 
 def ledger_view(account: Account) -> LedgerView:
@@ -41,7 +47,19 @@ def ledger_view(account: Account) -> LedgerView:
         missing_count=missing_count,
         missing=missing,
         complete_pct=100.0 * (expected - missing_count) / expected if expected else None,
+        late=account.late,
+        clock=None if account.skew_ms is None else clock_text(account.skew_ms),
+        last_gap=account.last_gap,
     )
+
+
+def clock_text(skew_ms: int) -> str:
+    """Return how a device's clock stands; below a second it may be the way that readings take."""
+    if abs(skew_ms) < _MS_PER_S:
+        return "right"
+    seconds = abs(skew_ms) / _MS_PER_S
+    amount = f"{seconds:.0f} s" if seconds < _S_PER_HOUR else f"{seconds / _S_PER_HOUR:.1f} h"
+    return f"{amount} {'behind' if skew_ms > 0 else 'ahead'}"
 
 
 def floor_pct(share_pct: float) -> str:

@@ -82,11 +82,32 @@ class Fates(Protocol):
     def in_flight(self) -> int: ...  # noqa: D102
 
 
+class LastGap(Protocol):
+    """The hole that was opened last; `missing` of its readings have not come since."""
+
+    @property
+    def boot(self) -> str: ...  # noqa: D102
+    @property
+    def first(self) -> int: ...  # noqa: D102
+    @property
+    def last(self) -> int: ...  # noqa: D102
+    @property
+    def at_ms(self) -> int: ...  # noqa: D102
+    @property
+    def missing(self) -> int: ...  # noqa: D102
+
+
 class Account(Fates, Protocol):
     """One device's readings by what became of them, and its boots."""
 
     @property
     def boots(self) -> Sequence[Boot]: ...  # noqa: D102
+    @property
+    def late(self) -> int: ...  # noqa: D102
+    @property
+    def skew_ms(self) -> int | None: ...  # noqa: D102
+    @property
+    def last_gap(self) -> LastGap | None: ...  # noqa: D102
 
 
 class DeadLetter(Protocol):
@@ -120,10 +141,32 @@ class Ledger(Protocol):
         ...
 
     def dead_letters(
-        self, tenant: str | None, device: str | None, *, limit: int, before: int | None
+        self,
+        tenant: str | None,
+        device: str | None,
+        *,
+        limit: int,
+        before: int | None,
+        reason: str | None,
     ) -> Awaitable[Sequence[DeadLetter]]:
         """Return dead letters, newest first, with ids below `before`."""
         ...
+
+    @property
+    def letters_dropped(self) -> int:
+        """How many dead letters had to make room for newer ones."""
+        ...
+
+
+class Replayed(Protocol):
+    """What became of many letters that were replayed."""
+
+    @property
+    def letters(self) -> int: ...  # noqa: D102
+    @property
+    def refused(self) -> int: ...  # noqa: D102
+    @property
+    def left(self) -> int: ...  # noqa: D102
 
 
 class Gateway(Protocol):
@@ -136,6 +179,12 @@ class Gateway(Protocol):
             HTTPError: 404 there is no such letter, 409 it is being replayed, 422 nothing in it
                 can be taken, 503 ingestion cannot take it now.
         """
+        ...
+
+    def replay_letters(
+        self, *, tenant: str | None, device: str | None, reason: str | None, limit: int
+    ) -> Awaitable[Replayed]:
+        """Take up to `limit` dead letters once more, newest first; HTTPError 503 when away."""
         ...
 
 

@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from wire.ids import DeviceKey
+from cloud.ingest.moments import Moments
+from cloud.ingest.skew import Skew
+from cloud.ingest.spans import Spans
+from wire.ids import DeviceKey, MetricName
 from wire.messages import Refusal
 from wire.sparkplug.session import Saved
 
@@ -18,6 +21,8 @@ class Tally:
     """What became of one device's readings in one batch, and when it was heard (Unix ms).
 
     `spooled` ones wait on disk for the store: they are in flight, durably.
+    `late` of the stored ones came late. `newest_ms` and `skew_ms` are how things stand after
+    the batch, see `Known`; `gap` is the hole that the batch opened last.
     """
 
     stored: int = 0
@@ -26,10 +31,41 @@ class Tally:
     filtered: int = 0
     heard_at_ms: int = 0
     spooled: int = 0
+    late: int = 0
+    newest_ms: int = 0
+    skew_ms: int | None = None
+    gap: "Gap | None" = None
 
     def readings(self) -> int:
         """Return how many readings became durable."""
         return self.stored + self.duplicate + self.dead + self.filtered + self.spooled
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Sequences `first` to `last` of a boot that had not come when a later one did."""
+
+    boot: str
+    first: int
+    last: int
+    at_ms: int
+
+
+class Counts(NamedTuple):
+    """Readings by fate as the ledger has them; `late` of the stored ones came late."""
+
+    stored: int = 0
+    duplicate: int = 0
+    dead: int = 0
+    filtered: int = 0
+    spooled: int = 0
+    late: int = 0
+
+
+class Holes(NamedTuple):
+    """How many readings did not come: they may still, or the sender `declared` them lost."""
+
+    missing: int = 0
+    declared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +78,8 @@ class BootRow:
     declared_first: int
     forgotten: int
     heard_at_ms: int
+    newest_ms: int = 0
+    holes: Holes = field(default_factory=Holes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +129,9 @@ class KeptOutcome(NamedTuple):
 class Entry:
     """Everything that one batch writes into the ledger, in one transaction.
 
-    `facts` are remembered with it.
+    `moments` are (device, number, mark), see `Moments`; `series` those first seen; `missing`
+    and `declared` how much more of each there is now, see `Holes`. `expected` is what the batch
+    has in flight: the commit takes it off. `facts` are remembered with it.
     """
 
     tallies: dict[DeviceKey, Tally] = field(default_factory=dict)
@@ -102,6 +142,22 @@ class Entry:
     facts: dict[str, str] = field(default_factory=dict)
     outcomes: list[KeptOutcome] = field(default_factory=list)
     sessions: list[Saved] = field(default_factory=list)
+    moments: list[tuple[DeviceKey, int, bytes]] = field(default_factory=list)
+    series: list[tuple[DeviceKey, MetricName]] = field(default_factory=list)
+    missing: int = 0
+    declared: int = 0
+    expected: dict[DeviceKey, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What the ledger knows of a device that is heard for the first time since the start."""
+
+    boots: dict[str, Spans] = field(default_factory=dict)
+    moments: Moments = field(default_factory=Moments)
+    metrics: list[MetricName] = field(default_factory=list)
+    newest_ms: int = 0
+    skew: Skew = field(default_factory=Skew)
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -139,16 +195,40 @@ class Fates(msgspec.Struct, frozen=True):
     in_flight: int
 
 
+class LastGap(Gap, frozen=True):
+    """The hole that was opened last; `missing` of its readings have not come since."""
+
+    missing: int = 0
+
+
 class LedgerView(Fates, frozen=True):
-    """One device's account, and its boots, the one heard last at the end."""
+    """One device's account, and its boots, the one heard last at the end.
+
+    `late` of the stored readings came late. `skew_ms`: received - device time, see `Skew`.
+    """
 
     boots: list[BootView]
+    late: int = 0
+    skew_ms: int | None = None
+    last_gap: LastGap | None = None
+
+
+class Totals(Fates, frozen=True):
+    """Readings of all devices by fate, and how many did not come."""
+
+    late: int = 0
+    missing: int = 0
+    declared: int = 0
 
 
 class LetterQuery(msgspec.Struct, frozen=True):
-    """Which dead letters: of a tenant, a device or all; with ids below `before`."""
+    """Which dead letters: of a tenant, a device or all; with ids below `before`.
+
+    `reason`: only those whose reason contains that text, in capitals or not.
+    """
 
     tenant: str | None = None
     device: str | None = None
     limit: int = 100
     before: int = 2**62
+    reason: str | None = None

@@ -4,11 +4,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cloud.ingest.accounts import APPENDED, BootRow, Entry, KeptOutcome, NewLetter, Tally
+from cloud.ingest.accounts import (
+    APPENDED,
+    BootRow,
+    Entry,
+    Gap,
+    Holes,
+    KeptOutcome,
+    NewLetter,
+    Tally,
+)
 from cloud.ingest.inbox import Chunk
+from cloud.ingest.known import Known
 from cloud.ingest.spans import Spans
 from wire.ids import DeviceKey
-from wire.messages import Refusal, Status
+from wire.messages import Reading, Refusal, Status
 from wire.points import PointBatch, StoredBatch
 from wire.sparkplug.session import Session
 from wire.sparkplug.topics import Node
@@ -56,7 +66,8 @@ class Batch:
     `ends[i]` is the number of points up to and including message i, `taken[i]` the indexes of
     its readings that are to be stored, `devices[i]` whose it is. `foreign` messages came on
     topics that are nobody's. `touched` are the boots of its own readings, `learned` those of which
-    another ingester has told; `own_rows` are the rows of the former, once it is sealed.
+    another ingester has told; `own_rows` are the rows of the former, once it is sealed. `known` is
+    what the batch changes of what is known of devices.
     """
 
     points: PointBatch = field(default_factory=PointBatch)
@@ -72,8 +83,10 @@ class Batch:
     first_seen: list[DeviceKey] = field(default_factory=list)
     entry: Entry = field(default_factory=Entry)
     reached: list[Reach] = field(default_factory=list)
+    known: dict[DeviceKey, Known] = field(default_factory=dict)
     readings: int = 0
     foreign: int = 0
+    series_refused: int = 0
     began_s: float = 0.0
 
     @property
@@ -81,13 +94,43 @@ class Batch:
         """Return whether there is nothing to be made durable."""
         return not (self.segments or self.learned)
 
-    def tally(self, device: DeviceKey, at_ms: int) -> Tally:
+    def tally(self, known: Known, at_ms: int) -> Tally:
         """Return the device's tally, begun when this batch has none of it yet."""
-        tally = self.entry.tallies.get(device)
+        tally = self.entry.tallies.get(known.device)
         if tally is None:
-            tally = self.entry.tallies[device] = Tally()
-        tally.heard_at_ms = max(at_ms, tally.heard_at_ms)
+            tally = self.entry.tallies[known.device] = Tally()
+            self.known[known.device] = known
+        tally.heard_at_ms = max(tally.heard_at_ms, at_ms)
         return tally
+
+    def spans(self, known: Known, boot: str, *, first: int | None) -> Spans:
+        """Return the sequences seen of a boot, which the batch is about to change."""
+        spans = known.boots.get(boot)
+        if spans is None:
+            spans = known.new_boot(boot)
+            self.entry.devices_with_new_boots.add(known.device)
+        if first is not None:
+            spans.declare_first(first)
+        self.touched[spans] = (known.device, boot)
+        return spans
+
+    def see_all(self, known: Known, identities: dict[int, tuple[str, int]]) -> dict[int, bool]:
+        """Mark what a faulty payload's readings are called; return index → whether it was new.
+
+        Readings of it that were taken are not new by now, which nobody asks.
+        """
+        return {
+            index: self.spans(known, boot, first=None).add(seq)
+            for index, (boot, seq) in identities.items()
+        }
+
+    def is_new_moment(self, known: Known, reading: Reading) -> bool:
+        """Note a reading that has a time but no sequence; return False when it was seen before."""
+        moment = known.moments.add(reading)
+        if moment is None:
+            return False
+        self.entry.moments.append((known.device, *moment))
+        return True
 
     def bury(
         self,
@@ -120,20 +163,24 @@ class Batch:
         self.entry.letters.append(letter)
 
     def seal(self) -> None:
-        """Note how the sequences stand now: later batches go on changing them."""
+        """Note how sequences and clocks stand now: later batches go on changing them."""
+        for known in self.known.values():
+            tally = self.entry.tallies[known.device]
+            tally.newest_ms, tally.skew_ms = known.newest_ms, known.skew.ms
         for spans, (device, boot) in {**self.learned, **self.touched}.items():
             tally = self.entry.tallies[device]
-            row = BootRow(
-                device,
-                boot,
-                spans.intervals(),
-                spans.declared_first,
-                spans.forgotten,
-                tally.heard_at_ms,
-            )
+            if spans.opened:
+                spans.opened = False
+                hole = spans.last_hole()
+                if hole is not None:
+                    tally.gap = Gap(boot, *hole, tally.heard_at_ms)
+            row = _boot_row(device, boot, spans, at_ms=tally.heard_at_ms)
             self.entry.boots.append(row)
             if spans in self.touched:
                 self.own_rows.append(row)
+            self.entry.missing += row.holes.missing - spans.told[0]
+            self.entry.declared += row.holes.declared - spans.told[1]
+            spans.told = row.holes
             reach = spans.reach()
             if reach:
                 self.reached.append(Reach(device, boot, reach))
@@ -210,3 +257,16 @@ class Batch:
                 kept.values += part.values
                 kept.order += part.order
         return kept
+
+
+def _boot_row(device: DeviceKey, boot: str, spans: Spans, *, at_ms: int) -> BootRow:
+    return BootRow(
+        device,
+        boot,
+        spans.intervals(),
+        spans.declared_first,
+        spans.forgotten,
+        at_ms,
+        spans.newest_ms,
+        Holes(*spans.holes()),
+    )

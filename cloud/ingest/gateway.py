@@ -1,48 +1,58 @@
 """The way into the pipeline for what does not come over MQTT."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Protocol
 
 import anyio
-import msgspec
 
-from cloud.ingest.accounts import Letter, Outcome
+from cloud.ingest.accounts import Letter, LetterQuery, Outcome
 from cloud.ingest.frames import Messages
 from cloud.ingest.inbox import Chunk, Inbox, Replay, Reply
+from cloud.ingest.ledger_letters import MAX_LETTERS
+from cloud.ingest.ledger_schema import LedgerAway
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.repeats import OutcomeOf, Repeats, request_key
+from cloud.ingest.replaying import Accepted, Replayed, ReplayOutcome
 from tidegate.errors import HTTPError
 from wire.codecs.json import MAX_PAYLOAD_BYTES
 from wire.errors import Malformed
 from wire.ids import DeviceKey
-from wire.messages import Refusal
 from wire.topics import topic
+
+__all__ = ["Accepted", "Gateway"]
 
 _TIMEOUT_S = 15.0
 _MAX_DIGITS = 18
+_REPLAYS_AT_ONCE = 32
 _NOT_FOUND, _CONFLICT, _TOO_LARGE, _UNPROCESSABLE, _UNAVAILABLE = 404, 409, 413, 422, 503
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """How many readings have their place in the store, and which were refused, and why."""
+class Letters(Protocol):
+    """The dead letters (`cloud.ingest.ledger.Ledger`)."""
 
-    accepted: int
-    rejected: list[Refusal]
+    async def letter(self, letter_id: int) -> Letter | None:
+        """Return one dead letter, None when it is not there (any more)."""
+        ...
+
+    async def replayable(self, query: LetterQuery) -> list[int]:
+        """Return the ids of letters that can be replayed, newest first."""
+        ...
 
 
 class Gateway:
     """Takes single payloads through the same pipeline as MQTT, and waits until they are durable.
 
     It shares the inbox's bound: when that is full, and while `store_is_away` says so, the answer
-    is 503 at once and nothing is kept. `letter_of` returns a dead letter by its id, `outcome_of`
-    what a request was answered (see `Ledger.outcome`).
+    is 503 at once and nothing is kept. `outcome_of` returns what a request was answered (see
+    `Ledger.outcome`).
     """
 
     def __init__(
         self,
         inbox: Inbox,
         *,
-        letter_of: Callable[[int], Awaitable[Letter | None]],
+        letters: Letters,
         outcome_of: OutcomeOf,
         store_is_away: Callable[[], bool],
         metrics: Metrics,
@@ -50,7 +60,7 @@ class Gateway:
         timeout_s: float = _TIMEOUT_S,
     ) -> None:
         self._inbox = inbox
-        self._letter_of = letter_of
+        self._letters = letters
         self._repeats = Repeats(outcome_of)
         self._store_is_away = store_is_away
         self._metrics = metrics
@@ -128,7 +138,7 @@ class Gateway:
             letter = await self._replayable(number)
             messages = _message(letter.topic, letter.payload, letter.content_type)
             only = None if letter.only is None else frozenset(letter.only)
-            replay = Replay(letter.id, letter.readings, self._now_ms(), only)
+            replay = Replay(letter.id, letter.readings, self._now_ms(), only, letter.device)
             reply = Reply(anyio.Event())
             self._put(Chunk(messages, letter.received_at_ms, reply=reply, replay=replay))
             claim.pop_all()  # from here on the claim ends with the letter: `end_replay`
@@ -137,12 +147,54 @@ class Gateway:
         except Malformed as exc:
             raise HTTPError(_UNPROCESSABLE, f"refused again: {exc}") from exc
 
+    async def replay_letters(
+        self,
+        *,
+        tenant: str | None = None,
+        device: str | None = None,
+        reason: str | None = None,
+        limit: int,
+        before: int | None = None,
+    ) -> Replayed:
+        """Take up to `limit` dead letters with ids below `before` once more, newest first.
+
+        `reason`: only those whose reason contains that text. It stops when ingestion is busy or
+        the store away; `next_cursor` leads on.
+
+        Raises:
+            HTTPError: 503, as in `accept`, when not even one could be taken.
+            LedgerAway: the letters cannot be read now.
+        """
+        # All their ids, of which there are few enough, to say how many are left.
+        query = LetterQuery(tenant, device, MAX_LETTERS, before or LetterQuery().before, reason)
+        outcome = ReplayOutcome(await self._letters.replayable(query), limit)
+        limiter = anyio.CapacityLimiter(_REPLAYS_AT_ONCE)
+        async with anyio.create_task_group() as tasks:
+            for number in outcome.chosen:
+                await limiter.acquire_on_behalf_of(number)
+                tasks.start_soon(self._replay_one, number, outcome, limiter)
+        return outcome.summed_up()
+
+    async def _replay_one(
+        self, number: int, outcome: ReplayOutcome, limiter: anyio.CapacityLimiter
+    ) -> None:
+        try:
+            if outcome.stop is not None:
+                raise outcome.stop
+            outcome.took(await self.replay_letter(str(number)))
+        except HTTPError as exc:
+            outcome.failed(number, exc)
+        except LedgerAway as exc:
+            outcome.failed(number, HTTPError(_UNAVAILABLE, str(exc)))
+        finally:
+            limiter.release_on_behalf_of(number)
+
     def end_replay(self, letter_id: int) -> None:
         """Note that a replay's outcome is durable, and with it the end of its letter."""
         self._replaying.discard(letter_id)
 
     async def _replayable(self, number: int) -> Letter:
-        letter = await self._letter_of(number)
+        letter = await self._letters.letter(number)
         if letter is None:
             raise HTTPError(_NOT_FOUND, "no such dead letter")
         if not letter.readings:

@@ -15,6 +15,7 @@ import anyio
 from cloud.ingest.accounts import Outcome, RequestKey
 from cloud.ingest.frames import Messages
 from cloud.ingest.wake import Wake
+from wire.ids import DeviceKey
 from wire.messages import Refusal
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -42,7 +43,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """That a chunk is a dead letter come back: `readings` of it were counted dead.
+    """That a chunk is a dead letter come back: `readings` of `device`'s were counted dead.
 
     With `only`, just the readings of these indexes are taken. Sequences are not asked whether
     they were seen: they were, when the letter was written. Times may lie in the future of
@@ -53,6 +54,7 @@ class Replay:
     readings: int
     now_ms: int
     only: frozenset[int] | None
+    device: DeviceKey | None = None
 
 
 @dataclass(slots=True)

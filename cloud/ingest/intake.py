@@ -1,31 +1,53 @@
 """From messages to a batch: whose they are, what they say, whether they were seen before."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
+from weakref import WeakValueDictionary
 
-from cloud.ingest.accounts import Tally
+from cloud.ingest.accounts import Remembered
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
+from cloud.ingest.bounds import Bounds, SeriesLimits
 from cloud.ingest.frames import RETAINED
-from cloud.ingest.inbox import Chunk
+from cloud.ingest.inbox import Chunk, Replay
+from cloud.ingest.known import Known
 from cloud.ingest.mappings import formats_of
 from cloud.ingest.peers import Claim
-from cloud.ingest.source import Source, new_boot
+from cloud.ingest.recent import Recent
+from cloud.ingest.refusals import bury_foreign, bury_readings, pass_over, refuse_all, refused_anew
+from cloud.ingest.source import Source
 from cloud.ingest.spans import Spans
 from cloud.ingest.sparkplug import Host
 from cloud.settings import Ingest as Settings
-from wire.codecs.formats import OURS, Format, Formats, Identities
-from wire.codecs.json import MAX_PAYLOAD_BYTES, decode_status
+from wire.codecs.formats import OURS, Format, Formats
+from wire.codecs.json import decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
 from wire.ids import DeviceKey, TenantId, tenant_id
-from wire.messages import Decoded, Refusal
+from wire.messages import Decoded, Reading, Refusal
 from wire.patterns import Pattern
-from wire.points import order_of
+from wire.points import SEQ_MASK, order_of
 from wire.topics import Channel, parse_topic
 
+MAX_DEVICES = 100_000
+MAX_TOPICS = MAX_DEVICES
 _MS_PER_S = 1_000
-_REASONS_SHOWN = 5
+
+
+class Past(Protocol):
+    """What was known before the start, or before it was forgotten (`cloud.ingest.ledger`).
+
+    Both calls block, and raise `LedgerAway` when they cannot be answered now.
+    """
+
+    def recall(self, device: DeviceKey) -> Remembered:
+        """Return what is known of a device; nothing when it was never heard."""
+        ...
+
+    def series_of(self, tenant: TenantId) -> int:
+        """Return how many series a tenant has."""
+        ...
 
 
 @dataclass(slots=True)
@@ -37,11 +59,15 @@ class Backlog:
 
 
 class Intake:
-    """Fills batches. One thread at a time; remembers the sequences of every device heard."""
+    """Fills batches. One thread at a time.
+
+    It remembers the devices heard last, `MAX_DEVICES` of them and those in batches that are not
+    committed; the others are read from the ledger again when they are heard.
+    """
 
     def __init__(
         self,
-        spans_of: Callable[[DeviceKey], dict[str, Spans]],
+        past: Past,
         settings: Settings,
         formats: Formats | None = None,
         host: Host | None = None,
@@ -51,14 +77,20 @@ class Intake:
         Raises:
             Malformed: a topic rule or a mapping file is wrong.
         """
-        self._spans_of = spans_of
+        self._past = past
         self._formats = formats = formats or formats_of(settings)
         self._host = host
         self._rules = topic_rules(settings, formats)
         self._batch_readings = settings.batch_readings
-        self._max_future_ms = round(settings.max_future_s * _MS_PER_S)
-        self._sources: dict[bytes, Source] = {}
-        self._boots: dict[DeviceKey, dict[str, Spans]] = {}
+        self._max_payload_bytes = settings.limits.max_payload_bytes
+        self._max_readings = settings.limits.max_readings
+        self._late_ms = round(settings.late_after_s * _MS_PER_S)
+        self._bounds = Bounds(settings)
+        self._series_limits = SeriesLimits(settings)
+        self._sources: Recent[bytes, Source] = Recent(MAX_TOPICS)
+        self._devices: Recent[DeviceKey, Known] = Recent(MAX_DEVICES)
+        # Who was forgotten while a batch that is not committed holds on to it.
+        self._alive: WeakValueDictionary[DeviceKey, Known] = WeakValueDictionary()
 
     @property
     def own_filters(self) -> list[str]:
@@ -87,30 +119,33 @@ class Intake:
     def learn(self, batch: Batch, claims: Iterable[Claim]) -> None:
         """Take what other ingesters have made durable. It can be called again, as `fill` can."""
         for claim in claims:
-            device = claim.key()
-            boots = self._boots_of(device, batch)
-            spans = boots.get(claim.boot)
+            known = self._known(claim.key(), batch)
+            spans = known.boots.get(claim.boot)
             if spans is None:
-                spans = new_boot(boots, claim.boot)
-                batch.entry.devices_with_new_boots.add(device)
+                spans = known.new_boot(claim.boot)
+                batch.entry.devices_with_new_boots.add(known.device)
             if not spans.merge(claim.spans) and claim.declared_first <= spans.declared_first:
                 continue
             spans.declare_first(claim.declared_first)
-            batch.tally(device, claim.heard_at_ms)
-            batch.learned[spans] = (device, claim.boot)
+            batch.tally(known, claim.heard_at_ms)
+            batch.learned[spans] = (known.device, claim.boot)
 
     def _take(self, batch: Batch, chunk: Chunk, index: int) -> None:
         topic = chunk.messages.topics[index]
-        source = self._sources.get(topic)
+        source = self._sources.young.get(topic) or self._sources.get(topic)
         if source is None:
             try:
                 source = self._source(topic, batch)
             except (Malformed, UnicodeDecodeError) as exc:
                 if self._host is not None and self._host.is_state(topic):
-                    _pass_over(batch)
+                    pass_over(batch)
                     return
-                _bury_foreign(batch, chunk, index, reason=f"topic refused: {exc}")
+                bury_foreign(batch, chunk, index, reason=f"topic refused: {exc}")
                 return
+        if chunk.replay is not None and not _is_taken_back(chunk.replay, source):
+            reason = "the topic is another device's or channel's now"
+            bury_foreign(batch, chunk, index, reason=reason)
+            return
         taken: Sequence[int] = ()
         if source.channel == "telemetry":
             taken = self._take_telemetry(batch, source, chunk, index)
@@ -126,90 +161,164 @@ class Intake:
         self, batch: Batch, source: Source, chunk: Chunk, index: int
     ) -> Sequence[int]:
         """Take one message; return the indexes of its readings that are to be stored."""
-        origin = Origin(chunk, index, source.device)
-        tally = batch.tally(source.device, chunk.received_ms)
-        replay = chunk.replay
+        known, replay = source.known, chunk.replay
+        tally = batch.tally(known, chunk.received_ms)
         if replay is not None:
             tally.dead -= replay.readings
             batch.entry.closed_letters.append(replay.letter_id)
-        form = source.format or self._format_of(batch, source, origin)
+        form = source.format or self._format_of(batch, source, chunk, index)
         try:
-            payload = unpacked(chunk.messages.payloads[index], max_bytes=MAX_PAYLOAD_BYTES)
-            decoded = form.decode(payload)
+            decoded = self._decoded(chunk.messages.payloads[index], form)
         except Malformed as exc:
-            _refuse_all(batch, source, origin, form, reason=str(exc))
+            origin = Origin(chunk, index, source.device)
+            seen_now = self._seen_now(batch, origin, known, form)
+            refuse_all(batch, origin, str(exc), seen_now=seen_now, tally=tally)
             return ()
-        if source.feed is None and not decoded.readings and not decoded.refused:
-            tally.filtered += 1 if replay is None else replay.readings
-            batch.readings += 1
         fates = tally.readings()
-        taken, refused_here = self._take_readings(batch, source, origin, decoded, tally=tally)
+        if source.feed is None and not decoded.readings and not decoded.refused:
+            tally.filtered += replay is None
+            batch.readings += 1
+        taken, refused = self._take_readings(batch, known, chunk, index, decoded)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
-        if decoded.refused or refused_here:
-            refused_here += _refused_anew(batch, source, origin, form, refused=decoded.refused)
-            _bury_readings(batch, origin, refused_here, tally=tally)
+        if decoded.refused or refused:
+            origin = Origin(chunk, index, source.device)
+            if decoded.refused:
+                seen_now = self._seen_now(batch, origin, known, form)
+                refused += refused_anew(origin, decoded.refused, seen_now=seen_now, tally=tally)
+            bury_readings(batch, origin, refused, tally=tally)
+        if replay is not None:
+            # A payload that is read differently by now must not make readings vanish.
+            tally.filtered += max(0, replay.readings - (tally.readings() - fates))
         batch.readings += len(decoded.readings) + len(decoded.refused)
         return taken
 
-    def _take_readings(
-        self, batch: Batch, source: Source, origin: Origin, decoded: Decoded, *, tally: Tally
+    def _decoded(self, packed: bytes, form: Format) -> Decoded:
+        """Return what a payload says; raise `Malformed`."""
+        limit = self._max_payload_bytes
+        if len(packed) > limit:
+            raise Malformed(f"payload is larger than {limit} bytes")
+        decoded = form.decode(unpacked(packed, max_bytes=limit))
+        if len(decoded.readings) + len(decoded.refused) > self._max_readings:
+            raise Malformed(f"payload has more than {self._max_readings} readings")
+        return decoded
+
+    def _take_readings(  # noqa: C901, PLR0912, PLR0915 - see the docstring
+        self, batch: Batch, known: Known, chunk: Chunk, place: int, decoded: Decoded
     ) -> tuple[Sequence[int], list[Refusal]]:
         """Put readings into the batch's columns.
 
         Returns the indexes of those taken, and those that cannot be stored. This runs for every
         value that comes in, hence its length and its local names.
         """
-        chunk = origin.chunk
-        now_ms, replay = chunk.received_ms, chunk.replay
-        latest_ms = (replay.now_ms if replay else now_ms) + self._max_future_ms
-        points, series_of = batch.points, source.series
-        add_series, add_ts, add_value, add_order = (
-            points.series.append,
-            points.ts_ms.append,
-            points.values.append,
-            points.order.append,
+        now_ms, replay, tally = chunk.received_ms, chunk.replay, batch.entry.tallies[known.device]
+        bounds, late_ms, series = self._bounds, self._late_ms, known.series
+        earliest_ms = now_ms - bounds.past_ms
+        latest_ms = (now_ms if replay is None else replay.now_ms) + bounds.future_ms
+        late_before_ms = now_ms - late_ms - (known.skew.ms or 0)
+        points = batch.points
+        all_series, all_ts, all_values, all_orders = (
+            points.series,
+            points.ts_ms,
+            points.values,
+            points.order,
         )
         only = None if replay is None else replay.only
-        indexes, left_out, refused = _indexes(decoded), set[int](), list[Refusal]()
+        indexes = _indexes(decoded) if decoded.refused else range(len(decoded.readings))
+        left_out: set[int] = set()
+        refused: list[Refusal] = []
+        boot, spans, order_of_boot, newest_ms = None, None, 0, None
+        clock: Spans | Known | None
         for index, reading in zip(indexes, decoded.readings, strict=True):
             if only is not None and index not in only:
                 left_out.add(index)
                 continue
-            order = reading.order
+            order, ts_ms, clock = reading.order, reading.ts_ms, None
             if reading.seq is not None and reading.boot is not None:
-                order = order_of(reading.boot, reading.seq)
-                is_new = source.see(batch, reading.boot, seq=reading.seq, first=decoded.first)
-                if not is_new and replay is None:
+                if spans is None or reading.boot != boot:
+                    boot, order_of_boot = reading.boot, order_of(reading.boot, 0)
+                    spans = batch.spans(known, boot, first=decoded.first)
+                if not spans.add(reading.seq) and replay is None:
                     tally.duplicate += 1
                     left_out.add(index)
                     continue
-            ts_ms = reading.ts_ms
+                order, clock = order_of_boot | (reading.seq & SEQ_MASK), spans
+            elif ts_ms is not None and replay is None:
+                if not batch.is_new_moment(known, reading):
+                    tally.duplicate += 1
+                    left_out.add(index)
+                    continue
+                clock = known
             if ts_ms is None:
-                if chunk.messages.flags[origin.place] & RETAINED:
+                if chunk.messages.flags[place] & RETAINED:
                     tally.filtered += 1
                     left_out.add(index)
                     continue
-                age_ms = reading.age_ms
-                ts_ms = source.arrival_ms(now_ms) if age_ms is None else now_ms - age_ms
-            if not 0 <= ts_ms <= latest_ms:
-                refused.append(Refusal(index, _time_fault(ts_ms)))
+                clock, age_ms = None, reading.age_ms
+                ts_ms = known.arrival_ms(now_ms) if age_ms is None else now_ms - age_ms
+            if not earliest_ms <= ts_ms <= latest_ms or ts_ms < 0:
+                refused.append(Refusal(index, bounds.time_fault(ts_ms, now_ms)))
                 left_out.add(index)
                 continue
-            for metric, value in reading.values.items():
-                add_series(series_of(metric))
-                add_ts(ts_ms)
-                add_value(value)
-                add_order(order)
+            try:
+                keys = [series[metric] for metric in reading.values]
+                fault = bounds.fault(reading) if bounds.tightened else None
+            except KeyError:
+                fault = bounds.fault(reading) or self._begin_series(batch, known, reading)
+                keys = [] if fault else [series[metric] for metric in reading.values]
+            if fault:
+                refused.append(Refusal(index, fault))
+                left_out.add(index)
+                continue
+            if clock is not None and replay is None:
+                if ts_ms >= clock.newest_ms:
+                    clock.newest_ms = newest_ms = ts_ms
+                    if ts_ms < late_before_ms:
+                        tally.late += 1
+                elif ts_ms < late_before_ms or ts_ms < clock.newest_ms - late_ms:
+                    tally.late += 1
+            size = len(keys)
+            all_series += keys
+            all_ts += (ts_ms,) * size
+            all_values += reading.values.values()
+            all_orders += (order,) * size
             tally.stored += 1
         if left_out:
             indexes = [index for index in indexes if index not in left_out]
+        if newest_ms is not None and now_ms >= known.skew.due_ms:
+            _sample_skew(known, chunk, place, newest_ms)
         return indexes, refused
 
-    def _format_of(self, batch: Batch, source: Source, origin: Origin) -> Format:
+    def _seen_now(
+        self, batch: Batch, origin: Origin, known: Known, form: Format
+    ) -> dict[int, bool]:
+        """Mark what a faulty payload's readings are called; return index → whether it was new.
+
+        One that is too large shows none: reading it is what the limit forbids.
+        """
+        packed, limit = origin.chunk.messages.payloads[origin.place], self._max_payload_bytes
+        if len(packed) > limit:
+            return {}
+        try:
+            identities = form.identities(unpacked(packed, max_bytes=limit))
+        except Malformed:
+            return {}
+        return batch.see_all(known, identities)
+
+    def _begin_series(self, batch: Batch, known: Known, reading: Reading) -> str | None:
+        """Begin the series that a reading is the first of; return why not, None when done."""
+        begun = self._series_limits.admit(known, reading.values)
+        if isinstance(begun, str):
+            batch.series_refused += 1
+            return begun
+        batch.entry.series += [(known.device, metric) for metric in begun]
+        return None
+
+    def _format_of(self, batch: Batch, source: Source, chunk: Chunk, index: int) -> Format:
         if self._host is not None and source.feed is not None:
+            origin = Origin(chunk, index, source.device)
             return self._host.format_of(batch, source.feed, origin)
-        content_types, index = origin.chunk.messages.content_types, origin.place
+        content_types = chunk.messages.content_types
         if not content_types or index not in content_types:
             return OURS
         return self._formats.of_content_type(content_types[index])
@@ -220,16 +329,22 @@ class Intake:
             device, channel, form = self._owner(topic.decode())
         else:
             device, channel, form = feed.topic.key, feed.channel, None
-        boots = self._boots_of(device, batch)
-        source = self._sources[topic] = Source(device, channel, boots, form=form, feed=feed)
+        source = Source(self._known(device, batch), channel, form=form, feed=feed)
+        self._sources.put(topic, source)
         return source
 
-    def _boots_of(self, device: DeviceKey, batch: Batch) -> dict[str, Spans]:
-        boots = self._boots.get(device)
-        if boots is None:
-            boots = self._boots[device] = self._spans_of(device)
+    def _known(self, device: DeviceKey, batch: Batch) -> Known:
+        known = self._devices.get(device)
+        if known is not None:
+            return known
+        known = self._alive.get(device)
+        if known is None:
+            if not self._series_limits.knows(device.tenant):
+                self._series_limits.begin(device.tenant, self._past.series_of(device.tenant))
+            known = self._alive[device] = Known(device, self._past.recall(device))
             batch.first_seen.append(device)
-        return boots
+        self._devices.put(device, known)
+        return known
 
     def _owner(self, topic: str) -> tuple[DeviceKey, Channel, Format | None]:
         """Return whose a topic is, what comes on it, and in which format if the topic says so."""
@@ -256,50 +371,9 @@ def _tenant(name: str | None) -> TenantId | None:
     return None if name is None else tenant_id(name)
 
 
-def _identities(form: Format, payload: bytes) -> Identities:
-    try:
-        return form.identities(unpacked(payload, max_bytes=MAX_PAYLOAD_BYTES))
-    except Malformed:
-        return {}
-
-
-def _refused_anew(
-    batch: Batch, source: Source, origin: Origin, form: Format, *, refused: list[Refusal]
-) -> list[Refusal]:
-    """Return those of the refused readings that were not refused in an earlier delivery."""
-    if not refused:
-        return []
-    chunk, place, _ = origin
-    seen_now = source.see_all(batch, _identities(form, chunk.messages.payloads[place]))
-    if chunk.replay is not None:
-        only = chunk.replay.only
-        return [one for one in refused if only is None or one.index in only]
-    anew = [one for one in refused if seen_now.get(one.index, True)]
-    batch.tally(source.device, chunk.received_ms).duplicate += len(refused) - len(anew)
-    return anew
-
-
-def _refuse_all(batch: Batch, source: Source, origin: Origin, form: Format, *, reason: str) -> None:
-    """Dead-letter a message that cannot be decoded: it counts as one reading.
-
-    A letter that comes back stays what it was: as many dead readings, of the same indexes.
-    """
-    chunk, place, _ = origin
-    seen_now = source.see_all(batch, _identities(form, chunk.messages.payloads[place]))
-    tally = batch.tally(source.device, chunk.received_ms)
-    batch.readings += 1
-    if chunk.reply is not None:
-        chunk.reply.malformed = reason
-    replay = chunk.replay
-    if replay is not None:
-        tally.dead += replay.readings
-        only = None if replay.only is None else sorted(replay.only)
-        batch.bury(origin, reason, readings=replay.readings, only=only)
-    elif seen_now and not any(seen_now.values()):
-        tally.duplicate += 1
-    else:
-        tally.dead += 1
-        batch.bury(origin, reason, readings=1)
+def _is_taken_back(replay: Replay, source: Source) -> bool:
+    """Return whether a letter still comes from the device on whose account it is."""
+    return source.channel == "telemetry" and replay.device in (None, source.device)
 
 
 def _take_status(batch: Batch, source: Source, chunk: Chunk, index: int) -> None:
@@ -320,46 +394,13 @@ def _take_status(batch: Batch, source: Source, chunk: Chunk, index: int) -> None
     batch.statuses.append(Heard(source.device, status, at_ms))
 
 
-def _bury_foreign(batch: Batch, chunk: Chunk, index: int, *, reason: str) -> None:
-    batch.bury(Origin(chunk, index, None), reason, readings=0)
-    batch.foreign += 1
-    batch.readings += 1
-    _pass_over(batch)
-
-
-def _pass_over(batch: Batch) -> None:
-    """Take a message that holds nothing for the store."""
-    batch.ends.append(len(batch.points.ts_ms))
-    batch.taken.append(())
-    batch.devices.append(None)
-
-
-def _bury_readings(batch: Batch, origin: Origin, dead: list[Refusal], *, tally: Tally) -> None:
-    if not dead:
-        return
-    tally.dead += len(dead)
-    only = sorted(one.index for one in dead)
-    batch.bury(origin, _reasons(dead), readings=len(dead), only=only)
-    if origin.chunk.reply is not None:
-        origin.chunk.reply.rejected.extend(dead)
+def _sample_skew(known: Known, chunk: Chunk, place: int, newest_ms: int) -> None:
+    if not chunk.messages.flags[place] & RETAINED:
+        known.skew.sample(chunk.received_ms, newest_ms)
 
 
 def _indexes(decoded: Decoded) -> Sequence[int]:
     """Return the taken readings' indexes in their payload: refused ones stand in between."""
-    if not decoded.refused:
-        return range(len(decoded.readings))
     refused = {one.index for one in decoded.refused}
     total = len(decoded.readings) + len(refused)
     return [index for index in range(total) if index not in refused]
-
-
-def _time_fault(ts_ms: int) -> str:
-    if ts_ms > 0:
-        return "ts lies in the future: check the device's clock (ts is in milliseconds)"
-    return "ts lies before 1970"
-
-
-def _reasons(refused: list[Refusal]) -> str:
-    shown = [f"reading {one.index}: {one.reason}" for one in refused[:_REASONS_SHOWN]]
-    more = len(refused) - len(shown)
-    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")

@@ -2,10 +2,10 @@
 
 It is committed after the store's write and before the acknowledgement. A crash in between makes
 the broker repeat the messages: they are written again (idempotent) and counted then, once.
-Readings without boot and sequence are not recognised when they come twice: they are stored
-again, which changes nothing, and counted again.
+Readings without boot and sequence are recognised by their time, the last ones of each device.
 """
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,20 @@ from typing import Self, TypeVar
 import anyio
 import anyio.to_thread
 
-from cloud.ingest.accounts import Entry, Fates, LedgerView, Letter, LetterQuery, Outcome
+from cloud.ingest.accounts import (
+    Entry,
+    LedgerView,
+    Letter,
+    LetterQuery,
+    Outcome,
+    Remembered,
+    Totals,
+)
+from cloud.ingest.balance import Balance
 from cloud.ingest.ledger_file import LedgerAway, LedgerFile
-from cloud.ingest.spans import Spans
+from cloud.ingest.ledger_rows import last_gap
 from tidegate.errors import Misconfigured
-from wire.ids import DeviceKey
+from wire.ids import DeviceKey, TenantId
 from wire.sparkplug.session import Saved
 from wire.sparkplug.topics import Node
 
@@ -38,7 +47,8 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._in_flight: dict[DeviceKey, int] = {}
+        # Whoever holds it sees every batch either in flight or committed.
+        self._settling = threading.Lock()
         self._one_writer = anyio.CapacityLimiter(1)
         self._readers = anyio.CapacityLimiter(_READERS)
 
@@ -46,7 +56,7 @@ class Ledger:
         """Open the file; raise `Misconfigured` when it cannot be."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = await anyio.to_thread.run_sync(LedgerFile, self._path)
+            await anyio.to_thread.run_sync(self._open)
         except (LedgerAway, OSError) as exc:
             raise Misconfigured(f"{self._path} cannot be opened: {exc}") from exc
         return self
@@ -67,26 +77,23 @@ class Ledger:
         return self._file.letters_dropped
 
     async def commit(self, entry: Entry) -> None:
-        """Write what one batch changed; durable on return."""
-        await self._write(partial(self._file.commit, entry))
+        """Write what one batch changed, and take it off what is in flight; durable on return."""
+        await self._write(partial(self._commit, entry))
 
-    def expect(self, device: DeviceKey, readings: int) -> None:
-        """Add readings to what is in flight, or take them off (negative).
+    def expect(self, entry: Entry) -> None:
+        """Add a batch's readings to what is in flight, until it is committed."""
+        self._balance.expect(entry)
 
-        It may be below 0 for a while, when a replay moves more off the dead than it brings in.
-        """
-        left = self._in_flight.get(device, 0) + readings
-        if left:
-            self._in_flight[device] = left
-        else:
-            self._in_flight.pop(device, None)
+    def recall(self, device: DeviceKey) -> Remembered:
+        """Return what intake needs to know of a device. Blocks: for the pipeline's own thread."""
+        return self._file.recall(device)
 
-    def spans_of(self, device: DeviceKey) -> dict[str, Spans]:
-        """Return the sequences seen of each boot. Blocks: for the pipeline's own thread."""
-        return self._file.spans_of(device)
+    def series_of(self, tenant: TenantId) -> int:
+        """Return how many series a tenant has. Blocks, as `recall`."""
+        return self._file.series_of(tenant)
 
     def session_of(self, node: Node) -> Saved:
-        """Return what is kept of a Sparkplug node's session. Blocks, as `spans_of`."""
+        """Return what is kept of a Sparkplug node's session. Blocks, as `recall`."""
         return self._file.session_of(node)
 
     async def sparkplug_dead(self) -> list[DeviceKey]:
@@ -97,12 +104,13 @@ class Ledger:
         """Return a device's account; all zero when it was never heard."""
         return await self._read(partial(self._view, device))
 
-    async def totals(self) -> Fates:
+    async def totals(self) -> Totals:
         """Return the counts of all devices together."""
-        stored, duplicate, dead, filtered, spooled = await self._read(self._file.totals)
-        in_flight = sum(self._in_flight.values()) + spooled
-        received = stored + duplicate + dead + filtered + in_flight
-        return Fates(received, stored, duplicate, dead, filtered, in_flight)
+        return self._balance.totals()
+
+    def totals_now(self) -> Totals:
+        """As `totals`, for who cannot wait."""
+        return self._balance.totals()
 
     async def spooled(self) -> dict[DeviceKey, int]:
         """Return how many readings of each device wait in the spool, of those that have any."""
@@ -119,12 +127,15 @@ class Ledger:
         *,
         limit: int = 100,
         before: int | None = None,
+        reason: str | None = None,
     ) -> list[Letter]:
         """Return dead letters, newest first, with ids below `before`."""
-        query = LetterQuery(tenant, device, limit)
-        if before is not None:
-            query = LetterQuery(tenant, device, limit, before)
+        query = LetterQuery(tenant, device, limit, before or LetterQuery().before, reason)
         return await self._read(partial(self._file.letters, query))
+
+    async def replayable(self, query: LetterQuery) -> list[int]:
+        """Return the ids of letters that can be replayed, newest first."""
+        return await self._read(partial(self._file.replayable, query))
 
     async def letter(self, letter_id: int) -> Letter | None:
         """Return one dead letter, None when it is not there (any more)."""
@@ -151,9 +162,21 @@ class Ledger:
     async def _write(self, write: Callable[[], None]) -> None:
         await anyio.to_thread.run_sync(write, limiter=self._one_writer)
 
+    def _open(self) -> None:
+        self._file = LedgerFile(self._path)
+        self._balance = Balance(self._file.totals(), self._file.holes())
+
+    def _commit(self, entry: Entry) -> None:
+        with self._settling:
+            forgotten = self._file.commit(entry)
+            self._balance.settle(entry, forgotten)
+
     def _view(self, device: DeviceKey) -> LedgerView:
-        stored, duplicate, dead, filtered, spooled = self._file.counts(device)
-        in_flight = self._in_flight.get(device, 0) + spooled
+        with self._settling:
+            counts, skew_ms, gap = self._file.account(device)
+            in_flight = self._balance.in_flight(device) + counts.spooled
+        stored, duplicate, dead, filtered, _, late = counts
+        boots = self._file.boots(device)
         return LedgerView(
             received=stored + duplicate + dead + filtered + in_flight,
             stored=stored,
@@ -161,5 +184,8 @@ class Ledger:
             dead=dead,
             filtered=filtered,
             in_flight=in_flight,
-            boots=self._file.boots(device),
+            boots=boots,
+            late=late,
+            skew_ms=skew_ms,
+            last_gap=last_gap(gap, boots),
         )

@@ -25,6 +25,7 @@ class Metrics:
     letters: Counter
     foreign: Counter
     refused_busy: Counter
+    series_refused: Counter
     refused_rate: Counter
     repeats: Counter
     sparkplug_lost: Counter
@@ -63,6 +64,7 @@ class Metrics:
         self.readings.labels("dead").inc(sum(max(tally.dead, 0) for tally in tallies))
         self.letters.inc(len(entry.letters))
         self.foreign.inc(batch.foreign)
+        self.series_refused.inc(batch.series_refused)
         self.messages.inc(len(batch.ends))
         self.in_flight.set(held)
 
@@ -99,6 +101,11 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         Counter(f"{name}_dead_letters", "Dead letters written", registry=registry),
         Counter(f"{name}_foreign_messages", "Messages on nobody's topic", registry=registry),
         Counter(f"{name}_refused_busy", "HTTP messages answered 503", registry=registry),
+        Counter(
+            f"{name}_series_refused",
+            "Readings refused because they would begin a series too many",
+            registry=registry,
+        ),
         Counter(f"{name}_refused_rate", "HTTP requests answered 429", ["by"], registry=registry),
         Counter(f"{name}_repeats", "HTTP messages answered as before", registry=registry),
         Counter(

@@ -97,7 +97,7 @@ class Ingest:
         self._inbox = Inbox(settings.queue_messages)
         sparkplug = settings.sparkplug
         self._host = Host(sparkplug, ledger.session_of) if sparkplug.enabled else None
-        self._intake = Intake(ledger.spans_of, settings, host=self._host)
+        self._intake = Intake(ledger, settings, host=self._host)
         self._patience = Patience(self._rng, self._metrics.store_retries.inc)
         self.spool = spool
         self._metrics.watch(spool)
@@ -123,7 +123,7 @@ class Ingest:
             self._make_receiver(broker, settings, on_loss)
         self.gateway = Gateway(
             self._inbox,
-            letter_of=ledger.letter,
+            letters=ledger,
             outcome_of=ledger.outcome,
             store_is_away=lambda: self.store_is_away,
             metrics=self._metrics,
@@ -267,8 +267,7 @@ class Ingest:
 
     async def _hand_over(self, batch: Batch, send: MemoryObjectSendStream[Batch]) -> None:
         await anyio.to_thread.run_sync(batch.seal)
-        for device, tally in batch.entry.tallies.items():
-            self._ledger.expect(device, tally.readings())
+        self._ledger.expect(batch.entry)
         batch.began_s = anyio.current_time()
         await send.send(batch)
 
@@ -293,7 +292,6 @@ class Ingest:
                 self._receiver.acknowledge(generation, mids)
         self._inbox.release(len(batch.ends), batch.size_bytes())
         for device, tally in batch.entry.tallies.items():
-            self._ledger.expect(device, -tally.readings())
             self._presence.heard(device, tally.heard_at_ms)
         for device, status, at_ms in batch.statuses:
             self._presence.status(device, status, at_ms)

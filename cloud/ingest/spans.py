@@ -13,9 +13,12 @@ class Spans:
     below it will never come. With more than `MAX_INTERVALS` intervals the lowest hole is closed,
     and up to `forgotten` nothing is recognised any more: whatever comes there counts as new
     (storing it twice is harmless, losing it would not be).
+
+    `newest_ms` is the newest time that a reading of the boot had. `opened`: a hole was opened
+    since somebody set it back. `told` is what `holes` said when it was last written down.
     """
 
-    __slots__ = ("declared_first", "forgotten", "starts", "stops")
+    __slots__ = ("declared_first", "forgotten", "newest_ms", "opened", "starts", "stops", "told")
 
     def __init__(
         self,
@@ -23,11 +26,16 @@ class Spans:
         *,
         declared_first: int = 1,
         forgotten: int = 0,
+        newest_ms: int = 0,
+        told: tuple[int, int] = (0, 0),
     ) -> None:
         self.starts = [start for start, _ in intervals or []]
         self.stops = [stop for _, stop in intervals or []]
         self.declared_first = declared_first
         self.forgotten = forgotten
+        self.newest_ms = newest_ms
+        self.opened = False
+        self.told = told
 
     def add(self, seq: int) -> bool:
         """Add a sequence; return False when it was there already."""
@@ -76,6 +84,27 @@ class Spans:
             expected = stop + 1
         return holes
 
+    def holes(self) -> tuple[int, int]:
+        """Return how many sequences are missing, and how many were declared not to come."""
+        if not self.stops:
+            return 0, 0
+        if len(self.stops) == 1 and self.declared_first == 1:
+            return self.starts[0] - 1, 0
+        missing = declared = 0
+        for start, stop in self.missing():
+            lost = max(0, min(stop, self.declared_first - 1) - start + 1)
+            declared += lost
+            missing += stop - start + 1 - lost
+        return missing, declared
+
+    def last_hole(self) -> tuple[int, int] | None:
+        """Return the highest hole, both ends included."""
+        starts, stops = self.starts, self.stops
+        if not starts:
+            return None
+        first = stops[-2] + 1 if len(starts) > 1 else 1
+        return (first, starts[-1] - 1) if starts[-1] > first else None
+
     def intervals(self) -> list[tuple[int, int]]:
         """Return the intervals seen, both ends included, ascending."""
         return list(zip(self.starts, self.stops, strict=True))
@@ -99,6 +128,7 @@ class Spans:
         elif joins_right:
             starts[at] = seq
         else:
+            self.opened = self.opened or at == len(starts)
             starts.insert(at, seq)
             stops.insert(at, seq)
             self._bound()

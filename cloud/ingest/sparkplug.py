@@ -157,7 +157,7 @@ class Host:
         found = read(payload, birth)
         if origin.chunk.replay is not None:
             return found.decoded
-        tally = batch.tally(feed.topic.key, origin.chunk.received_ms)
+        tally = batch.entry.tallies[feed.topic.key]
         metrics = len(found.decoded.readings) + len(found.decoded.refused) + found.left_out
         if _flags(origin) & RETAINED:
             tally.filtered += metrics

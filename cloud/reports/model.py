@@ -36,6 +36,10 @@ class Account(Protocol):
     @property
     def in_flight(self) -> int: ...  # noqa: D102
     @property
+    def late(self) -> int: ...  # noqa: D102
+    @property
+    def skew_ms(self) -> int | None: ...  # noqa: D102
+    @property
     def boots(self) -> Sequence[BootAccount]: ...  # noqa: D102
 
 
@@ -50,7 +54,7 @@ class Completeness(Protocol):
 class Fates(msgspec.Struct, frozen=True):
     """An `Account` as plain data; `missing` counts the sequence numbers that never came.
 
-    It is None when the device sends none.
+    It is None when the device sends none. `skew_ms`: received - device time.
     """
 
     received: int
@@ -60,6 +64,8 @@ class Fates(msgspec.Struct, frozen=True):
     filtered: int
     in_flight: int
     missing: int | None = None
+    late: int = 0
+    skew_ms: int | None = None
 
     @property
     def completeness(self) -> float | None:
@@ -247,6 +253,8 @@ def fates_of(account: Account) -> Fates | None:
         account.filtered,
         account.in_flight,
         sum(last - first + 1 for first, last in holes) if account.boots else None,
+        account.late,
+        account.skew_ms,
     )
 
 

@@ -1,12 +1,15 @@
 """The page of dead letters, and its replay button."""
 
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from cloud.dashboard.steps import (
     dead_letters_page_step,
     replay_by_form_step,
+    replay_many_by_form_step,
 )
 from tests.support.dashboard import (
     SETTINGS,
@@ -34,19 +37,28 @@ class FakeGateway:
             raise HTTPError(self.refusal, "not this one")
         self.taken.append(letter_id)
 
+    async def replay_letters(
+        self, *, tenant: str | None, device: str | None, reason: str | None, limit: int
+    ) -> Any:
+        """Take letters."""
+        self.taken.append(f"{tenant} {device} {reason} {limit}")
+        return SimpleNamespace(letters=1_200, refused=3, left=40)
+
 
 async def test_dead_letters_are_narrowed_and_paged() -> None:
     """The ledger is asked for one device's letters, and the next page begins below the last."""
     ledger = FakeLedger()
-    query: dict[str, Any] = {"tenant": "plant", "device": "pump", "before": 99}
+    query: dict[str, Any] = {"tenant": "plant", "device": "pump", "reason": "old", "before": 99}
 
     answer = await dead_letters_page_step.handler(
         Request(query_params=query), FakeContext(), ledger=ledger, settings=SETTINGS
     )
 
     assert ledger.asked == ("plant", "pump", 99)
+    assert ledger.reason == "old"
     links = [link.get("href") for link in Page(answer).all("a")]
-    assert "/dead-letters?tenant=plant&device=pump&before=17" in links
+    assert "/dead-letters?tenant=plant&device=pump&reason=old&before=17" in links
+    assert "7 older letters" in Page(answer).text
 
 
 @pytest.mark.parametrize("before", [0, -1, 2**63, 10**400])
@@ -84,6 +96,24 @@ async def test_replay_button_tells_on_the_list_how_it_went(refusal: int | None, 
     assert location == f"/dead-letters?done={told}"
     assert "letter" in next(p.text for p in [page] if page.all("p"))
     assert gateway.taken == ([] if refusal else ["17"])
+
+
+async def test_replay_button_takes_what_the_list_shows() -> None:
+    """The filter goes along, and the list says how it went and how many are left."""
+    gateway = FakeGateway()
+    request = Request(body={"tenant": "plant", "device": "", "reason": "too old"})
+
+    answer = await replay_many_by_form_step.handler(request, FakeContext(), gateway=gateway)
+    location = answer["headers"]["Location"]
+    query: dict[str, Any] = dict(parse_qsl(urlsplit(location).query))
+    query |= {name: int(query[name]) for name in ("count", "refused", "left")}
+    shown = await dead_letters_page_step.handler(
+        Request(query_params=query), FakeContext(), ledger=FakeLedger(), settings=SETTINGS
+    )
+
+    assert gateway.taken == ["plant None too old 500"]
+    assert "1,200 letters" in Page(shown).text
+    assert "40 are left" in Page(shown).text
 
 
 async def test_replay_button_does_not_hide_that_ingestion_is_away() -> None:

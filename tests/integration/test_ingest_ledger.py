@@ -9,7 +9,7 @@ import pytest
 
 from broker.accounts import new_account
 from cloud.fleet.registry import Registry
-from cloud.ingest import ledger_file
+from cloud.ingest import ledger_file, ledger_letters
 from cloud.ingest.accounts import BootRow, BootView, Entry, LetterQuery, NewLetter, Tally
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.ledger_file import LedgerFile
@@ -40,7 +40,7 @@ async def test_ledger_adds_up_over_batches_and_restarts(tmp_path: Path) -> None:
         await ledger.remember("name", "value")
 
     async with Ledger(path) as ledger:
-        ledger.expect(_PUMP, 5)
+        ledger.expect(Entry(tallies={_PUMP: Tally(5)}))
         view, totals = await ledger.view(_PUMP), await ledger.totals()
 
         assert (view.stored, view.duplicate, view.dead, view.filtered) == (10, 2, 1, 4)
@@ -49,7 +49,7 @@ async def test_ledger_adds_up_over_batches_and_restarts(tmp_path: Path) -> None:
         assert (totals.stored, totals.received) == (11, 23)
         assert await ledger.heard() == {_PUMP: 50, _FAN: 0}
         assert await ledger.fact("name") == "value"
-        spans = ledger.spans_of(_PUMP)["k\"'"]
+        spans = ledger.recall(_PUMP).boots["k\"'"]
         assert (spans.intervals(), spans.declared_first) == ([(2, 3), (6, 9)], 2)
 
 
@@ -95,8 +95,8 @@ async def test_ledger_lists_letters_newest_first(tmp_path: Path) -> None:
 
 def test_ledger_letters_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the oldest go, and are counted."""
-    monkeypatch.setattr(ledger_file, "MAX_LETTERS", 3)
-    monkeypatch.setattr(ledger_file, "MAX_LETTER_BYTES", 100)
+    monkeypatch.setattr(ledger_letters, "MAX_LETTERS", 3)
+    monkeypatch.setattr(ledger_letters, "MAX_LETTER_BYTES", 100)
     file = LedgerFile(tmp_path / "ingest.db")
 
     file.commit(Entry(letters=[_letter(number) for number in range(5)]))
@@ -110,6 +110,46 @@ def test_ledger_letters_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     file.close()
 
 
+def test_ledger_storm_of_letters_pushes_out_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One device's poison leaves the others' letters; how many had to go outlives a restart."""
+    monkeypatch.setattr(ledger_letters, "MAX_LETTERS", 10)
+    file = LedgerFile(tmp_path / "ingest.db")
+    good = NewLetter(_FAN, "t/acme/fan/telemetry", "good", b"x", 1, 1)
+    nobody = NewLetter(None, "x", "foreign", b"x", 0, 1)
+
+    file.commit(Entry(letters=[good, nobody]))
+    file.commit(Entry(letters=[_letter(number) for number in range(500)]))
+    file.close()
+    file = LedgerFile(tmp_path / "ingest.db")
+    kept = [one.reason for one in file.letters(LetterQuery())]
+
+    assert kept == [f"reason {number}" for number in range(499, 491, -1)] + ["foreign", "good"]
+    assert file.letters_dropped == 492
+    newest = file.letters(LetterQuery())[0]
+    file.commit(Entry(closed_letters=[newest.id]))
+    file.commit(Entry(letters=[_letter(1), _letter(2)]))
+    assert file.letters_dropped == 493
+    file.close()
+
+
+def test_ledger_finds_letters_by_reason(tmp_path: Path) -> None:
+    """A part of the reason, in capitals or not; replayable are those that hold a reading whole."""
+    file = LedgerFile(tmp_path / "ingest.db")
+    shortened = replace(_letter(3), is_shortened=True)
+    foreign = NewLetter(None, "x", "Reason 4", b"", 0, 9)
+    file.commit(Entry(letters=[_letter(1), _letter(12), shortened, foreign]))
+
+    found = [one.reason for one in file.letters(LetterQuery(reason="REASON 1"))]
+
+    assert found == ["reason 12", "reason 1"]
+    assert file.letters(LetterQuery(reason="%")) == []
+    assert file.replayable(LetterQuery()) == [2, 1]
+    assert file.replayable(LetterQuery(reason="12")) == [2]
+    file.close()
+
+
 def test_ledger_keeps_the_boots_heard_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that boots for ever does not fill the disk."""
     monkeypatch.setattr(ledger_file, "MAX_BOOTS", 2)
@@ -117,9 +157,10 @@ def test_ledger_keeps_the_boots_heard_last(tmp_path: Path, monkeypatch: pytest.M
 
     for number in range(4):
         row = BootRow(_PUMP, f"k{number}", [(1, 1)], 1, 0, number)
-        file.commit(Entry(boots=[row], devices_with_new_boots={_PUMP}))
+        entry = Entry(boots=[row], tallies={_PUMP: Tally(1)}, devices_with_new_boots={_PUMP})
+        file.commit(entry)
 
-    assert list(file.spans_of(_PUMP)) == ["k2", "k3"]
+    assert list(file.recall(_PUMP).boots) == ["k2", "k3"]
     file.close()
 
 
@@ -158,12 +199,13 @@ async def test_ledger_step_shows_a_device_or_404(tmp_path: Path) -> None:
 async def test_ledger_in_flight_may_be_below_zero(tmp_path: Path) -> None:
     """What is taken off first and added later leaves nothing behind, in whatever order."""
     async with Ledger(tmp_path / "ingest.db") as ledger:
-        ledger.expect(_PUMP, -3)
+        moved = Entry(tallies={_PUMP: Tally(stored=2, dead=-5)})
+        ledger.expect(moved)
         below = await ledger.view(_PUMP)
-        ledger.expect(_PUMP, 3)
+        await ledger.commit(moved)
         after = await ledger.view(_PUMP)
 
-    assert (below.in_flight, after.in_flight, after.received) == (-3, 0, 0)
+    assert (below.in_flight, after.in_flight, after.received) == (-3, 0, -3)
 
 
 async def test_ledger_takes_a_file_from_before_letters_were_marked(tmp_path: Path) -> None:
@@ -173,6 +215,9 @@ async def test_ledger_takes_a_file_from_before_letters_were_marked(tmp_path: Pat
         await ledger.commit(Entry(letters=[_letter(1)]))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE dead_letters DROP COLUMN is_shortened")
+        connection.execute("ALTER TABLE devices DROP COLUMN late")
+        connection.execute("ALTER TABLE boots DROP COLUMN missing")
+        connection.execute("DROP TABLE moments")
 
     async with Ledger(path) as ledger:
         await ledger.commit(Entry(letters=[replace(_letter(2), is_shortened=True)]))

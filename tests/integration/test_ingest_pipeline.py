@@ -303,6 +303,55 @@ async def test_pipeline_takes_a_letter_again_that_found_no_room(tmp_path: Path) 
         assert (without_room, await _replayed(gateway, letter.id)) == (503, 200)
 
 
+async def test_pipeline_replays_many_letters(tmp_path: Path) -> None:
+    """All that were asked for, in pages, down to the oldest; what is refused again is not met."""
+    now = [1_000_000]
+    async with running(tmp_path, Flaky(), now_ms=lambda: now[0]) as run:
+        gateway = run.service.gateway
+        for number in range(5):
+            await gateway.accept(_PUMP, _future(number, ts_ms=10**7 if number else 10**9))
+        with pytest.raises(Malformed):
+            await gateway.accept(_PUMP, b"junk")
+        now[0] = 10**7
+
+        first = await gateway.replay_letters(reason="FUTURE", limit=3)
+        assert first.next_cursor is not None
+        second = await gateway.replay_letters(
+            reason="FUTURE", limit=3, before=int(first.next_cursor)
+        )
+
+        assert (first.letters, first.accepted, first.refused, first.left) == (3, 3, 0, 2)
+        assert (second.letters, second.accepted, second.refused, second.left) == (2, 1, 1, 0)
+        assert second.next_cursor is None
+        view = await run.ledger.view(_PUMP)
+        assert (view.stored, view.dead, view.received, view.in_flight) == (4, 2, 6, 0)
+
+
+async def test_pipeline_stops_replaying_when_the_store_is_away(tmp_path: Path) -> None:
+    """With nothing taken the answer is 503; the letters stay, and can be replayed afterwards."""
+    now, store = [1_000_000], Flaky()
+    async with running(tmp_path, store, now_ms=lambda: now[0]) as run:
+        gateway = run.service.gateway
+        for number in range(5):
+            await gateway.accept(_PUMP, _future(number, ts_ms=10**7))
+        now[0], store.away, gateway.timeout_s = 10**7, True, 0.05
+
+        with pytest.raises(HTTPError) as away:
+            await gateway.replay_letters(limit=10)
+        assert away.value.status == 503
+        store.away, gateway.timeout_s = False, 15.0
+        await until(lambda: not run.service.store_is_away and not gateway.held)
+        await gateway.replay_letters(limit=10)
+
+        view = await run.ledger.view(_PUMP)
+        assert (view.stored, view.dead, view.received, view.in_flight) == (5, 0, 5, 0)
+
+
+def _future(seq: int, *, ts_ms: int) -> bytes:
+    point = {"boot": "k", "seq": seq + 1, "ts": ts_ms, "values": {"t": 1.0}}
+    return msgspec.json.encode(point)
+
+
 async def test_pipeline_replay_refuses(tmp_path: Path) -> None:
     """No such letter, one without readings, one kept in part, and one that is refused again."""
     letters = [

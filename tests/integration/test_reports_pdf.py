@@ -66,6 +66,8 @@ class Account(msgspec.Struct, frozen=True):
     dead: int = 0
     filtered: int = 0
     in_flight: int = 0
+    late: int = 7
+    skew_ms: int | None = 9_000
     boots: tuple[Hole, ...] = (Hole(),)
 
 
@@ -161,6 +163,7 @@ async def test_report_says_what_when_and_where() -> None:
         "99.90 %",
         "It is <b>hot</b>",
         "1,000 received = 999 stored + 1 duplicate",
+        "7 came late. Its clock is 9 s behind.",
         "1 missing by sequence number",
     ):
         assert expected in text

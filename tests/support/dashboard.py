@@ -97,22 +97,32 @@ class FakeLedger:
     """A ledger with one hole and one dead letter."""
 
     asked: tuple[str | None, str | None, int | None] | None = None
+    reason: str | None = None
+    letters_dropped = 7
 
     async def view(self, device: DeviceKey) -> Any:
         """Return the account of any device."""
         boots = [SimpleNamespace(boot=HOSTILE, first=1, last=10, missing=[(4, 5)])]
         counts = dict.fromkeys(("received", "duplicate", "filtered", "in_flight"), 0)
-        return SimpleNamespace(**counts, stored=8, dead=1, boots=boots)
+        gap = SimpleNamespace(boot=HOSTILE, first=4, last=5, at_ms=1, missing=2)
+        counts |= {"stored": 8, "dead": 1, "late": 3, "skew_ms": 7_400}
+        return SimpleNamespace(**counts, boots=boots, last_gap=gap)
 
     async def totals(self) -> Any:
         """Return the counts of all devices."""
         return SimpleNamespace(stored=1_284_301, dead=1, in_flight=4_217)
 
     async def dead_letters(
-        self, tenant: str | None, device: str | None, *, limit: int, before: int | None
+        self,
+        tenant: str | None,
+        device: str | None,
+        *,
+        limit: int,
+        before: int | None,
+        reason: str | None = None,
     ) -> Sequence[Any]:
         """Return a full page of letters."""
-        self.asked = (tenant, device, before)
+        self.asked, self.reason = (tenant, device, before), reason
         return [LETTER] * limit
 
 

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 
 from broker.accounts import new_account
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
+from cloud.ingest.accounts import Remembered
 from cloud.ingest.client import BrokerAccess
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.metrics import metrics
 from cloud.ingest.pipeline import Ingest
+from cloud.ingest.spans import Spans
 from cloud.ingest.spool.spool import Spool
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.memory import Memory
@@ -30,10 +33,26 @@ from cloud.timeseries.port import (
     TimeSeries,
 )
 from wire.events import DataLost
+from wire.ids import DeviceKey, TenantId
 from wire.points import PointBatch, StoredBatch
 
 ALWAYS = SeriesQuery(0, 2**62)
 _SOON_S = 15.0
+
+
+class Blank:
+    """A past of which only this is known: boots, one device's, whoever asks."""
+
+    def __init__(self, boots: dict[str, Spans] | None = None) -> None:
+        self._boots = boots or {}
+
+    def recall(self, _device: DeviceKey) -> Remembered:
+        """Return what is known of a device."""
+        return Remembered(dict(self._boots))
+
+    def series_of(self, _tenant: TenantId) -> int:
+        """Return how many series a tenant has."""
+        return 0
 
 
 class Flaky:
@@ -125,7 +144,7 @@ async def running(
         losses.append(loss)
 
     registry = Registry(folder / "fleet.db", new_account=new_account)
-    settings = settings or Settings(batch_wait_s=0.02)
+    settings = _with_all_times(settings or Settings(batch_wait_s=0.02))
     clock = {} if now_ms is None else {"now_ms": now_ms}
     async with Ledger(folder / "ingest.db") as ledger:
         service = Ingest(
@@ -148,6 +167,12 @@ async def running(
             yield Running(service, store, ledger, presence, registry, numbers, tapped, losses)
             tasks.cancel_scope.cancel()
     registry.close()
+
+
+def _with_all_times(settings: Settings) -> Settings:
+    """Return settings that take any time from 1970 on: tests like small numbers."""
+    limits = structs.replace(settings.limits, max_past_days=100_000)
+    return structs.replace(settings, limits=limits)
 
 
 async def until(holds: Callable[[], bool], *, within_s: float = _SOON_S) -> None:

@@ -16,6 +16,7 @@ from cloud.ingest.spool.spool import Spool
 from cloud.ingest.spooling import draft_of
 from cloud.settings import Ingest
 from cloud.settings import Spool as Settings
+from tests.support.ingestion import Blank
 
 ROOMY = Settings(max_bytes=1024 * 1024, keep_free_bytes=0)
 
@@ -29,7 +30,7 @@ def batch_of(payloads: Iterable[tuple[str, bytes]], *, received_ms: int = 1_000)
         messages.mids.append(b"")
         messages.flags.append(0)
     batch = Batch()
-    intake = Intake(lambda _device: {}, Ingest(batch_readings=10**6))
+    intake = Intake(Blank(), Ingest(batch_readings=10**6))
     intake.fill(batch, Backlog(deque([Chunk(messages, received_ms)])))
     return batch
 

@@ -47,8 +47,9 @@ def facts(**changes: Any) -> FleetFacts:
 
 def account(boots: list[Any], **counts: int) -> Any:
     """Return a device's account as the ledger gives it."""
-    names = ("received", "stored", "duplicate", "dead", "filtered", "in_flight")
-    return SimpleNamespace(**{name: counts.get(name, 0) for name in names}, boots=boots)
+    names = ("received", "stored", "duplicate", "dead", "filtered", "in_flight", "late", "skew_ms")
+    known = {name: counts.get(name, 0) for name in names}
+    return SimpleNamespace(**known, boots=boots, last_gap=None)
 
 
 def test_headline_cells_prefer_numbers_with_units() -> None:
@@ -200,6 +201,21 @@ def test_ledger_view_counts_what_is_missing() -> None:
     assert view.complete_pct == 95.0
     assert [one.boot for one in view.missing] == ["k3"]
     assert ledger_view(account([])).complete_pct is None
+
+
+@pytest.mark.parametrize(
+    ("skew_ms", "text"),
+    [
+        (0, "right"),
+        (-999, "right"),
+        (7_400, "7 s behind"),
+        (-61_000, "61 s ahead"),
+        (7_200_000, "2.0 h behind"),
+    ],
+)
+def test_ledger_view_names_how_a_clock_stands(skew_ms: int, text: str) -> None:
+    """What arrives later than it says comes from a clock that is behind, or from far away."""
+    assert ledger_view(account([], skew_ms=skew_ms)).clock == text
 
 
 def test_floor_pct_never_rounds_up_to_everything() -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.accounts import Tally
+from cloud.ingest.accounts import Remembered, Tally
 from cloud.ingest.batch import Batch, Heard
 from cloud.ingest.frames import RETAINED, Messages
 from cloud.ingest.inbox import Chunk, Replay, Reply
@@ -19,7 +18,8 @@ from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger_file import LedgerAway
 from cloud.ingest.spans import Spans
 from cloud.settings import Ingest as Settings
-from cloud.settings import Topic
+from cloud.settings import Limits, Topic
+from tests.support.ingestion import Blank
 from wire.codecs.formats import Format, Formats
 from wire.codecs.json import MAX_PAYLOAD_BYTES
 from wire.errors import Malformed
@@ -53,7 +53,7 @@ def _filled(
 
 
 def _intake(settings: Settings | None = None) -> Intake:
-    return Intake(lambda _device: {}, settings or Settings())
+    return Intake(Blank(), settings or Settings())
 
 
 def _fates(batch: Batch) -> tuple[int, int, int, int]:
@@ -63,12 +63,12 @@ def _fates(batch: Batch) -> tuple[int, int, int, int]:
 
 def test_intake_stores_points_under_the_topics_device() -> None:
     """Identity comes from the topic alone, whatever the payload says."""
-    payload = b'{"tenant":"evil","device":"evil","ts":5,"values":{"t":1,"ok":true}}'
+    payload = b'{"tenant":"evil","device":"evil","ts":1700000000000,"values":{"t":1,"ok":true}}'
 
     batch = _filled(_chunk(payload))
 
     assert [key[:2] for key in batch.points.series] == [_PUMP, _PUMP]
-    assert batch.points.ts_ms == [5, 5]
+    assert batch.points.ts_ms == [_NOW_MS, _NOW_MS]
     assert batch.points.values == [1.0, True]
     assert batch.first_seen == [_PUMP]
 
@@ -83,8 +83,8 @@ def test_intake_recognises_a_reading_by_boot_and_seq() -> None:
 
 def test_intake_orders_points_by_their_readings_identity() -> None:
     """All values of a reading have its order; without boot and sequence it is 0."""
-    nameless = b'{"ts":5,"values":{"t":1}}'
-    two = b'{"boot":"k","seq":3,"ts":5,"values":{"t":1,"u":2}}'
+    nameless = b'{"ts":1700000000000,"values":{"t":1}}'
+    two = b'{"boot":"k","seq":3,"ts":1700000000000,"values":{"t":1,"u":2}}'
 
     batch = _filled(_chunk(nameless, two, _reading(4)))
 
@@ -97,7 +97,7 @@ def test_intake_orders_points_by_their_readings_identity() -> None:
 
 def test_intake_remembers_sequences_of_earlier_runs() -> None:
     """What the ledger says was seen is a duplicate now, and is acknowledged once more."""
-    intake = Intake(lambda _device: {"k": Spans([(1, 9)])}, Settings())
+    intake = Intake(Blank({"k": Spans([(1, 9)])}), Settings())
 
     batch = _filled(_chunk(_reading(9)), intake=intake)
 
@@ -147,13 +147,16 @@ def test_intake_bad_reading_has_its_fate_too() -> None:
     [
         (_NOW_MS + 600_000, (1, 0, 0, 0)),
         (_NOW_MS + 600_001, (0, 0, 1, 0)),
-        (0, (1, 0, 0, 0)),
+        (_NOW_MS - 3_650 * 86_400_000, (1, 0, 0, 0)),
+        (_NOW_MS - 3_650 * 86_400_000 - 1, (0, 0, 1, 0)),
+        (1_700_000_000, (0, 0, 1, 0)),
+        (0, (0, 0, 1, 0)),
         (-1, (0, 0, 1, 0)),
         (2**70, (0, 0, 1, 0)),
     ],
 )
 def test_intake_refuses_times_that_cannot_be(ts: int, fate: tuple[int, int, int, int]) -> None:
-    """More than `max_future_s` ahead, or before 1970, is dead with a reason."""
+    """More than `max_future_s` ahead, or before `max_past_days`, is dead with a reason."""
     assert _fates(_filled(_chunk(_reading(1, ts=ts)))) == fate
 
 
@@ -266,17 +269,15 @@ def test_intake_fills_up_to_the_limit_and_goes_on_there() -> None:
 
 def test_intake_goes_on_after_the_ledger_was_away() -> None:
     """When a device's sequences cannot be read now, filling stops there and can be repeated."""
-    answers: Iterator[dict[str, Spans] | LedgerAway] = itertools.chain(
-        [{}, LedgerAway("away")], itertools.repeat({})
-    )
+    faults = itertools.chain([None, LedgerAway("away")], itertools.repeat(None))
 
-    def spans_of(_device: DeviceKey) -> dict[str, Spans]:
-        answer = next(answers)
-        if isinstance(answer, LedgerAway):
-            raise answer
-        return answer
+    class Away(Blank):
+        def recall(self, device: DeviceKey) -> Remembered:
+            if fault := next(faults):
+                raise fault
+            return super().recall(device)
 
-    intake, batch, backlog = Intake(spans_of, Settings()), Batch(), Backlog()
+    intake, batch, backlog = Intake(Away(), Settings()), Batch(), Backlog()
     fan = _chunk(_reading(1), topic=b"t/acme/fan/telemetry")
     backlog.chunks.extend([_chunk(_reading(1)), fan, _chunk(_reading(2))])
 
@@ -416,7 +417,7 @@ def test_intake_reads_packed_payloads() -> None:
 def test_intake_decodes_by_content_type() -> None:
     """Without a rule the sender's content type names the format; letters keep it."""
     other = Format("other", _other, ("application/x-other",))
-    intake = Intake(lambda _device: {}, Settings(), Formats([other]))
+    intake = Intake(Blank(), Settings(), Formats([other]))
     chunk = _chunk(b"21", b"junk", _reading(1))
     chunk.messages.content_types.update({0: "application/x-other", 1: "application/x-other"})
 
@@ -429,7 +430,7 @@ def test_intake_decodes_by_content_type() -> None:
 def test_intake_counts_back_from_the_arrival() -> None:
     """A device without a clock says how old a reading is; one of the far future is refused."""
     aged = Format("aged", _aged, ("application/x-aged",))
-    intake = Intake(lambda _device: {}, Settings(), Formats([aged]))
+    intake = Intake(Blank(), Settings(), Formats([aged]))
     chunk = _chunk(b"5000", b"0", b"-600000", b"-600001", str(_NOW_MS + 1).encode())
     chunk.messages.content_types.update(dict.fromkeys(range(5), "application/x-aged"))
 
@@ -443,7 +444,7 @@ def test_intake_counts_back_from_the_arrival() -> None:
 def test_intake_filters_a_message_without_a_reading() -> None:
     """It was understood and holds nothing to store: that is its fate."""
     empty = Format("empty", lambda _payload: Decoded([]), ("application/x-empty",))
-    intake = Intake(lambda _device: {}, Settings(), Formats([empty]))
+    intake = Intake(Blank(), Settings(), Formats([empty]))
     chunk = _chunk(b"x", b"x")
     chunk.messages.content_types.update(dict.fromkeys(range(2), "application/x-empty"))
 
@@ -466,7 +467,8 @@ def _other(payload: bytes) -> Decoded:
 def test_intake_keeps_lines_apart_that_differ_in_tags_or_nanoseconds() -> None:
     """Equal series and milliseconds have different orders, the same ones each time."""
     lines = b"m,a=1 f=1 1000001\nm,a=2 f=2 1000001\nm,a=1 f=3 1000002\nm f=4 1000000"
-    settings = Settings(topics=[Topic(topic="lines/{tenant}/{device}", format="line-protocol")])
+    rule = Topic(topic="lines/{tenant}/{device}", format="line-protocol")
+    settings = Settings(topics=[rule], limits=Limits(max_past_days=100_000))
     topic = b"lines/acme/pump"
 
     batch, again = (_filled(_chunk(lines, topic=topic), settings=settings) for _ in range(2))

@@ -11,6 +11,7 @@ from cloud.ingest.intake import Intake
 from cloud.ingest.peers import Peers, claims_of
 from cloud.ingest.spans import MAX_INTERVALS, Spans
 from cloud.settings import Ingest as Settings
+from tests.support.ingestion import Blank
 from wire.errors import Malformed
 from wire.ids import DeviceKey, device_id, tenant_id
 
@@ -107,7 +108,7 @@ def test_spans_merge_is_bounded() -> None:
 
 def test_intake_learns_what_others_have() -> None:
     """Their part is no gap, is acknowledged with ours, and is not told on as ours."""
-    intake, batch = Intake(lambda _device: {"k": Spans([(2, 2)])}, Settings()), Batch()
+    intake, batch = Intake(Blank({"k": Spans([(2, 2)])}), Settings()), Batch()
     claim = msgspec.json.encode([["acme", "pump", "k", [[1, 1], [3, 4]], 1, 7_000]])
 
     intake.learn(batch, claims_of(claim))

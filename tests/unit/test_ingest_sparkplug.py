@@ -13,6 +13,7 @@ from cloud.ingest.ledger_file import LedgerAway
 from cloud.ingest.sparkplug import Host
 from cloud.settings import Ingest as Settings
 from cloud.settings import Sparkplug
+from tests.support.ingestion import Blank
 from wire.codecs.sparkplug import DataType, Metric, Payload, decode, encode, sent
 from wire.ids import DeviceKey, device_id, tenant_id
 from wire.sparkplug.session import Saved
@@ -30,7 +31,7 @@ class _Hall:
     def __init__(self, session_of: Callable[[Node], Saved] = Saved) -> None:
         self.at_ms = 0
         self.host = Host(_SPARKPLUG, session_of, steady_ms=lambda: self.at_ms)
-        self.intake = Intake(lambda _device: {}, Settings(), host=self.host)
+        self.intake = Intake(Blank(), Settings(), host=self.host)
 
     def take(self, *messages: tuple[str, Payload | bytes], flags: int = 0x32) -> Batch:
         """Take messages (`NDATA/edge`, payload) as one batch."""
@@ -328,6 +329,6 @@ def test_host_topics_are_foreign_without_it() -> None:
     batch, backlog = Batch(), Backlog()
     backlog.chunks.append(_chunk(_nbirth()))
 
-    Intake(lambda _device: {}, Settings()).fill(batch, backlog)
+    Intake(Blank(), Settings()).fill(batch, backlog)
 
     assert batch.foreign == 1

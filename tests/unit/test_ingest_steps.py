@@ -9,9 +9,15 @@ import pytest
 from cloud.ingest.accounts import Letter
 from cloud.ingest.gateway import Accepted, Gateway
 from cloud.ingest.ledger import Ledger
-from cloud.ingest.steps import list_dead_letters_step, post_telemetry_step, replay_dead_letter_step
+from cloud.ingest.replaying import Replayed
+from cloud.ingest.steps import (
+    list_dead_letters_step,
+    post_telemetry_step,
+    replay_dead_letter_step,
+    replay_dead_letters_step,
+)
 from tests.support.fake_context import FakeContext
-from tidegate.engine.schemas import InvalidData
+from tidegate.engine.schemas import Checker, InvalidData
 from tidegate.errors import HTTPError
 from tidegate.http.query import QueryConverter
 from tidegate.http.request import Request
@@ -104,13 +110,22 @@ def _letter(number: int, payload: bytes = b"junk") -> Letter:
 class _Ledger:
     """Holds letters."""
 
+    letters_dropped = 7
+
     def __init__(self, letters: Sequence[Letter]) -> None:
         self._letters = letters
 
     async def dead_letters(
-        self, _tenant: str | None, _device: str | None, *, limit: int, before: int | None
+        self,
+        _tenant: str | None,
+        _device: str | None,
+        *,
+        limit: int,
+        before: int | None,
+        reason: str | None,
     ) -> list[Letter]:
-        return [one for one in self._letters if before is None or one.id < before][:limit]
+        found = [one for one in self._letters if before is None or one.id < before]
+        return [one for one in found if (reason or "") in one.reason][:limit]
 
 
 async def test_dead_letters_come_in_pages() -> None:
@@ -147,6 +162,48 @@ def test_dead_letters_cursor_is_bounded(cursor: str) -> None:
 
     with pytest.raises(InvalidData):
         converter.convert({"cursor": cursor})
+
+
+async def test_dead_letters_are_narrowed_by_reason() -> None:
+    """Only those whose reason contains the text; how many had to make room is told."""
+    ledger = cast("Ledger", _Ledger([_letter(2), _letter(1)]))
+
+    found = [
+        await list_dead_letters_step.handler(
+            Request(query_params={"reason": reason}), FakeContext(), ledger=ledger
+        )
+        for reason in ("bad", "good")
+    ]
+
+    assert [len(one["body"]["dead_letters"]) for one in found] == [2, 0]
+    assert found[0]["body"]["dropped"] == 7
+
+
+async def test_replay_of_many_hands_over_what_is_asked() -> None:
+    """The bound has a default; the answer is the gateway's."""
+    asked: list[dict[str, Any]] = []
+
+    async def replay_letters(**wanted: Any) -> Replayed:
+        asked.append(wanted)
+        return Replayed(3, 2, 1, 0, 9, "17")
+
+    gateway = cast("Gateway", SimpleNamespace(replay_letters=replay_letters))
+
+    answer = await replay_dead_letters_step.handler(
+        Request(body={"reason": "old", "cursor": 40}), FakeContext(), gateway=gateway
+    )
+
+    names = {"tenant": None, "device": None, "reason": "old", "limit": 200, "before": 40}
+    assert asked == [names]
+    assert answer["body"]["next_cursor"] == "17"
+    assert (answer["body"]["letters"], answer["body"]["left"]) == (3, 9)
+
+
+@pytest.mark.parametrize("body", [{"limit": 1001}, {"limit": 0}, {"all": True}, {"reason": ""}])
+def test_replay_of_many_is_bounded(body: dict[str, object]) -> None:
+    """More than a request may take, and what is not known, is the caller's fault."""
+    with pytest.raises(InvalidData):
+        Checker(replay_dead_letters_step.config["bodySchema"]).check(body)
 
 
 async def test_replay_hands_the_id_over() -> None:

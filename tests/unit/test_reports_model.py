@@ -43,6 +43,8 @@ class Account(msgspec.Struct, frozen=True):
     dead: int = 0
     filtered: int = 0
     in_flight: int = 0
+    late: int = 0
+    skew_ms: int | None = None
     boots: list[Boot] = []
 
 

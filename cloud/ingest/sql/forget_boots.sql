@@ -6,3 +6,4 @@ WHERE tenant = :tenant AND device = :device AND boot IN (
     ORDER BY heard_at_ms DESC, boot
     LIMIT -1 OFFSET :keep
 )
+RETURNING missing, declared

@@ -5,5 +5,6 @@ FROM dead_letters
 WHERE id < :before
     AND (:tenant IS NULL OR tenant = :tenant)
     AND (:device IS NULL OR device = :device)
+    AND (:reason IS NULL OR instr(lower(reason), lower(:reason)) > 0)
 ORDER BY id DESC
 LIMIT :limit

@@ -1,11 +1,19 @@
--- :rows is JSON [[tenant, device, boot, spans, declared_first, forgotten, heard_at_ms], ...]
-INSERT INTO boots (tenant, device, boot, spans, declared_first, forgotten, heard_at_ms)
+-- :rows is JSON [[tenant, device, boot, spans, declared_first, forgotten, heard_at_ms, newest_ms,
+-- missing, declared], ...]
+INSERT INTO boots (
+    tenant, device, boot, spans, declared_first, forgotten, heard_at_ms, newest_ms, missing,
+    declared
+)
 SELECT
-    value ->> 0, value ->> 1, value ->> 2, value -> 3, value ->> 4, value ->> 5, value ->> 6
+    value ->> 0, value ->> 1, value ->> 2, value -> 3, value ->> 4, value ->> 5, value ->> 6,
+    value ->> 7, value ->> 8, value ->> 9
 FROM json_each(:rows)
 WHERE true
 ON CONFLICT (tenant, device, boot) DO UPDATE SET
     spans = excluded.spans,
     declared_first = excluded.declared_first,
     forgotten = excluded.forgotten,
-    heard_at_ms = excluded.heard_at_ms
+    heard_at_ms = excluded.heard_at_ms,
+    newest_ms = excluded.newest_ms,
+    missing = excluded.missing,
+    declared = excluded.declared

@@ -56,3 +56,21 @@ CREATE TABLE IF NOT EXISTS outcomes (
 
 CREATE INDEX IF NOT EXISTS outcomes_by_time ON outcomes (tenant, device, at_ms);
 CREATE INDEX IF NOT EXISTS outcomes_by_age ON outcomes (at_ms);
+
+-- Readings without a sequence, as `Moments` knows them: a device has as many slots as that keeps.
+CREATE TABLE IF NOT EXISTS moments (
+    tenant TEXT NOT NULL,
+    device TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    mark TEXT NOT NULL,
+    PRIMARY KEY (tenant, device, slot)
+) STRICT, WITHOUT ROWID;
+
+-- Every series ever heard, for the limits of a device and a tenant.
+CREATE TABLE IF NOT EXISTS series (
+    tenant TEXT NOT NULL,
+    device TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    PRIMARY KEY (tenant, device, metric)
+) STRICT, WITHOUT ROWID;

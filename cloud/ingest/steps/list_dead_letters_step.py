@@ -26,6 +26,7 @@ config = {
         "properties": {
             "tenant": {"type": "string"},
             "device": {"type": "string"},
+            "reason": {"type": "string", "minLength": 1, "maxLength": 200},
             "limit": {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT},
             "cursor": {"type": "integer", "minimum": 1, "maximum": _INT64_MAX},
         },
@@ -34,15 +35,26 @@ config = {
 
 
 async def handler(req: Request, _ctx: Context, *, ledger: Ledger) -> dict[str, Any]:
-    """Answer with one page; `next_cursor` is null on the last one."""
+    """Answer with one page; `next_cursor` is null on the last one.
+
+    `reason` is a text that the reason contains; `dropped` letters had to make room so far.
+    """
     asked = req.query_params
     limit = asked.get("limit", _DEFAULT_LIMIT)
     found = await ledger.dead_letters(
-        asked.get("tenant"), asked.get("device"), limit=limit + 1, before=asked.get("cursor")
+        asked.get("tenant"),
+        asked.get("device"),
+        limit=limit + 1,
+        before=asked.get("cursor"),
+        reason=asked.get("reason"),
     )
     page = found[:limit]
     next_cursor = str(page[-1].id) if len(found) > limit else None
-    body = {"dead_letters": [_shown(letter) for letter in page], "next_cursor": next_cursor}
+    body = {
+        "dead_letters": [_shown(letter) for letter in page],
+        "next_cursor": next_cursor,
+        "dropped": ledger.letters_dropped,
+    }
     return {"status": 200, "body": body}
 
 

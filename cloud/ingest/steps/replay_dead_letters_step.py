@@ -1,0 +1,48 @@
+"""Sends many dead letters through ingestion again."""
+
+from typing import Any
+
+import msgspec
+
+from cloud.ingest.gateway import Gateway
+from tidegate.contract import Context
+from tidegate.http.request import Request
+
+_DEFAULT_LIMIT = 200
+_MAX_LIMIT = 1_000
+_INT64_MAX = 2**63 - 1
+
+config = {
+    "type": "api",
+    "name": "ReplayDeadLetters",
+    "description": "Takes the readings of many dead letters once more, newest first, in pages",
+    "flows": ["ingest"],
+    "method": "POST",
+    "path": "/api/v1/dead-letters/replay",
+    "middleware": ["adminMiddleware"],
+    "emits": [],
+    "bodySchema": {
+        "type": "object",
+        "properties": {
+            "tenant": {"type": "string"},
+            "device": {"type": "string"},
+            "reason": {"type": "string", "minLength": 1, "maxLength": 200},
+            "limit": {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT},
+            "cursor": {"type": "integer", "minimum": 1, "maximum": _INT64_MAX},
+        },
+        "additionalProperties": False,
+    },
+}
+
+
+async def handler(req: Request, _ctx: Context, *, gateway: Gateway) -> dict[str, Any]:
+    """Answer 200 with the sums and `next_cursor`; 503 when not even one could be taken."""
+    asked = req.body
+    done = await gateway.replay_letters(
+        tenant=asked.get("tenant"),
+        device=asked.get("device"),
+        reason=asked.get("reason"),
+        limit=asked.get("limit", _DEFAULT_LIMIT),
+        before=asked.get("cursor"),
+    )
+    return {"status": 200, "body": msgspec.to_builtins(done)}
