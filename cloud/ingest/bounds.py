@@ -20,12 +20,12 @@ _MAX_TENANTS = 100_000
 class Bounds:
     """The limits of a reading; `tightened` when they are below what the formats allow."""
 
-    __slots__ = ("_max_past_days", "_text_chars", "_values", "future_ms", "past_ms", "tightened")
+    __slots__ = ("_future_ms", "_max_past_days", "_past_ms", "_text_chars", "_values", "tightened")
 
     def __init__(self, settings: Settings) -> None:
         limits = settings.limits
-        self.future_ms = round(settings.max_future_s * _MS_PER_S)
-        self.past_ms = limits.max_past_days * _MS_PER_DAY
+        self._future_ms = round(settings.max_future_s * _MS_PER_S)
+        self._past_ms = limits.max_past_days * _MS_PER_DAY
         self._max_past_days = limits.max_past_days
         self._values = limits.max_values
         self._text_chars = limits.max_text_chars
@@ -39,6 +39,11 @@ class Bounds:
             if type(value) is str and len(value) > self._text_chars:
                 return f"value of {name!r} is longer than {self._text_chars} characters"
         return None
+
+    def window(self, received_ms: int, now_ms: int) -> tuple[int, int]:
+        """Return the first and the last time that is believed."""
+        earliest_ms = received_ms - self._past_ms
+        return (max(0, earliest_ms)), now_ms + self._future_ms
 
     def time_fault(self, ts_ms: int, received_ms: int) -> str:
         """Return what is wrong with a time that was refused."""

@@ -8,7 +8,6 @@ from weakref import WeakValueDictionary
 
 from cloud.ingest.accounts import Remembered
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
-from cloud.ingest.bounds import Bounds, SeriesLimits
 from cloud.ingest.frames import RETAINED
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.known import Known
@@ -17,22 +16,20 @@ from cloud.ingest.peers import Claim
 from cloud.ingest.recent import Recent
 from cloud.ingest.refusals import bury_foreign, bury_readings, pass_over, refuse_all, refused_anew
 from cloud.ingest.source import Source
-from cloud.ingest.spans import Spans
 from cloud.ingest.sparkplug import Host
+from cloud.ingest.taking import Taking
 from cloud.settings import Ingest as Settings
 from wire.codecs.formats import OURS, Format, Formats
 from wire.codecs.json import decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
 from wire.ids import DeviceKey, TenantId, tenant_id
-from wire.messages import Decoded, Reading, Refusal
+from wire.messages import Decoded
 from wire.patterns import Pattern
-from wire.points import SEQ_MASK, order_of
 from wire.topics import Channel, parse_topic
 
 MAX_DEVICES = 100_000
 MAX_TOPICS = MAX_DEVICES
-_MS_PER_S = 1_000
 
 
 class Past(Protocol):
@@ -84,9 +81,7 @@ class Intake:
         self._batch_readings = settings.batch_readings
         self._max_payload_bytes = settings.limits.max_payload_bytes
         self._max_readings = settings.limits.max_readings
-        self._late_ms = round(settings.late_after_s * _MS_PER_S)
-        self._bounds = Bounds(settings)
-        self._series_limits = SeriesLimits(settings)
+        self._taking = Taking(settings)
         self._sources: Recent[bytes, Source] = Recent(MAX_TOPICS)
         self._devices: Recent[DeviceKey, Known] = Recent(MAX_DEVICES)
         # Who was forgotten while a batch that is not committed holds on to it.
@@ -178,7 +173,7 @@ class Intake:
         if source.feed is None and not decoded.readings and not decoded.refused:
             tally.filtered += replay is None
             batch.readings += 1
-        taken, refused = self._take_readings(batch, known, chunk, index, decoded)
+        taken, refused = self._taking.take(batch, known, chunk, index, decoded)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
         if decoded.refused or refused:
@@ -203,92 +198,6 @@ class Intake:
             raise Malformed(f"payload has more than {self._max_readings} readings")
         return decoded
 
-    def _take_readings(  # noqa: C901, PLR0912, PLR0915 - see the docstring
-        self, batch: Batch, known: Known, chunk: Chunk, place: int, decoded: Decoded
-    ) -> tuple[Sequence[int], list[Refusal]]:
-        """Put readings into the batch's columns.
-
-        Returns the indexes of those taken, and those that cannot be stored. This runs for every
-        value that comes in, hence its length and its local names.
-        """
-        now_ms, replay, tally = chunk.received_ms, chunk.replay, batch.entry.tallies[known.device]
-        bounds, late_ms, series = self._bounds, self._late_ms, known.series
-        earliest_ms = now_ms - bounds.past_ms
-        latest_ms = (now_ms if replay is None else replay.now_ms) + bounds.future_ms
-        late_before_ms = now_ms - late_ms - (known.skew.ms or 0)
-        points = batch.points
-        all_series, all_ts, all_values, all_orders = (
-            points.series,
-            points.ts_ms,
-            points.values,
-            points.order,
-        )
-        only = None if replay is None else replay.only
-        indexes = _indexes(decoded) if decoded.refused else range(len(decoded.readings))
-        left_out: set[int] = set()
-        refused: list[Refusal] = []
-        boot, spans, order_of_boot, newest_ms = None, None, 0, None
-        clock: Spans | Known | None
-        for index, reading in zip(indexes, decoded.readings, strict=True):
-            if only is not None and index not in only:
-                left_out.add(index)
-                continue
-            order, ts_ms, clock = reading.order, reading.ts_ms, None
-            if reading.seq is not None and reading.boot is not None:
-                if spans is None or reading.boot != boot:
-                    boot, order_of_boot = reading.boot, order_of(reading.boot, 0)
-                    spans = batch.spans(known, boot, first=decoded.first)
-                if not spans.add(reading.seq) and replay is None:
-                    tally.duplicate += 1
-                    left_out.add(index)
-                    continue
-                order, clock = order_of_boot | (reading.seq & SEQ_MASK), spans
-            elif ts_ms is not None and replay is None:
-                if not batch.is_new_moment(known, reading):
-                    tally.duplicate += 1
-                    left_out.add(index)
-                    continue
-                clock = known
-            if ts_ms is None:
-                if chunk.messages.flags[place] & RETAINED:
-                    tally.filtered += 1
-                    left_out.add(index)
-                    continue
-                clock, age_ms = None, reading.age_ms
-                ts_ms = known.arrival_ms(now_ms) if age_ms is None else now_ms - age_ms
-            if not earliest_ms <= ts_ms <= latest_ms or ts_ms < 0:
-                refused.append(Refusal(index, bounds.time_fault(ts_ms, now_ms)))
-                left_out.add(index)
-                continue
-            try:
-                keys = [series[metric] for metric in reading.values]
-                fault = bounds.fault(reading) if bounds.tightened else None
-            except KeyError:
-                fault = bounds.fault(reading) or self._begin_series(batch, known, reading)
-                keys = [] if fault else [series[metric] for metric in reading.values]
-            if fault:
-                refused.append(Refusal(index, fault))
-                left_out.add(index)
-                continue
-            if clock is not None and replay is None:
-                if ts_ms >= clock.newest_ms:
-                    clock.newest_ms = newest_ms = ts_ms
-                    if ts_ms < late_before_ms:
-                        tally.late += 1
-                elif ts_ms < late_before_ms or ts_ms < clock.newest_ms - late_ms:
-                    tally.late += 1
-            size = len(keys)
-            all_series += keys
-            all_ts += (ts_ms,) * size
-            all_values += reading.values.values()
-            all_orders += (order,) * size
-            tally.stored += 1
-        if left_out:
-            indexes = [index for index in indexes if index not in left_out]
-        if newest_ms is not None and now_ms >= known.skew.due_ms:
-            _sample_skew(known, chunk, place, newest_ms)
-        return indexes, refused
-
     def _seen_now(
         self, batch: Batch, origin: Origin, known: Known, form: Format
     ) -> dict[int, bool]:
@@ -304,15 +213,6 @@ class Intake:
         except Malformed:
             return {}
         return batch.see_all(known, identities)
-
-    def _begin_series(self, batch: Batch, known: Known, reading: Reading) -> str | None:
-        """Begin the series that a reading is the first of; return why not, None when done."""
-        begun = self._series_limits.admit(known, reading.values)
-        if isinstance(begun, str):
-            batch.series_refused += 1
-            return begun
-        batch.entry.series += [(known.device, metric) for metric in begun]
-        return None
 
     def _format_of(self, batch: Batch, source: Source, chunk: Chunk, index: int) -> Format:
         if self._host is not None and source.feed is not None:
@@ -339,8 +239,8 @@ class Intake:
             return known
         known = self._alive.get(device)
         if known is None:
-            if not self._series_limits.knows(device.tenant):
-                self._series_limits.begin(device.tenant, self._past.series_of(device.tenant))
+            if not self._taking.knows(device.tenant):
+                self._taking.begin(device.tenant, self._past.series_of(device.tenant))
             known = self._alive[device] = Known(device, self._past.recall(device))
             batch.first_seen.append(device)
         self._devices.put(device, known)
@@ -392,15 +292,3 @@ def _take_status(batch: Batch, source: Source, chunk: Chunk, index: int) -> None
     is_retained = chunk.messages.flags[index] & RETAINED
     at_ms = None if is_retained else chunk.received_ms
     batch.statuses.append(Heard(source.device, status, at_ms))
-
-
-def _sample_skew(known: Known, chunk: Chunk, place: int, newest_ms: int) -> None:
-    if not chunk.messages.flags[place] & RETAINED:
-        known.skew.sample(chunk.received_ms, newest_ms)
-
-
-def _indexes(decoded: Decoded) -> Sequence[int]:
-    """Return the taken readings' indexes in their payload: refused ones stand in between."""
-    refused = {one.index for one in decoded.refused}
-    total = len(decoded.readings) + len(refused)
-    return [index for index in range(total) if index not in refused]

@@ -39,11 +39,14 @@ class Known:
         }
         self._bound_boots()
 
-    def arrival_ms(self, now_ms: int) -> int:
-        """Return a time of arrival that this device has not used.
+    def arrival_ms(self, now_ms: int, age_ms: int | None = None) -> int:
+        """Return the time of a reading that has none: how long before now, if it says so.
 
-        Readings without a sequence have nothing else that tells them apart.
+        Else it is a time of arrival that this device has not used: readings without a sequence
+        have nothing else that tells them apart.
         """
+        if age_ms is not None:
+            return now_ms - age_ms
         self.last_arrival_ms = max(now_ms, self.last_arrival_ms + 1)
         return self.last_arrival_ms
 

@@ -196,6 +196,37 @@ async def test_ledger_step_shows_a_device_or_404(tmp_path: Path) -> None:
     registry.close()
 
 
+async def test_ledger_clock_is_not_set_back(tmp_path: Path) -> None:
+    """What comes out of the spool knows no clock: it leaves the newest time and the skew alone."""
+    async with Ledger(tmp_path / "ingest.db") as ledger:
+        await ledger.commit(Entry(tallies={_PUMP: Tally(newest_ms=90, skew_ms=-7)}))
+        await ledger.commit(Entry(tallies={_PUMP: Tally(stored=1)}))
+        past = ledger.recall(_PUMP)
+
+    assert (past.newest_ms, past.skew.ms) == (90, -7)
+
+
+async def test_ledger_what_is_spooled_is_in_flight(tmp_path: Path) -> None:
+    """From the hand-over over the spool into the store: received never changes."""
+    received = []
+    async with Ledger(tmp_path / "ingest.db") as ledger:
+        entry = Entry(tallies={_PUMP: Tally(stored=4)})
+        ledger.expect(entry)
+        received.append(ledger.totals_now())
+        entry.tallies[_PUMP] = Tally(spooled=4)
+        await ledger.commit(entry)
+        received.append(ledger.totals_now())
+        spooled = await ledger.view(_PUMP)
+    async with Ledger(tmp_path / "ingest.db") as ledger:
+        received.append(ledger.totals_now())
+        await ledger.commit(Entry(tallies={_PUMP: Tally(stored=3, dead=1, spooled=-4)}))
+        received.append(ledger.totals_now())
+
+    assert [one.received for one in received] == [4, 4, 4, 4]
+    assert [one.in_flight for one in received] == [4, 4, 4, 0]
+    assert (spooled.received, spooled.in_flight) == (4, 4)
+
+
 async def test_ledger_in_flight_may_be_below_zero(tmp_path: Path) -> None:
     """What is taken off first and added later leaves nothing behind, in whatever order."""
     async with Ledger(tmp_path / "ingest.db") as ledger:

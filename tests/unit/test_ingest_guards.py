@@ -162,6 +162,16 @@ def test_intake_counts_late_readings() -> None:
     assert (_tally(batch).stored, _tally(batch).late) == (5, 2)
 
 
+def test_intake_what_travels_long_is_late() -> None:
+    """Also when nothing newer of its boot has come."""
+    intake = _intake()
+
+    on_time = _filled(intake, _sent(_point(1, _NOW_MS - 60_000)))
+    late = _filled(_intake(), _sent(_point(1, _NOW_MS - 60_001)))
+
+    assert (_tally(on_time).late, _tally(late).late) == (0, 1)
+
+
 def test_intake_late_is_by_the_devices_clock() -> None:
     """A clock that is an hour behind makes no reading late but those behind the others."""
     intake = _intake()
@@ -334,6 +344,14 @@ def test_intake_refuses_what_is_beyond_the_limits(
 @pytest.mark.parametrize(
     ("days", "fates"), [(None, (2, 0, 0, 0)), (30, (1, 0, 1, 0)), (9_000, (2, 0, 0, 0))]
 )
+def test_intake_takes_nothing_from_before_1970() -> None:
+    """However old a time may be."""
+    batch = _filled(_intake(max_past_days=100_000), _sent(_point(1, 0), _point(2, -1)))
+
+    assert _fates(batch) == (1, 0, 1, 0)
+    assert "before 1970" in batch.entry.letters[0].reason
+
+
 def test_intake_refuses_what_retention_would_drop(
     days: int | None, fates: tuple[int, int, int, int]
 ) -> None:
