@@ -1,17 +1,19 @@
 # make run      install (the first time) and start everything: ARGS="--port 9000 ..."
 # make test     install what the tests need, then run them: ARGS="tests/unit -k outbox"
 # make check    style, types, architecture, locks
+# make faults   fail everything in turn and count every message: ARGS="--messages 100000"
 # make smoke    do what a newcomer does, from a clean clone, from outside
-# make bench    measure: NAME=ingest or NAME=steps
+# make bench    measure: NAME=ingest, NAME=steps or NAME=dashboard
 # make docs     write docs/reference from the code
 # make lock     resolve the dependencies anew
 
 VENV := .venv
 BIN := $(VENV)/bin
 NAME ?= ingest
+WORKERS ?= auto
 export PYTHON
 .DEFAULT_GOAL := run
-.PHONY: run test check smoke bench docs lock clean
+.PHONY: run test check faults smoke bench docs lock clean
 MAKEFLAGS += --no-print-directory
 
 run: $(VENV)/.installed
@@ -20,10 +22,14 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	@scripts/system-packages
 	@scripts/node-packages
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.installed-dev
 	@BIN=$(BIN) exec scripts/check
+
+faults: $(VENV)/.installed-dev
+	@scripts/system-packages
+	@exec $(BIN)/python -m scripts.faults $(ARGS)
 
 smoke: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m scripts.smoke $(ARGS)

@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -24,7 +25,13 @@ from cloud.alerts.rules import Rules, typed_rules
 from cloud.alerts.targets import check_targets
 from cloud.analytics.watcher import Watcher
 from cloud.banner import Welcome, render
-from cloud.brokers import Connection, broker_connection, parse_url, reachable
+from cloud.brokers import (
+    Connection,
+    broker_connection,
+    check_sharing,
+    parse_url,
+    reachable,
+)
 from cloud.children import keep_running
 from cloud.dashboard.assets import static_mount
 from cloud.dashboard.live import LiveHub
@@ -46,8 +53,9 @@ from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
 from cloud.running_steps import RunningSteps
 from cloud.settings import Settings, zone_of
-from cloud.timeseries.open import check_retention, open_timeseries
+from cloud.timeseries.open import check_retention, check_url, open_timeseries
 from cloud.timeseries.port import TimeSeries
+from cloud.timeseries.tap import until_taken
 from cloud.timeseries.tending import keep_tended
 from tidegate.auth.access import Access
 from tidegate.auth.middleware import ADMIN, Authenticator, named_middlewares
@@ -71,7 +79,7 @@ from tidegate.store.model import Key
 from tidegate.store.port import Store
 from tidegate.store.sqlite.store import open_sqlite
 from wire.errors import Malformed
-from wire.events import ConditionChanged
+from wire.events import ConditionChanged, DataLost
 from wire.sparkplug.topics import state_topic
 
 _ROOT = Path(__file__).parent.parent
@@ -141,12 +149,14 @@ def check_settings(settings: Settings) -> None:
         topic_rules(settings.ingest, formats)
     except Malformed as exc:
         raise Misconfigured(f"ingest.topics: {exc}") from exc
+    check_sharing(settings)
     try:
         state_topic(settings.ingest.sparkplug.host_id)
     except Malformed as exc:
         raise Misconfigured(f"ingest.sparkplug host_id: {exc}") from exc
     if settings.broker.url is not None:
         parse_url(settings.broker.url)
+    check_url(settings.timeseries.url)
     for root in settings.steps.roots:
         if not root.is_dir():
             raise Misconfigured(f"steps.roots: there is no folder {root}")
@@ -283,6 +293,9 @@ async def _make_services(
     async def holding(ctx: Context) -> list[ConditionChanged]:
         return await changes.still_holding(ctx.state, rules.thresholds)
 
+    async def tell_loss(loss: DataLost) -> None:
+        await until_taken(partial(engine.emit, "data.lost", loss), what="data.lost")
+
     presence = Presence()
     conditions = Conditions(rules.thresholds, await engine.transact(holding))
     evaluator = Evaluator(conditions, engine.transact)
@@ -298,6 +311,7 @@ async def _make_services(
         settings=within_retention(settings.ingest, settings.timeseries.retention_days),
         broker=access,
         taps=[live.offer, evaluator.tap.offer, watcher.offer],
+        on_loss=tell_loss,
     )
     return Services(ingest, watcher, evaluator, live, presence)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -10,9 +11,11 @@ from broker.run import run_broker
 from cloud.accounts import Accounts
 from cloud.data_folder import DataFolder
 from cloud.ingest.client import BrokerAccess
+from cloud.ingest.filters import check_group
 from cloud.settings import Settings
 from tidegate.configuration import Secret
 from tidegate.errors import Misconfigured
+from wire.errors import Malformed
 
 _DEFAULT_PORT = 1883
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
@@ -37,6 +40,8 @@ async def broker_connection(
     """
     if settings.broker.url is not None:
         access = parse_url(settings.broker.url)
+        if settings.ingest.client_id is not None:
+            access = replace(access, client_id=settings.ingest.client_id)
         yield Connection(access, f"{access.host}:{access.port} (external)", None)
         return
     host, port = settings.broker.host, settings.broker.port
@@ -72,6 +77,29 @@ def parse_url(url: Secret) -> BrokerAccess:
     defaults = BrokerAccess(parts.hostname, port)
     client_id = username or defaults.client_id
     return BrokerAccess(parts.hostname, port, username, password, client_id=client_id)
+
+
+def check_sharing(settings: Settings) -> None:
+    """Check what several ingesters at one broker need; raise `Misconfigured`."""
+    group, client_id = settings.ingest.shared_group, settings.ingest.client_id
+    if group is not None:
+        try:
+            check_group(group)
+        except Malformed as exc:
+            raise Misconfigured(f"ingest.shared_group must be {exc}") from exc
+    if group is not None and settings.ingest.sparkplug.enabled:
+        raise Misconfigured(
+            "ingest.shared_group cannot share Sparkplug nodes, whose messages build on one"
+            " another: let an ingester without a group have them"
+        )
+    for name, value in (("shared_group", group), ("client_id", client_id)):
+        if value is not None and settings.broker.url is None:
+            raise Misconfigured(
+                f"ingest.{name} has no meaning with the broker that we start, which has one"
+                " ingester: remove it, or set [broker] url"
+            )
+    if client_id is not None and not (client_id.isprintable() and client_id.strip()):
+        raise Misconfigured("ingest.client_id must be a printable name")
 
 
 def reachable(host: str) -> str:

@@ -45,14 +45,18 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimeSeriesStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where telemetry is kept; `duckdb:///FILE`, by default a file below the data folder.
+    """Where telemetry is kept: by default in a file below the data folder.
+
+    `url` is `duckdb:///FILE`, `influx://user:password@host:port/database` (InfluxDB 1.6 to 1.8),
+    `influx://:TOKEN@host:port/bucket?org=ORG` (2 and 3; `influxs://` through TLS) or
+    `victoria://host:port`.
 
     Points older than `retention_days` are dropped, their rollups after `rollup_retention_days`,
     which needs the former and is not shorter; without, they are kept for ever. DuckDB holds at
     most `memory_mb` for its tables and works in `threads` (default: one a core).
     """
 
-    url: str | None = None
+    url: Secret | None = None
     retention_days: Days | None = None
     rollup_retention_days: Days | None = None
     memory_mb: Annotated[int, msgspec.Meta(ge=128)] = 1024
@@ -130,6 +134,8 @@ class Sparkplug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How messages are received, and gathered into batches before they are stored.
 
+    `shared_group`: several ingesters that share the work, one message to one of them; each then
+    needs a `client_id` of its own (default: the broker's user name) and an external broker.
     `mappings` are files that say how JSON of other devices becomes metrics, each a format of its
     own beside those that come with us.
 
@@ -138,6 +144,8 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     topics: list[Topic] = []
+    shared_group: str | None = None
+    client_id: str | None = None
     mappings: list[Path] = []
     spool: Spool = Spool()
     http: IngestHttp = IngestHttp()
@@ -164,11 +172,12 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `threshold` needs `metric` and one of `above`, `below`; it clears at `clear` (default: the
     threshold itself). `anomaly` fires on `anomaly.detected` and clears after `quiet_s` without
-    another. `offline` fires when a device was not heard for `after_s`.
+    another. `offline` fires when a device was not heard for `after_s`. `loss` fires when the
+    broker lost messages (`data.lost`) and clears after `quiet_s` without another loss.
     """
 
     name: str
-    type: Literal["threshold", "anomaly", "offline"]
+    type: Literal["threshold", "anomaly", "offline", "loss"]
     metric: str | None = None
     tenant: str | None = None
     device: str | None = None
@@ -194,6 +203,7 @@ def _default_rules() -> list[AlertRule]:
     return [
         AlertRule(name="device-offline", type="offline"),
         AlertRule(name="anomaly", type="anomaly"),
+        AlertRule(name="data-lost", type="loss", severity="critical", quiet_s=3_600.0),
         AlertRule(
             name="disk-nearly-full",
             type="threshold",

@@ -8,13 +8,25 @@ from pathlib import Path
 import pytest
 import pytest_socket
 
+from tests.support.influxd import influx_url, influxd, own_influxd
 from tests.support.localstripe import localstripe
 from tests.support.ports import unused_port
 from tests.support.postgres import own_postgres, postgres, postgres_url
 from tests.support.servers import Mosquitto, mosquitto_program
+from tests.support.victoria import victoria, victoria_url
 
 # Fixtures are found by their names in this file.
-__all__ = ["localstripe", "own_postgres", "postgres", "postgres_url"]
+__all__ = [
+    "influx_url",
+    "influxd",
+    "localstripe",
+    "own_influxd",
+    "own_postgres",
+    "postgres",
+    "postgres_url",
+    "victoria",
+    "victoria_url",
+]
 
 _UNIT_TESTS = Path(__file__).parent / "unit"
 

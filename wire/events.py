@@ -24,6 +24,19 @@ class AnomalyDetected(msgspec.Struct, frozen=True):
     channel: str
 
 
+class DataLost(msgspec.Struct, frozen=True):
+    """`data.lost`: messages that a broker had accepted are gone, before they reached us.
+
+    `session_lost`: it forgot our session and what waited in it; `messages` is None, nobody knows
+    how many. `broker_dropped`: it dropped that many for want of room, for us or another client.
+    """
+
+    cause: Literal["session_lost", "broker_dropped"]
+    broker: str
+    at_ms: int
+    messages: int | None = None
+
+
 class ConditionChanged(msgspec.Struct, frozen=True):
     """`alert.condition.changed`: a rule's condition began or ceased to hold for one subject.
 

@@ -23,6 +23,7 @@ from cloud.ingest.pipeline import Ingest
 from cloud.ingest.spool.spool import Spool
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.open import open_timeseries
+from tidegate.configuration import Secret
 from wire.points import StoredBatch
 
 _PERCENTILES = (50, 99)
@@ -60,7 +61,7 @@ async def ingest(port: int, folder: Path, url: str, points: int) -> None:
     stored = Stored(points)
     registry = Registry(folder / "fleet.db", new_account=new_account)
     async with (
-        open_timeseries(url or None, data_dir=folder) as store,
+        open_timeseries(Secret(url) if url else None, data_dir=folder) as store,
         Ledger(folder / "ingest.db") as ledger,
     ):
         service = Ingest(

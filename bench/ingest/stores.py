@@ -57,6 +57,8 @@ def _in_influx(url: str) -> int:
 
 def _in_victoria(url: str) -> int:
     ask(url, "/internal/force_flush")
-    query = f'sum(count_over_time({{__name__="telemetry_{_FIELD}"}}[50y]))'
+    # Ours is one name with the metric as a label; the tutorials' is what line protocol makes of it.
+    names = f'{{__name__=~"telemetry|telemetry_{_FIELD}",metric=~"{_FIELD}|"}}'
+    query = f"sum(count_over_time({names}[50y]))"
     result = ask(url, "/api/v1/query", query=query)["data"]["result"]
     return int(result[0]["value"][1]) if result else 0

@@ -15,6 +15,7 @@ _KEYS_OF_TYPE = {
     "threshold": _EVERY_TYPE_HAS | {"metric", "above", "below", "clear", "for"},
     "anomaly": _EVERY_TYPE_HAS | {"metric", "quiet_s"},
     "offline": _EVERY_TYPE_HAS | {"after_s"},
+    "loss": frozenset({"name", "type", "severity", "quiet_s"}),
 }
 
 
@@ -65,15 +66,26 @@ class OfflineRule(msgspec.Struct, frozen=True):
     after_ms: int
 
 
+class LossRule(msgspec.Struct, frozen=True):
+    """Messages that a broker lost; ceases to hold after `quiet_ms` without another loss."""
+
+    name: str
+    severity: Severity
+    quiet_ms: int
+
+
 class Rules(msgspec.Struct, frozen=True):
     """All rules by their type."""
 
     thresholds: tuple[ThresholdRule, ...] = ()
     anomalies: tuple[AnomalyRule, ...] = ()
     offlines: tuple[OfflineRule, ...] = ()
+    losses: tuple[LossRule, ...] = ()
 
     def still_watch(self, notice: AlertNotice) -> bool:
         """Tell whether a rule of that name exists that could still resolve this alert."""
+        if any(rule.name == notice.rule for rule in self.losses):
+            return True
         everything: tuple[ThresholdRule | AnomalyRule | OfflineRule, ...]
         everything = (*self.thresholds, *self.anomalies, *self.offlines)
         rule = next((rule for rule in everything if rule.name == notice.rule), None)
@@ -96,6 +108,11 @@ def typed_rules(raw: Sequence[AlertRule]) -> Rules:
         thresholds=tuple(_threshold(rule) for rule in raw if rule.type == "threshold"),
         anomalies=tuple(_anomaly(rule) for rule in raw if rule.type == "anomaly"),
         offlines=tuple(_offline(rule) for rule in raw if rule.type == "offline"),
+        losses=tuple(
+            LossRule(rule.name, rule.severity, round(rule.quiet_s * 1000))
+            for rule in raw
+            if rule.type == "loss"
+        ),
     )
 
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from cloud.alerts.rules import AnomalyRule, OfflineRule, ThresholdRule
-from wire.events import AlertNotice, AnomalyDetected
+from cloud.alerts.rules import AnomalyRule, LossRule, OfflineRule, ThresholdRule
+from wire.events import AlertNotice, AnomalyDetected, DataLost
 from wire.quantities import duration_text, format_value
 
 
@@ -37,6 +37,20 @@ def presence(rule: OfflineRule, *, offline: bool, said_so: bool) -> str:
     if said_so:
         return "the device has gone offline"
     return f"the device was not heard for {duration_text(rule.after_ms)}"
+
+
+def loss(found: DataLost) -> str:
+    """Say what a broker has lost and where to look for it."""
+    if found.cause == "session_lost":
+        what = "has forgotten our session and what waited in it, an unknown number of messages"
+        return f"the broker {found.broker} {what}: see the gaps in the devices' ledgers"
+    what = f"has dropped {found.messages} messages for want of room in a client's queue"
+    return f"the broker {found.broker} {what}: see the gaps in the devices' ledgers"
+
+
+def no_loss(rule: LossRule) -> str:
+    """Say that nothing more was lost for the rule's quiet time."""
+    return f"no further loss for {duration_text(rule.quiet_ms)}"
 
 
 def subject(notice: AlertNotice) -> str:

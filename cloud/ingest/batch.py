@@ -65,7 +65,9 @@ class Batch:
 
     `ends[i]` is the number of points up to and including message i, `taken[i]` the indexes of
     its readings that are to be stored, `devices[i]` whose it is. `foreign` messages came on
-    topics that are nobody's. `known` is what the batch changes of what is known of devices.
+    topics that are nobody's. `touched` are the boots of its own readings, `learned` those of which
+    another ingester has told; `own_rows` are the rows of the former, once it is sealed. `known` is
+    what the batch changes of what is known of devices.
     """
 
     points: PointBatch = field(default_factory=PointBatch)
@@ -74,6 +76,8 @@ class Batch:
     devices: list[DeviceKey | None] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     touched: dict[Spans, tuple[DeviceKey, str]] = field(default_factory=dict)
+    learned: dict[Spans, tuple[DeviceKey, str]] = field(default_factory=dict)
+    own_rows: list[BootRow] = field(default_factory=list)
     statuses: list[Heard] = field(default_factory=list)
     sessions: dict[Node, Session] = field(default_factory=dict)
     first_seen: list[DeviceKey] = field(default_factory=list)
@@ -84,6 +88,11 @@ class Batch:
     foreign: int = 0
     series_refused: int = 0
     began_s: float = 0.0
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to be made durable."""
+        return not (self.segments or self.learned)
 
     def tally(self, known: Known, at_ms: int) -> Tally:
         """Return the device's tally, begun when this batch has none of it yet."""
@@ -158,7 +167,7 @@ class Batch:
         for known in self.known.values():
             tally = self.entry.tallies[known.device]
             tally.newest_ms, tally.skew_ms = known.newest_ms, known.skew.ms
-        for spans, (device, boot) in self.touched.items():
+        for spans, (device, boot) in {**self.learned, **self.touched}.items():
             tally = self.entry.tallies[device]
             if spans.opened:
                 spans.opened = False
@@ -167,6 +176,8 @@ class Batch:
                     tally.gap = Gap(boot, *hole, tally.heard_at_ms)
             row = _boot_row(device, boot, spans, at_ms=tally.heard_at_ms)
             self.entry.boots.append(row)
+            if spans in self.touched:
+                self.own_rows.append(row)
             self.entry.missing += row.holes.missing - spans.told[0]
             self.entry.declared += row.holes.declared - spans.told[1]
             spans.told = row.holes

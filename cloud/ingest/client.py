@@ -6,6 +6,7 @@ subscriptions. `tests/unit/test_ingest_client.py` pins the private names that ar
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,10 @@ from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from cloud.ingest.frames import BrokenFrame, Messages, Parsed, parse, pubacks
+from cloud.ingest.filters import Filter
+from cloud.ingest.frames import BrokenFrame, Messages, Parsed, Trickle, parse, pubacks
 from tidegate.configuration import Secret
 from wire.codecs.json import MAX_PAYLOAD_BYTES
 
@@ -22,7 +25,10 @@ READ_BYTES = 256 * 1024
 # Larger ones the broker drops. What is too large to be decoded, but not by far, still gets here,
 # is dead-lettered and so has its reason told.
 MAX_PACKET_BYTES = 4 * MAX_PAYLOAD_BYTES
+_HEADER_BYTES = 5
+_PROTOCOL = MQTTErrorCode.MQTT_ERR_PROTOCOL
 _PUBACK = 0x40
+_RETAINED_NEVER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class BulkClient(Client):
         self._access = access
         self._unread = bytearray()
         self._needed = 0
+        self._trickle = Trickle(2.0 * access.keepalive_s)
         self.messages = Messages()
 
     def open(self, *, receive_maximum: int) -> None:
@@ -81,6 +88,17 @@ class BulkClient(Client):
             clean_start=False,
             properties=properties,
         )
+
+    def subscribe_to(self, filters: Sequence[Filter]) -> None:
+        """Subscribe to all of them in one packet; the answers come in their order."""
+        if not self._access.mqtt5:
+            self.subscribe([(one.text, one.qos) for one in filters])
+            return
+        self.subscribe([(one.text, _options(one)) for one in filters])
+
+    def hang_up(self) -> None:
+        """Close the connection without a word, if it is still there."""
+        self._sock_close()
 
     def take_messages(self) -> Messages:
         """Return the messages read since the last call."""
@@ -112,15 +130,25 @@ class BulkClient(Client):
         if self._unread:
             self._unread += data
             if len(self._unread) < self._needed:
-                return MQTTErrorCode.MQTT_ERR_SUCCESS
+                is_stuck = self._trickle.is_stuck(len(data), self._last_bytes_received)
+                return _PROTOCOL if is_stuck else MQTTErrorCode.MQTT_ERR_SUCCESS
             data = bytes(self._unread)
         try:
-            parsed = parse(data, mqtt5=self._access.mqtt5)
+            parsed = self._parse(data)
         except BrokenFrame:
-            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+            return _PROTOCOL
+        self._trickle.end()
         self._unread = bytearray(data[parsed.used :])
         self._needed = parsed.needed
         return self._sort(parsed)
+
+    def _parse(self, data: bytes) -> Parsed:
+        parsed = parse(data, mqtt5=self._access.mqtt5)
+        if parsed.needed > MAX_PACKET_BYTES + _HEADER_BYTES:
+            # We have told the broker that we take no such packet (MQTT 5), and no broker of
+            # ours sends one: these are no longer the bytes of MQTT. Never wait for the rest.
+            raise BrokenFrame("a packet is larger than any that we take")
+        return parsed
 
     def _sort(self, parsed: Parsed) -> MQTTErrorCode:
         self.messages.extend(parsed.messages)
@@ -136,6 +164,12 @@ class BulkClient(Client):
         self._in_packet["packet"] = bytearray(body)
         self._in_packet["pos"] = 0
         return self._packet_handle()
+
+
+def _options(one: Filter) -> SubscribeOptions:
+    if one.wants_retained:
+        return SubscribeOptions(qos=one.qos)
+    return SubscribeOptions(qos=one.qos, retainHandling=_RETAINED_NEVER)
 
 
 def _properties(packet_type: int) -> Any:  # paho leaves their attributes untyped

@@ -4,6 +4,7 @@ An MQTT client library handles one packet a call. Here one pass over everything 
 returned sorts the messages into columns; whatever is not a message is left to the library.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _PUBLISH_QOS0 = 0x30
@@ -16,6 +17,8 @@ _MAX_LENGTH_BYTES = 4
 _PUBACK = b"\x40\x02"
 RETAINED = 0x01
 DUPLICATE = 0x08
+# Of an unfinished packet in a `Trickle`'s window.
+_LEAST_BYTES = 1_024
 
 # Properties of a PUBLISH (MQTT 5, 3.3.2.3): identifier, or identifier → bytes of its value.
 _CONTENT_TYPE, _RESPONSE_TOPIC, _CORRELATION = 0x03, 0x08, 0x09
@@ -49,6 +52,26 @@ class Messages:
         self.mids += others.mids
         self.flags += others.flags
 
+    def pop(self, is_wanted: Callable[[bytes], bool]) -> list[tuple[bytes, bytes]]:
+        """Take the messages on wanted topics out; return topic and payload of each."""
+        if not any(map(is_wanted, self.topics)):
+            return []
+        whole = Messages(self.topics, self.payloads, self.mids, self.flags, self.content_types)
+        self.topics, self.payloads, self.mids, self.flags = [], [], [], []
+        self.content_types = {}
+        popped = []
+        for index, each in enumerate(whole.topics):
+            if is_wanted(each):
+                popped.append((each, whole.payloads[index]))
+                continue
+            if index in whole.content_types:
+                self.content_types[len(self.payloads)] = whole.content_types[index]
+            self.topics.append(each)
+            self.payloads.append(whole.payloads[index])
+            self.mids.append(whole.mids[index])
+            self.flags.append(whole.flags[index])
+        return popped
+
     def size_bytes(self, start: int = 0, stop: int | None = None) -> int:
         """Return the bytes of topics and payloads of the messages `start` to `stop`."""
         return sum(map(len, self.payloads[start:stop])) + sum(map(len, self.topics[start:stop]))
@@ -65,6 +88,34 @@ class Parsed:
     others: list[tuple[int, bytes]]
     used: int = 0
     needed: int = 2
+
+
+@dataclass(slots=True)
+class Trickle:
+    """Tells a large packet on a slow line from a length that is wrong.
+
+    With a wrong length we wait for bytes that nobody means to send, while the answers to our
+    pings trickle in and keep the connection alive: a packet that is unfinished has to grow.
+    """
+
+    window_s: float
+    _since_s: float | None = None
+    _bytes: int = 0
+
+    def is_stuck(self, arrived_bytes: int, now_s: float) -> bool:
+        """Count bytes of an unfinished packet; return whether too few come."""
+        if self._since_s is None:
+            self._since_s = now_s
+        self._bytes += arrived_bytes
+        if now_s - self._since_s <= self.window_s:
+            return False
+        is_stuck = self._bytes < _LEAST_BYTES
+        self._since_s, self._bytes = now_s, 0
+        return is_stuck
+
+    def end(self) -> None:
+        """Note that no packet is unfinished, or another one."""
+        self._since_s, self._bytes = None, 0
 
 
 def parse(data: bytes, *, mqtt5: bool) -> Parsed:

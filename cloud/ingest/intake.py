@@ -1,7 +1,7 @@
 """From messages to a batch: whose they are, what they say, whether they were seen before."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -12,6 +12,7 @@ from cloud.ingest.frames import RETAINED
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.known import Known
 from cloud.ingest.mappings import formats_of
+from cloud.ingest.peers import Claim
 from cloud.ingest.recent import Recent
 from cloud.ingest.refusals import bury_foreign, bury_readings, pass_over, refuse_all, refused_anew
 from cloud.ingest.source import Source
@@ -109,6 +110,20 @@ class Intake:
             if backlog.offset == len(chunk):
                 chunks.popleft()
                 backlog.offset = 0
+
+    def learn(self, batch: Batch, claims: Iterable[Claim]) -> None:
+        """Take what other ingesters have made durable. It can be called again, as `fill` can."""
+        for claim in claims:
+            known = self._known(claim.key(), batch)
+            spans = known.boots.get(claim.boot)
+            if spans is None:
+                spans = known.new_boot(claim.boot)
+                batch.entry.devices_with_new_boots.add(known.device)
+            if not spans.merge(claim.spans) and claim.declared_first <= spans.declared_first:
+                continue
+            spans.declare_first(claim.declared_first)
+            batch.tally(known, claim.heard_at_ms)
+            batch.learned[spans] = (known.device, claim.boot)
 
     def _take(self, batch: Batch, chunk: Chunk, index: int) -> None:
         topic = chunk.messages.topics[index]

@@ -8,6 +8,8 @@ from cloud.ingest.accounts import Entry
 from cloud.ingest.batch import Batch
 from cloud.ingest.spool.spool import Spool
 
+_PREFIX = "tidegate_ingest"
+
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
@@ -19,7 +21,9 @@ class Metrics:
     batch_seconds: Histogram
     store_retries: Counter
     session_lost: Counter
+    taken_over: Counter
     reconnects: Counter
+    publishes_dropped: Counter
     letters: Counter
     foreign: Counter
     refused_busy: Counter
@@ -69,56 +73,40 @@ class Metrics:
 
 def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
     """Register ingestion's metrics; once a registry."""
-    name = "tidegate_ingest"
+
+    def counter(name: str, what: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", what, labels, registry=registry)
+
+    def gauge(name: str, what: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", what, registry=registry)
+
     return Metrics(
-        Counter(f"{name}_readings", "Readings by their fate", ["fate"], registry=registry),
-        Counter(f"{name}_messages", "Messages whose fate is durable", registry=registry),
-        Gauge(
-            f"{name}_in_flight_messages",
-            "Messages received whose fate is not durable yet",
-            registry=registry,
-        ),
-        Histogram(
-            f"{name}_batch_seconds",
+        readings=counter("readings", "Readings by their fate", "fate"),
+        messages=counter("messages", "Messages whose fate is durable"),
+        in_flight=gauge("in_flight_messages", "Messages whose fate is not durable yet"),
+        batch_seconds=Histogram(
+            f"{_PREFIX}_batch_seconds",
             "From the hand-over of a batch until it is stored and accounted for",
             registry=registry,
         ),
-        Counter(f"{name}_store_retries", "Writes repeated: store away", registry=registry),
-        Counter(f"{name}_session_lost", "Times the broker forgot us", registry=registry),
-        Counter(f"{name}_reconnects", "Connections made after the first", registry=registry),
-        Counter(f"{name}_dead_letters", "Dead letters written", registry=registry),
-        Counter(f"{name}_foreign_messages", "Messages on nobody's topic", registry=registry),
-        Counter(f"{name}_refused_busy", "HTTP messages answered 503", registry=registry),
-        Counter(
-            f"{name}_series_refused",
-            "Readings refused because they would begin a series too many",
-            registry=registry,
-        ),
-        Counter(f"{name}_refused_rate", "HTTP requests answered 429", ["by"], registry=registry),
-        Counter(f"{name}_repeats", "HTTP messages answered as before", registry=registry),
-        Counter(
-            f"{name}_sparkplug_lost",
-            "Sparkplug messages that never came, as their sequence numbers show",
-            registry=registry,
-        ),
-        Counter(f"{name}_rebirths", "Sparkplug nodes asked for their births", registry=registry),
-        Gauge(f"{name}_spool_bytes", "Size of the spool's files", registry=registry),
-        Gauge(f"{name}_spool_records", "Batches in the spool", registry=registry),
-        Gauge(f"{name}_spool_readings", "Readings in the spool", registry=registry),
-        Gauge(
-            f"{name}_spool_oldest_age_seconds",
-            "How long the batch at the spool's front waits; 0 while it is empty",
-            registry=registry,
-        ),
-        Gauge(
-            f"{name}_spool_corrupt_files",
-            "Files of the spool found damaged since the start",
-            registry=registry,
-        ),
-        Counter(f"{name}_spool_refused", "Batches that found the spool full", registry=registry),
-        Counter(
-            f"{name}_spool_lost_readings",
-            "Acknowledged readings lost with a damaged file: dead now",
-            registry=registry,
-        ),
+        store_retries=counter("store_retries", "Writes repeated: store away"),
+        session_lost=counter("session_lost", "Times the broker forgot us"),
+        taken_over=counter("session_taken_over", "Times another client took our session"),
+        reconnects=counter("reconnects", "Connections made after the first"),
+        publishes_dropped=counter("acks_dropped", "Acknowledgements dropped: too many waited"),
+        letters=counter("dead_letters", "Dead letters written"),
+        foreign=counter("foreign_messages", "Messages on nobody's topic"),
+        refused_busy=counter("refused_busy", "HTTP messages answered 503"),
+        series_refused=counter("series_refused", "Readings that would begin a series too many"),
+        refused_rate=counter("refused_rate", "HTTP requests answered 429", "by"),
+        repeats=counter("repeats", "HTTP messages answered as before"),
+        sparkplug_lost=counter("sparkplug_lost", "Sparkplug messages that never came"),
+        rebirths=counter("rebirths", "Sparkplug nodes asked for their births"),
+        spool_bytes=gauge("spool_bytes", "Size of the spool's files"),
+        spool_records=gauge("spool_records", "Batches in the spool"),
+        spool_readings=gauge("spool_readings", "Readings in the spool"),
+        spool_oldest_s=gauge("spool_oldest_age_seconds", "How long the spool's front waits"),
+        spool_corrupt=gauge("spool_corrupt_files", "Files of the spool found damaged"),
+        spool_refused=counter("spool_refused", "Batches that found the spool full"),
+        spool_lost=counter("spool_lost_readings", "Acknowledged readings lost in damaged files"),
     )

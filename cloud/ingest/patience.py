@@ -70,22 +70,23 @@ class Patience:
         self._waiting[what] += 1
         try:
             with self._limit(within_s):
-                return await self._retry(call, of=of, what=what)
+                return await self._retry(call, of=of, what=what, asked_s=_asked_s(failure))
         finally:
             self._waiting[what] -= 1
         raise failure
 
     async def _retry(
-        self, call: Callable[[], Awaitable[T]], *, of: type[Exception], what: str
+        self, call: Callable[[], Awaitable[T]], *, of: type[Exception], what: str, asked_s: float
     ) -> T:
-        """Go on after a first failure."""
+        """Go on after a first failure; the peer asked to be left alone for `asked_s`."""
         backoff = Backoff(self.rng, base_s=self.base_s, cap_s=_CAP_S)
         while True:
             self.on_retry()
-            await anyio.sleep(backoff.next_s())
+            await anyio.sleep(max(backoff.next_s(), asked_s))
             try:
                 result = await call()
-            except of:
+            except of as exc:
+                asked_s = _asked_s(exc)
                 self._failures[what] += 1
                 continue
             self._note_returned(what)
@@ -113,3 +114,9 @@ class Patience:
         failures = self._failures.pop(what, 0)
         if failures:
             _log.info("peer.returned", peer=what, failures=failures)
+
+
+def _asked_s(exc: Exception) -> float:
+    """Return how long the peer asked to be left alone: `retry_after_s`, where an error has it."""
+    asked: float = getattr(exc, "retry_after_s", 0.0)
+    return asked

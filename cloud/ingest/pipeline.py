@@ -21,15 +21,19 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry, RegistryAway
 from cloud.ingest.batch import Batch
+from cloud.ingest.circle import Circle
 from cloud.ingest.client import BrokerAccess
+from cloud.ingest.filters import filters_of
 from cloud.ingest.gateway import Gateway
 from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake import Backlog, Intake
 from cloud.ingest.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
+from cloud.ingest.news import News
 from cloud.ingest.patience import Patience
 from cloud.ingest.receiver import Receiver
+from cloud.ingest.session import OnLoss, Session, tell_nobody
 from cloud.ingest.sparkplug import Host
 from cloud.ingest.spool.spool import Spool
 from cloud.ingest.spooling import Spooling
@@ -40,12 +44,11 @@ from wire.codecs.json import encode
 from wire.ids import DeviceKey
 from wire.messages import Ack, Status
 from wire.points import StoredBatch
-from wire.sparkplug.topics import filters
+from wire.sparkplug.topics import filters as sparkplug_filters
 from wire.topics import topic
 
 _ACK_INTERVAL_S = 0.5
 _DRAIN_S = 3.0
-_SESSION_FACT = "mqtt_session"
 
 Tap = Callable[[StoredBatch], None]
 T = TypeVar("T")
@@ -63,6 +66,11 @@ class Ingest:
     `spool` is to be looked at only.
     """
 
+    # What belongs to a broker, where there is one.
+    _session: Session | None = None
+    _circle: Circle | None = None
+    _receiver: Receiver | None = None
+
     def __init__(
         self,
         store: TimeSeries,
@@ -74,6 +82,7 @@ class Ingest:
         settings: Settings,
         broker: BrokerAccess | None,
         taps: Sequence[Tap] = (),
+        on_loss: OnLoss = tell_nobody,
         telling: Metrics | None = None,
         now_ms: Callable[[], int] = _wall_clock_ms,
         rng: random.Random | None = None,
@@ -110,8 +119,8 @@ class Ingest:
             after_s=settings.spool.after_s,
         )
         self._acks: dict[tuple[DeviceKey, str], int] = {}
-        self._broker = broker
-        self._receiver = None if broker is None else self._make_receiver(broker, settings)
+        if broker is not None:
+            self._make_receiver(broker, settings, on_loss)
         self.gateway = Gateway(
             self._inbox,
             letters=ledger,
@@ -162,22 +171,43 @@ class Ingest:
             for device in await self._ask_ledger(self._ledger.sparkplug_dead):
                 self._presence.status(device, Status("offline"), None)
 
-    def _make_receiver(self, broker: BrokerAccess, settings: Settings) -> Receiver:
-        own_filters = self._intake.own_filters
+    def _make_receiver(self, broker: BrokerAccess, settings: Settings, on_loss: OnLoss) -> None:
+        own = list(self._intake.own_filters)
         host_state = None
         if settings.sparkplug.enabled:
-            own_filters += filters(settings.sparkplug.host_id)
+            own += sparkplug_filters(settings.sparkplug.host_id)
             host_state = HostState(settings.sparkplug.host_id, self._now_ms)
-        return Receiver(
+        group = settings.shared_group
+        if group is not None:
+            self._circle = Circle(group, broker.client_id, self._inbox, now_ms=self._now_ms)
+        peers = None if self._circle is None else self._circle.peers.topic_filter
+        filters = filters_of(own, group=group, peers=peers)
+        self._session = Session(
+            broker,
+            self._ledger,
+            self._patience,
+            filters=[one.text for one in filters],
+            now_ms=self._now_ms,
+            on_loss=on_loss,
+        )
+        self._receiver = Receiver(
             broker,
             self._inbox,
+            filters=filters,
             metrics=self._metrics,
             now_ms=self._now_ms,
             max_unacknowledged=settings.queue_messages,
             rng=self._rng,
-            own_filters=own_filters,
+            tell=self._tell,
+            aside=None if self._circle is None else self._circle.hear,
             host_state=host_state,
         )
+
+    def _tell(self, news: News) -> None:
+        if self._session is not None:
+            self._session.tell(news)
+        if self._circle is not None and news.what == "subscribed":
+            self._circle.peers.greet()
 
     async def _work(self, scope: anyio.CancelScope) -> None:
         """Run the stages within `scope`; the receiver outlives them, to acknowledge the last."""
@@ -195,9 +225,10 @@ class Ingest:
                 outer.cancel_scope.cancel()
 
     async def _start_receiving(self, tasks: TaskGroup) -> None:
-        if self._receiver is not None:
-            known = await self._ask_ledger(partial(self._ledger.fact, _SESSION_FACT))
-            self._receiver.expects_session = known == self._session_name()
+        if self._receiver is not None and self._session is not None:
+            self._receiver.expects_session = await self._session.is_expected()
+            self._receiver.known_filters = await self._session.known_filters()
+            tasks.start_soon(self._session.run)
             tasks.start_soon(self._receiver.run)
             tasks.start_soon(self._acknowledge_devices)
 
@@ -206,28 +237,31 @@ class Ingest:
         async with send:
             while (arrived := await self._inbox.take(within_s=self._left_s(batch))) is not None:
                 backlog.chunks.extend(arrived)
-                if arrived and not batch.segments:
+                if arrived and batch.is_empty:
                     batch.began_s = anyio.current_time()
                 while backlog.chunks:
                     await self._fill(batch, backlog)
                     if batch.readings >= self._batch_readings:
                         await self._hand_over(batch, send)
                         batch = Batch(began_s=anyio.current_time())
-                if batch.segments and self._left_s(batch) == 0:
+                if not batch.is_empty and self._left_s(batch) == 0:
                     await self._hand_over(batch, send)
                     batch = Batch()
-            if batch.segments:
+            if not batch.is_empty:
                 await self._hand_over(batch, send)
 
     async def _fill(self, batch: Batch, backlog: Backlog) -> None:
         await self._ask_ledger(lambda: anyio.to_thread.run_sync(self._intake.fill, batch, backlog))
+        if self._circle is not None and (claims := self._circle.take()):
+            learn = partial(self._intake.learn, batch, claims)
+            await self._ask_ledger(lambda: anyio.to_thread.run_sync(learn))
 
     async def _ask_ledger(self, call: Callable[[], Awaitable[T]]) -> T:
         return await self._patience.until_done(call, of=LedgerAway, what="ledger")
 
     def _left_s(self, batch: Batch) -> float | None:
         """Return how long the batch may still wait for more; None while it is empty."""
-        if not batch.segments:
+        if batch.is_empty:
             return None
         return max(0.0, batch.began_s + self._wait_s - anyio.current_time())
 
@@ -261,8 +295,7 @@ class Ingest:
             self._presence.heard(device, tally.heard_at_ms)
         for device, status, at_ms in batch.statuses:
             self._presence.status(device, status, at_ms)
-        for device, boot, seq in batch.reached:
-            self._acks[device, boot] = seq
+        self._note_reached(batch)
         for chunk, _, _ in batch.segments:
             if chunk.replay is not None:
                 self.gateway.end_replay(chunk.replay.letter_id)
@@ -274,18 +307,18 @@ class Ingest:
         for tap in self._taps:
             tap(stored)
 
+    def _note_reached(self, batch: Batch) -> None:
+        for device, boot, seq in batch.reached:
+            self._acks[device, boot] = seq
+        if self._circle is not None:
+            self._circle.peers.note(batch.own_rows)
+
     async def _acknowledge_devices(self) -> None:
         """Publish end-to-end acknowledgements, at most one a boot in each interval."""
-        remembered = False
         while True:
             await anyio.sleep(_ACK_INTERVAL_S)
             self._publish_acks()
             self._request_births()
-            if not remembered and self._receiver is not None and self._receiver.subscribed:
-                await self._ask_ledger(
-                    partial(self._ledger.remember, _SESSION_FACT, self._session_name())
-                )
-                remembered = True
 
     def _publish_acks(self) -> None:
         if self._receiver is None or not self._receiver.subscribed:
@@ -294,6 +327,9 @@ class Ingest:
         self._receiver.publish(
             [(topic(device, "ack"), encode(Ack(boot, seq))) for (device, boot), seq in acks.items()]
         )
+        if self._circle is not None:
+            peers = self._circle.peers
+            self._receiver.publish([(peers.topic, payload) for payload in peers.due()])
 
     def _request_births(self) -> None:
         """Ask Sparkplug nodes for the births without which they cannot be understood."""
@@ -303,7 +339,3 @@ class Ingest:
         self._metrics.sparkplug_lost.inc(requests.lost)
         self._metrics.rebirths.inc(len(requests.messages))
         self._receiver.publish(requests.messages)
-
-    def _session_name(self) -> str:
-        broker = self._broker
-        return "" if broker is None else f"{broker.client_id}@{broker.host}:{broker.port}"

@@ -4,78 +4,83 @@ The thread owns the connection; others reach it through `acknowledge` and `publi
 queue and wake it. When the inbox has no room the thread stops reading; TCP holds the rest back.
 """
 
-import os
 import random
 import selectors
-import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 import anyio
 import anyio.to_thread
-import structlog
-from paho.mqtt.client import ConnectFlags
 from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from cloud.ingest.client import READ_BYTES, BrokerAccess, BulkClient
+from cloud.ingest.client import BrokerAccess, BulkClient
+from cloud.ingest.driving import leave, watch
+from cloud.ingest.filters import DROPPED_TOPIC, Filter
+from cloud.ingest.frames import Messages
+from cloud.ingest.greeting import Greeting
 from cloud.ingest.host_state import HostState
 from cloud.ingest.inbox import Chunk, Inbox
 from cloud.ingest.metrics import Metrics
+from cloud.ingest.news import News
+from cloud.ingest.reconnecting import Reconnecting
+from cloud.ingest.standing import Standing
 from cloud.ingest.wake import Wake
-from wire.backoff import Backoff
-from wire.topics import all_devices
 
-_QOS = 1
 _TICK_S = 1.0
-_LEAVE_S = 1.0
-_BACKOFF_BASE_S = 0.5
-_BACKOFF_CAP_S = 30.0
-_RETAINED_NEVER = 2
+# From the connection of TCP until the subscriptions stand; whoever is slower does not answer.
+_GREETING_S = 15.0
 _RECEIVE_MAXIMUM = 65_535
 _MAX_QUEUED_PUBLISHES = 100_000
-
-_log = structlog.get_logger()
+_DROPPED = DROPPED_TOPIC.encode()
 
 
 class Receiver:
-    """Receives telemetry and status messages of all devices into the inbox."""
+    """Receives telemetry and status messages of all devices into the inbox.
+
+    `tell` is called in the receiver's thread, and `aside` with all messages that arrived: what it
+    takes out is none of the devices'. Both must not block.
+    """
 
     def __init__(
         self,
         access: BrokerAccess,
         inbox: Inbox,
         *,
+        filters: Sequence[Filter],
         metrics: Metrics,
         now_ms: Callable[[], int],
         max_unacknowledged: int,
         rng: random.Random,
-        own_filters: Sequence[str] = (),
+        tell: Callable[[News], None],
+        aside: Callable[[Messages], None] | None = None,
         host_state: HostState | None = None,
     ) -> None:
         self._access = access
-        self._own_filters = own_filters
+        self._filters = filters
         self._host_state = host_state
         self._inbox = inbox
         self._metrics = metrics
         self._now_ms = now_ms
         self._receive_maximum = min(max_unacknowledged, _RECEIVE_MAXIMUM)
-        self._rng = rng
+        self._tell, self._aside = tell, aside
         self._acks: deque[tuple[int, list[bytes]]] = deque()
         self._publishes: deque[tuple[str, bytes]] = deque(maxlen=_MAX_QUEUED_PUBLISHES)
         self._wake = Wake()
         self._stopping, self._is_done_taking = threading.Event(), threading.Event()
+        self._reconnecting = Reconnecting(rng)
         self._generation = 0
-        self._down_since_s: float | None = None
-        self._has_served = False
+        self._greeting = Greeting(filters)
+        self._standing = Standing(access.client_id, metrics)
         self.expects_session = False
-        self.subscribed = False
+        self.known_filters: Collection[str] = ()
         inbox.on_room = self._wake.set
+
+    @property
+    def subscribed(self) -> bool:
+        """Return whether the broker delivers to us now."""
+        return self._greeting.is_subscribed
 
     async def run(self) -> None:
         """Receive until cancelled; then send what is queued and disconnect."""
@@ -104,6 +109,9 @@ class Receiver:
 
     def publish(self, messages: list[tuple[str, bytes]]) -> None:
         """Publish at QoS 0, not retained. More than 100,000 waiting: the oldest are dropped."""
+        surplus = len(self._publishes) + len(messages) - _MAX_QUEUED_PUBLISHES
+        if surplus > 0:
+            self._metrics.publishes_dropped.inc(surplus)
         self._publishes.extend(messages)
         self._wake.set()
 
@@ -111,24 +119,33 @@ class Receiver:
         await anyio.to_thread.run_sync(self._loop, limiter=anyio.CapacityLimiter(1))
 
     def _loop(self) -> None:
-        backoff = Backoff(self._rng, base_s=_BACKOFF_BASE_S, cap_s=_BACKOFF_CAP_S)
         while not (self._stopping.is_set() or self._is_done_taking.is_set()):
             client = self._connected()
+            lasted_s = 0.0
             if client is not None:
                 self._serve(client)
-                if self._has_served:
-                    backoff.reset()
-            self._stopping.wait(0 if self._stopping.is_set() else backoff.next_s())
+                lasted_s = self._greeting.lasted_s(time.monotonic())
+            wait_s = self._reconnecting.wait_s(
+                lasted_s=lasted_s, was_taken_over=self._greeting.was_taken_over
+            )
+            self._greeting.end()
+            self._standing.note_end(
+                lasted_s=lasted_s, seems_contested=self._reconnecting.seems_contested
+            )
+            self._stopping.wait(0 if self._stopping.is_set() else wait_s)
         self._wake.close()
 
     def _connected(self) -> BulkClient | None:
-        self.subscribed = self._has_served = False
         self._generation += 1
         client = BulkClient(self._access)
-        client.on_connect = self._on_connect
-        client.on_subscribe = self._on_subscribe
-        if self._host_state is not None:
-            self._host_state.leave_will(client)
+        self._greeting = Greeting(
+            self._filters,
+            known=self.known_filters,
+            expects_session=self.expects_session,
+            on_news=self._note,
+            host_state=self._host_state,
+        )
+        self._greeting.listen_to(client)
         try:
             client.open(receive_maximum=self._receive_maximum)
         except OSError as exc:
@@ -138,6 +155,7 @@ class Receiver:
 
     def _serve(self, client: BulkClient) -> None:
         """Drive one connection until it ends or we stop."""
+        answer_by_s = time.monotonic() + _GREETING_S
         with selectors.DefaultSelector() as selector:
             connection = client.socket()
             if connection is None:
@@ -147,12 +165,15 @@ class Receiver:
             while (client.socket()) is not None and not self._stopping.is_set():
                 wanted = self._wanted(client)
                 if wanted != watched:
-                    _watch(selector, connection, watched, wanted=wanted)
+                    watch(selector, connection, watched, wanted=wanted)
                     watched = wanted
                 ready = sum(event for key, event in selector.select(_TICK_S) if key.data)
                 self._wake.clear()
                 self._flush(client)
                 self._turn(client, ready)
+                if not self.subscribed and time.monotonic() > answer_by_s:
+                    self._note_down("the broker does not answer")
+                    client.hang_up()
         self._leave(client)
 
     def _wanted(self, client: BulkClient) -> int:
@@ -169,13 +190,22 @@ class Receiver:
             client.loop_write()
         if ready & selectors.EVENT_READ:
             client.loop_read()
-            messages = client.take_messages()
-            if self._host_state is not None and self._host_state.is_denied(messages):
-                self._host_state.say_online(client)
-            if messages.payloads and not self._is_done_taking.is_set():
-                self._inbox.put(Chunk(messages, self._now_ms(), self._generation))
+            self._take(client)
         if client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS or client.socket() is None:
-            self._note_down("connection lost")
+            self._note_down(self._greeting.end_reason)
+
+    def _take(self, client: BulkClient) -> None:
+        messages = client.take_messages()
+        if _DROPPED in messages.topics:
+            for _, payload in messages.pop(_DROPPED.__eq__):
+                if payload.isdigit():
+                    self._tell(News("dropped", int(payload)))
+        if self._aside is not None:
+            self._aside(messages)
+        if self._host_state is not None and self._host_state.is_denied(messages):
+            self._host_state.say_online(client)
+        if messages.payloads and not self._is_done_taking.is_set():
+            self._inbox.put(Chunk(messages, self._now_ms(), self._generation))
 
     def _flush(self, client: BulkClient) -> None:
         """Send what others queued. Acknowledgements of earlier connections would hit strangers."""
@@ -188,110 +218,25 @@ class Receiver:
             client.publish(topic, payload, qos=0)
 
     def _leave(self, client: BulkClient) -> None:
-        connection = client.socket()
-        if connection is not None:
+        if client.socket() is not None:
             self._flush(client)
             if self._host_state is not None:
                 self._host_state.say_offline(client)
-            # paho closes its own behind the last packet.
-            with socket.socket(fileno=os.dup(connection.fileno())) as kept:
-                client.disconnect()
-                _write_out(client)
-                _read_to_end(kept)
+            leave(client)
+        client.hang_up()
 
-    def _on_connect(
-        self,
-        client: Any,
-        _userdata: object,
-        flags: ConnectFlags,
-        reason: ReasonCode,
-        _properties: object,
-    ) -> None:
-        if reason.is_failure:
-            self._note_down(f"the broker refuses us: {reason}")
-            return
-        if self.expects_session and not flags.session_present:
-            self._metrics.session_lost.inc()
-            _log.error("session.lost", client_id=self._access.client_id)
-        client.subscribe(self._subscriptions())
-
-    def _subscriptions(self) -> list[tuple[str, Any]]:
-        readings, status = [all_devices("telemetry"), *self._own_filters], all_devices("status")
-        if not self._access.mqtt5:
-            return [(one, _QOS) for one in [*readings, status]]
-        # A retained reading was stored when it came; a retained status is what we want to know.
-        fresh = SubscribeOptions(qos=_QOS, retainHandling=_RETAINED_NEVER)
-        return [(one, fresh) for one in readings] + [(status, SubscribeOptions(qos=_QOS))]
-
-    def _on_subscribe(
-        self,
-        client: Any,
-        _userdata: object,
-        _mid: int,
-        reasons: list[ReasonCode],
-        _properties: object,
-    ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._note_down("the broker refuses our subscriptions: check its ACL")
-            client.disconnect()
-            return
-        if self._generation > 1:
-            self._metrics.reconnects.inc()
-        if self._host_state is not None:
-            self._host_state.say_online(client)
-        self.subscribed = self._has_served = self.expects_session = True
-        down_s = time.monotonic() - self._down_since_s if self._down_since_s else 0.0
-        self._down_since_s = None
-        _log.info("broker.connected", generation=self._generation, down_s=round(down_s, 3))
+    def _note(self, news: News) -> None:
+        match news.what:
+            case "session_lost":
+                self._standing.note_session_lost()
+            case "subscribed":
+                self.expects_session = True
+                self._standing.note_up(self._generation)
+            case "settled":
+                self.known_filters = [one.text for one in self._filters]
+        self._tell(news)
 
     def _note_down(self, reason: str) -> None:
-        """Log once that the broker is away, until it is back."""
-        self.subscribed = False
-        if self._down_since_s is None and not self._stopping.is_set():
-            self._down_since_s = time.monotonic()
-            _log.warning("broker.lost", reason=reason)
-
-
-def _write_out(client: BulkClient) -> None:
-    """Write what is queued, for `_LEAVE_S` at most; the connection is closed behind it."""
-    until_s = time.monotonic() + _LEAVE_S
-    with selectors.DefaultSelector() as selector:
-        connection = client.socket()
-        if connection is not None:
-            selector.register(connection, selectors.EVENT_WRITE)
-        while client.socket() is not None and client.want_write():
-            left_s = until_s - time.monotonic()
-            if left_s <= 0 or not selector.select(left_s):
-                return
-            client.loop_write()
-
-
-def _read_to_end(connection: socket.socket) -> None:
-    """Let go what still comes, until the broker closes, for `_LEAVE_S` at most.
-
-    Closing with unread bytes resets the connection: the broker would drop our last packets and
-    publish the will.
-    """
-    until_s = time.monotonic() + _LEAVE_S
-    with suppress(OSError), selectors.DefaultSelector() as selector:
-        connection.setblocking(False)
-        connection.shutdown(socket.SHUT_WR)
-        selector.register(connection, selectors.EVENT_READ)
-        while selector.select(until_s - time.monotonic()):
-            if not connection.recv(READ_BYTES) or time.monotonic() >= until_s:
-                return
-
-
-def _watch(
-    selector: selectors.BaseSelector,
-    connection: Any,
-    watched: int,
-    *,
-    wanted: int,
-) -> None:
-    if not watched:
-        selector.register(connection, wanted, data="broker")
-    elif not wanted:
-        selector.unregister(connection)
-    else:
-        selector.modify(connection, wanted, data="broker")
+        self._greeting.end()
+        if not self._stopping.is_set():
+            self._standing.note_down(reason, self._greeting)

@@ -1,6 +1,7 @@
 """Which sequences of one boot have been seen, as merged intervals. Pure."""
 
 from bisect import bisect_left
+from collections.abc import Iterable
 
 MAX_INTERVALS = 1_000
 
@@ -43,6 +44,23 @@ class Spans:
             stops[-1] = seq
             return True
         return self._insert(seq)
+
+    def merge(self, intervals: Iterable[tuple[int, int]]) -> bool:
+        """Add whole intervals (both ends included); return False when all was there already."""
+        anew = [(start, stop) for start, stop in intervals if not self._holds(start, stop)]
+        if not anew:
+            return False
+        merged: list[tuple[int, int]] = []
+        for start, stop in sorted([*self.intervals(), *anew]):
+            if merged and start <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+            else:
+                merged.append((start, stop))
+        self.starts = [start for start, _ in merged]
+        self.stops = [stop for _, stop in merged]
+        while len(self.starts) > MAX_INTERVALS:
+            self._bound()
+        return True
 
     def declare_first(self, first: int) -> None:
         """Note that the sender holds nothing below `first`; it never takes that back."""
@@ -90,6 +108,10 @@ class Spans:
     def intervals(self) -> list[tuple[int, int]]:
         """Return the intervals seen, both ends included, ascending."""
         return list(zip(self.starts, self.stops, strict=True))
+
+    def _holds(self, start: int, stop: int) -> bool:
+        at = bisect_left(self.stops, stop)
+        return at < len(self.stops) and self.starts[at] <= start
 
     def _insert(self, seq: int) -> bool:
         starts, stops = self.starts, self.stops

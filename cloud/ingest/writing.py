@@ -1,6 +1,7 @@
 """Write points of many messages, and find out which messages the store will never take."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import bisect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from cloud.timeseries.port import PointsRejected
 from wire.points import PointBatch
@@ -11,8 +12,9 @@ Write = Callable[[PointBatch], Awaitable[None]]
 async def write_what_goes(write: Write, points: PointBatch, ends: Sequence[int]) -> dict[int, str]:
     """Write points; `ends[i]` is the number of points up to and including message i.
 
-    Points that the store will never take are isolated by halving, down to the message that holds
-    them. Returns the refused messages and the reasons; everything else is durable.
+    Points that the store will never take are isolated, by the store or else by halving, down to
+    the message that holds them. Returns the refused messages and the reasons; everything else is
+    durable.
     """
     rejected: dict[int, str] = {}
 
@@ -23,6 +25,9 @@ async def write_what_goes(write: Write, points: PointBatch, ends: Sequence[int])
         try:
             await write(points if stop - start == len(points) else points.part(start, stop))
         except PointsRejected as exc:
+            if exc.points:
+                rejected.update(_messages_of(exc.points, ends, start))
+                return
             if last - first == 1:
                 rejected[first] = str(exc)
                 return
@@ -33,3 +38,8 @@ async def write_what_goes(write: Write, points: PointBatch, ends: Sequence[int])
     if ends:
         await write_part(0, len(ends))
     return rejected
+
+
+def _messages_of(points: Mapping[int, str], ends: Sequence[int], start: int) -> dict[int, str]:
+    """Return message → reason for refused points, counted from `start` on."""
+    return {bisect.bisect_right(ends, start + point): reason for point, reason in points.items()}

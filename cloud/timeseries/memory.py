@@ -4,7 +4,6 @@ import bisect
 import math
 
 from cloud.timeseries.port import (
-    Aggregate,
     Latest,
     Page,
     Place,
@@ -12,6 +11,7 @@ from cloud.timeseries.port import (
     Series,
     SeriesQuery,
 )
+from cloud.timeseries.stepping import Points, stepped
 from wire.ids import SeriesKey
 from wire.messages import Value
 from wire.points import PointBatch
@@ -19,7 +19,6 @@ from wire.points import PointBatch
 _HOUR_MS = 60 * 60_000
 _DAY_MS = 24 * _HOUR_MS
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
-_Points = list[tuple[int, Value]]
 _Spot = tuple[int, int]
 
 
@@ -48,7 +47,7 @@ class _Stored:
             del self.values[spot]
         del self.spots[:old]
 
-    def points(self, spots: list[_Spot]) -> _Points:
+    def points(self, spots: list[_Spot]) -> Points:
         return [(spot[0], self.values[spot]) for spot in spots]
 
 
@@ -78,7 +77,7 @@ class Memory:
             stored = self._series[key]
             points = stored.points(stored.between((query.from_ms,), (query.to_ms,)))
             if query.step_ms is not None:
-                points = _stepped(points, query.step_ms, query.aggregate)
+                points = stepped(points, query.step_ms, query.aggregate)
             if left is not None:
                 points = points[:left]
                 left -= len(points)
@@ -142,27 +141,3 @@ class Memory:
             and (device is None or key.device == device)
             and (metric is None or key.metric == metric)
         )
-
-
-def _stepped(points: _Points, step_ms: int, aggregate: Aggregate) -> _Points:
-    steps: dict[int, list[float]] = {}
-    for ts_ms, value in points:
-        if isinstance(value, float | int) and not isinstance(value, bool):
-            steps.setdefault(ts_ms - ts_ms % step_ms, []).append(value)
-    return [(start_ms, _aggregated(numbers, aggregate)) for start_ms, numbers in steps.items()]
-
-
-def _aggregated(numbers: list[float], aggregate: Aggregate) -> float:
-    match aggregate:
-        case "mean":
-            return math.fsum(numbers) / len(numbers)
-        case "min":
-            return min(numbers)
-        case "max":
-            return max(numbers)
-        case "last":
-            return numbers[-1]
-        case "sum":
-            return math.fsum(numbers)
-        case "count":
-            return float(len(numbers))

@@ -1,5 +1,6 @@
 """The port behind which telemetry is stored and read."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
@@ -66,16 +67,36 @@ class TimeSeriesError(Exception):
 
     ├── StoreAway       transient: nothing is known to be written; the caller retries (also
     │                   a `tidegate.errors.StoreAway`: who lets it pass answers 503)
-    └── PointsRejected  permanent for these points; the caller dead-letters them
+    ├── PointsRejected  permanent for these points; the caller dead-letters them
+    └── Unsupported     permanent: this store has no way to do it; the operator acts
     """
 
 
 class StoreAway(TimeSeriesError, errors.StoreAway):
-    """The store cannot take or answer anything now."""
+    """The store cannot take or answer anything now.
+
+    `retry_after_s` is how long it asks to be left alone, 0 when it did not say.
+    """
+
+    def __init__(self, reason: str = "", *, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
 
 
 class PointsRejected(TimeSeriesError):
-    """The store will never take these points."""
+    """The store will never take these points.
+
+    `points` says which (index in the batch → reason), and then all others are stored. Where it
+    is empty, the store does not know which: the caller halves the batch to find out.
+    """
+
+    def __init__(self, reason: str = "", *, points: Mapping[int, str] | None = None) -> None:
+        super().__init__(reason)
+        self.points: Mapping[int, str] = points or {}
+
+
+class Unsupported(TimeSeriesError):
+    """The store cannot do that at all."""
 
 
 class TimeSeries(Protocol):
@@ -89,7 +110,9 @@ class TimeSeries(Protocol):
         concurrently; the order between concurrent batches is not defined.
 
         Raises:
-            PointsRejected: none of the batch was stored, and none of it ever will be as it is.
+            PointsRejected: some of the batch can never be stored as it is. The points that it
+                names are not stored and all others are; when it names none, some or none of
+                the batch are stored, and writing parts of it again does no harm.
         """
         ...
 
@@ -122,6 +145,9 @@ class TimeSeries(Protocol):
         Nothing of it can be read any more; its space may be given back later, by `tend`. What is
         written meanwhile may stay or go, what is written afterwards stays. Deleting what is not
         there is nothing.
+
+        Raises:
+            Unsupported: the store has no way to delete.
         """
         ...
 

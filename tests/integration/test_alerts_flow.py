@@ -22,7 +22,7 @@ from tidegate.definition.discovery import discover
 from tidegate.engine.engine import Engine
 from tidegate.engine.worker import Worker
 from tidegate.store.sqlite.store import open_sqlite
-from wire.events import AnomalyDetected, ConditionChanged
+from wire.events import AnomalyDetected, ConditionChanged, DataLost
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.points import PointBatch, StoredBatch
 
@@ -104,6 +104,20 @@ async def test_an_anomaly_reaches_webhook_and_outbox(tmp_path: Path) -> None:
     assert [alert["status"] for alert in alerts] == ["firing"]
     assert len(receiver.received) == 1
     assert len(_kept_mails(tmp_path)) == 1
+
+
+async def test_a_loss_of_messages_alerts_with_the_default_rules(tmp_path: Path) -> None:
+    """A broker that forgot us is told to people without anything in the settings about it."""
+    with HttpReceiver() as receiver:
+        hook = Webhook(receiver.url, allow_private=True)
+        settings = Settings(alerts=Alerts(webhooks=[hook]))
+        async with _running(settings, tmp_path) as engine:
+            await engine.emit("data.lost", DataLost("session_lost", "b:1883", 1_000))
+            await _until_status(engine, "delivered", 2)
+            (alert,) = await _group(engine, "alerts")
+
+    assert (alert["rule"], alert["severity"]) == ("data-lost", "critical")
+    assert len(receiver.received) == 1
 
 
 async def test_a_target_that_hangs_holds_up_no_other(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from cloud.timeseries.duckdb import DuckDB
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import Latest, Series, SeriesQuery
 from tests.support.processes import kill_when_it_says
+from tidegate.configuration import Secret
 from tidegate.errors import Misconfigured
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.points import PointBatch
@@ -220,11 +221,21 @@ async def test_duckdb_broken_file_is_misconfigured(tmp_path: Path) -> None:
             pass
 
 
-@pytest.mark.parametrize("url", ["influx://host/db", "duckdb:", "duckdb://host/x", "nothing"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://host/db",
+        "influx://host",
+        "influx://h/db?x=1",
+        "duckdb:",
+        "duckdb://host/x",
+        "nothing",
+    ],
+)
 async def test_open_refuses_other_urls(url: str, tmp_path: Path) -> None:
     """An address of a store that we do not know stops the start."""
     with pytest.raises(Misconfigured, match=r"timeseries\.url"):
-        async with open_timeseries(url, data_dir=tmp_path):
+        async with open_timeseries(Secret(url), data_dir=tmp_path):
             pass
 
 
@@ -232,7 +243,7 @@ async def test_open_takes_a_file_by_url(tmp_path: Path) -> None:
     """`duckdb:///` and an absolute path is that file."""
     path = tmp_path / "other" / "t.duckdb"
 
-    async with open_timeseries(f"duckdb:///{path}", data_dir=tmp_path) as store:
+    async with open_timeseries(Secret(f"duckdb:///{path}"), data_dir=tmp_path) as store:
         await store.ping()
 
     assert path.exists()

@@ -1,7 +1,8 @@
 """What every store of telemetry promises (`cloud.timeseries.port`), on each adapter."""
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -19,6 +20,8 @@ from cloud.timeseries.port import (
     SeriesQuery,
     TimeSeries,
 )
+from tests.support.victoria import Settled
+from tidegate.configuration import Secret
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
 from wire.points import PointBatch
@@ -30,24 +33,50 @@ _DAY_MS = 24 * 60 * 60_000
 _NOW_MS = 20_000 * _DAY_MS
 
 
-@pytest.fixture(params=["duckdb", "memory"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeries]:
+_EXACT = ["duckdb", "memory", "influx"]
+
+
+@pytest.fixture(params=[*_EXACT, "victoria"])
+async def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeries]:
     """Open each adapter on nothing."""
-    async with open_timeseries(_url(request.param), data_dir=tmp_path) as opened:
+    async with _opened(request, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(params=_EXACT)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeries]:
+    """Open each adapter that keeps all promises of the port on nothing.
+
+    VictoriaMetrics replaces nothing, and has no order within a millisecond.
+    """
+    async with _opened(request, tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _opened(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[TimeSeries]:
+    match request.param:
+        case "duckdb":
+            url = None
+        case "memory":
+            url = "memory:"
+        case name:
+            url = request.getfixturevalue(f"{name}_url")
+    secret = None if url is None else Secret(url)
+    async with open_timeseries(secret, data_dir=folder) as opened:
+        if request.param == "victoria":
+            yield Settled(opened, request.getfixturevalue("victoria"))
+        else:
+            yield opened
 
 
 @pytest.fixture(params=["duckdb", "memory"])
 async def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeries]:
-    """Open each adapter, told to keep points for 30 days."""
+    """Open each adapter that drops points itself, told to keep them for 30 days."""
     settings = TimeSeriesStore(retention_days=30)
-    url = _url(request.param)
+    url = Secret("memory:") if request.param == "memory" else None
     async with open_timeseries(url, data_dir=tmp_path, settings=settings) as opened:
         yield opened
-
-
-def _url(adapter: str) -> str | None:
-    return "memory:" if adapter == "memory" else None
 
 
 def _key(metric: str, device: str = "pump", tenant: str = "acme") -> SeriesKey:
@@ -61,19 +90,26 @@ def _batch(*points: tuple[SeriesKey, int, Value]) -> PointBatch:
     return batch
 
 
-async def test_store_returns_what_it_was_given(store: TimeSeries) -> None:
+async def test_store_returns_what_it_was_given(any_store: TimeSeries) -> None:
     """Numbers, texts and booleans of any name come back exactly, in order of key and time."""
     names = ["t", "Ω°C", "a'b\"c\\d", "with space", "日本", "%_*;--", "x" * 120, "NULL", "{b}"]
-    values: list[Value] = [21.0, "1.5", True, False, "", "ü\n\x00", -0.1, 1e308, 5e-324]
+    values: list[Value] = [21.0, "1.5", True, False, "", "ü\n\x00", -0.1, 1e308, 2.5e-9]
     points = [(_key(name), 10, value) for name, value in zip(names, values, strict=True)]
 
-    await store.write(_batch(*points))
+    await any_store.write(_batch(*points))
 
     expected = [Series(key, [(ts_ms, value)]) for key, ts_ms, value in sorted(points)]
-    found = await store.read(_ALWAYS)
+    found = await any_store.read(_ALWAYS)
     assert found == expected
     kinds = [type(series.points[0][1]) for series in found]
     assert kinds == [type(value) for _, _, value in sorted(points)]
+
+
+async def test_store_returns_the_smallest_number(store: TimeSeries) -> None:
+    """Floats come back to the last bit; VictoriaMetrics keeps decimals, and has not the least."""
+    await store.write(_batch((_key("t"), 10, 5e-324), (_key("t"), 20, 1e308)))
+
+    assert await store.read(_ALWAYS) == [Series(_key("t"), [(10, 5e-324), (20, 1e308)])]
 
 
 async def test_store_same_point_again_replaces(store: TimeSeries) -> None:
@@ -182,10 +218,10 @@ async def test_store_pages_join_to_the_whole(store: TimeSeries, limit: int) -> N
     assert found == [*same_time, (_key("c"), 7, "c")]
 
 
-async def test_store_page_may_begin_at_what_is_not_there(store: TimeSeries) -> None:
+async def test_store_page_may_begin_at_what_is_not_there(any_store: TimeSeries) -> None:
     """A place is between points as well as at one, and in a series that nobody has."""
     keys = [_key("a"), _key("c")]
-    await store.write(PointBatch(keys * 2, [10, 10, 20, 20], [1.0] * 4))
+    await any_store.write(PointBatch(keys * 2, [10, 10, 20, 20], [1.0] * 4))
 
     places = [
         Place(_key("a"), 10, 1),
@@ -193,49 +229,49 @@ async def test_store_page_may_begin_at_what_is_not_there(store: TimeSeries) -> N
         Place(_key("c"), 21, 0),
         Place(_key("d"), 0, 0),
     ]
-    pages = [await store.page(SeriesQuery(0, 99), limit=9, start=place) for place in places]
+    pages = [await any_store.page(SeriesQuery(0, 99), limit=9, start=place) for place in places]
 
     assert [[len(one.points) for one in page.series] for page in pages] == [[1, 2], [2], [], []]
     assert [page.next for page in pages] == [None] * 4
-    assert await store.page(SeriesQuery(5, 5), limit=9) == Page([], None)
+    assert await any_store.page(SeriesQuery(5, 5), limit=9) == Page([], None)
 
 
-async def test_store_points_may_come_out_of_order(store: TimeSeries) -> None:
+async def test_store_points_may_come_out_of_order(any_store: TimeSeries) -> None:
     """Points older than the newest are kept in their place; latest goes by the point's time."""
-    await store.write(_batch((_key("t"), 50, 5.0)))
-    await store.write(_batch((_key("t"), 30, 3.0), (_key("t"), 10, 1.0), (_key("t"), 40, 4.0)))
+    await any_store.write(_batch((_key("t"), 50, 5.0)))
+    await any_store.write(_batch((_key("t"), 30, 3.0), (_key("t"), 10, 1.0), (_key("t"), 40, 4.0)))
 
     points: list[tuple[int, Value]] = [(10, 1.0), (30, 3.0), (40, 4.0), (50, 5.0)]
-    assert await store.read(_ALWAYS) == [Series(_key("t"), points)]
-    assert await store.latest() == [Latest(_key("t"), 50, 5.0)]
+    assert await any_store.read(_ALWAYS) == [Series(_key("t"), points)]
+    assert await any_store.latest() == [Latest(_key("t"), 50, 5.0)]
 
 
-async def test_store_range_includes_its_start_only(store: TimeSeries) -> None:
+async def test_store_range_includes_its_start_only(any_store: TimeSeries) -> None:
     """`from_ms` is in, `to_ms` is out."""
-    await store.write(_batch(*((_key("t"), ts_ms, float(ts_ms)) for ts_ms in (10, 20, 30))))
+    await any_store.write(_batch(*((_key("t"), ts_ms, float(ts_ms)) for ts_ms in (10, 20, 30))))
 
-    found = await store.read(SeriesQuery(10, 30))
+    found = await any_store.read(SeriesQuery(10, 30))
 
     assert found == [Series(_key("t"), [(10, 10.0), (20, 20.0)])]
-    assert await store.read(SeriesQuery(31, 100)) == []
-    assert await store.read(SeriesQuery(30, 30)) == []
+    assert await any_store.read(SeriesQuery(31, 100)) == []
+    assert await any_store.read(SeriesQuery(30, 30)) == []
 
 
-async def test_store_finds_by_tenant_device_and_metric(store: TimeSeries) -> None:
+async def test_store_finds_by_tenant_device_and_metric(any_store: TimeSeries) -> None:
     """Each name narrows; names that nobody has find nothing."""
     keys = [_key(m, d, t) for t in ("acme", "b") for d in ("pump", "fan") for m in ("t", "u")]
-    await store.write(_batch(*((key, 10, 1.0) for key in keys)))
+    await any_store.write(_batch(*((key, 10, 1.0) for key in keys)))
 
     async def found(tenant: str | None, device: str | None, metric: str | None) -> list[SeriesKey]:
         query = SeriesQuery(0, 99, tenant, device, metric)
-        return [series.key for series in await store.read(query)]
+        return [series.key for series in await any_store.read(query)]
 
     assert await found(None, None, None) == sorted(keys)
     assert await found("acme", None, "t") == [_key("t", "fan"), _key("t", "pump")]
     assert await found("b", "fan", "u") == [_key("u", "fan", "b")]
     assert await found("nobody", None, None) == []
-    assert [one.key for one in await store.latest("b")] == sorted(keys)[4:]
-    assert [one.key for one in await store.latest("b", "fan")] == sorted(keys)[4:6]
+    assert [one.key for one in await any_store.latest("b")] == sorted(keys)[4:]
+    assert [one.key for one in await any_store.latest("b", "fan")] == sorted(keys)[4:6]
 
 
 @pytest.mark.parametrize(
@@ -250,29 +286,31 @@ async def test_store_finds_by_tenant_device_and_metric(store: TimeSeries) -> Non
     ],
 )
 async def test_store_aggregates_steps(
-    store: TimeSeries, aggregate: Aggregate, expected: list[float]
+    any_store: TimeSeries, aggregate: Aggregate, expected: list[float]
 ) -> None:
     """One point for each step with numbers, at the step's start; texts and booleans are out."""
     numbers = [(100, 1.0), (150, 3.0), (199, 2.0), (300, 30.0)]
-    await store.write(_batch(*((_key("t"), ts_ms, value) for ts_ms, value in numbers)))
-    await store.write(_batch((_key("t"), 110, "text"), (_key("t"), 210, True), (_key("u"), 1, "x")))
+    await any_store.write(_batch(*((_key("t"), ts_ms, value) for ts_ms, value in numbers)))
+    await any_store.write(
+        _batch((_key("t"), 110, "text"), (_key("t"), 210, True), (_key("u"), 1, "x"))
+    )
 
     query = SeriesQuery(0, 1000, step_ms=100, aggregate=aggregate)
 
     steps: list[tuple[int, Value]] = list(zip([100, 300], expected, strict=True))
-    assert await store.read(query) == [Series(_key("t"), steps)]
+    assert await any_store.read(query) == [Series(_key("t"), steps)]
 
 
-async def test_store_steps_are_aligned_also_before_1970(store: TimeSeries) -> None:
+async def test_store_steps_are_aligned_also_before_1970(any_store: TimeSeries) -> None:
     """Steps begin at multiples of their length, and only points of the range count."""
-    await store.write(_batch((_key("t"), -1, 1.0), (_key("t"), 5, 2.0), (_key("t"), 17, 3.0)))
+    await any_store.write(_batch((_key("t"), -1, 1.0), (_key("t"), 5, 2.0), (_key("t"), 17, 3.0)))
 
-    found = await store.read(SeriesQuery(-10, 17, step_ms=10))
+    found = await any_store.read(SeriesQuery(-10, 17, step_ms=10))
 
     assert found == [Series(_key("t"), [(-10, 1.0), (0, 2.0)])]
 
 
-async def test_store_limit_bounds_points_in_all(store: TimeSeries) -> None:
+async def test_store_limit_bounds_points_in_all(any_store: TimeSeries) -> None:
     """The limit cuts at the end of the whole answer, across series and kinds."""
     points: list[tuple[SeriesKey, int, Value]] = [
         (_key("a"), 10, 1.0),
@@ -281,50 +319,66 @@ async def test_store_limit_bounds_points_in_all(store: TimeSeries) -> None:
         (_key("b"), 10, 4.0),
         (_key("b"), 20, 5.0),
     ]
-    await store.write(_batch(*points))
+    await any_store.write(_batch(*points))
 
-    found = await store.read(_ALWAYS, limit=4)
+    found = await any_store.read(_ALWAYS, limit=4)
 
     assert found == [
         Series(_key("a"), [(10, 1.0), (20, "x"), (30, 3.0)]),
         Series(_key("b"), [(10, 4.0)]),
     ]
-    stepped = await store.read(SeriesQuery(0, 100, step_ms=10), limit=3)
+    stepped = await any_store.read(SeriesQuery(0, 100, step_ms=10), limit=3)
     assert [len(series.points) for series in stepped] == [2, 1]
 
 
 @pytest.mark.parametrize("bad", [(2**63, 1.0), (10, float("nan")), (10, float("inf"))])
-async def test_store_rejects_a_batch_whole(store: TimeSeries, bad: tuple[int, float]) -> None:
+async def test_store_rejects_a_batch_whole(any_store: TimeSeries, bad: tuple[int, float]) -> None:
     """What can never be stored is refused, and nothing beside it is stored."""
     with pytest.raises(PointsRejected):
-        await store.write(_batch((_key("t"), 10, 1.0), (_key("u"), *bad)))
+        await any_store.write(_batch((_key("t"), 10, 1.0), (_key("u"), *bad)))
 
-    assert await store.read(_ALWAYS) == []
-    assert await store.latest() == []
+    assert await any_store.read(_ALWAYS) == []
+    assert await any_store.latest() == []
 
 
-async def test_store_goes_on_after_a_rejection(store: TimeSeries) -> None:
+async def test_store_goes_on_after_a_rejection(any_store: TimeSeries) -> None:
     """A series that a refused batch named first can be stored later."""
     with pytest.raises(PointsRejected):
-        await store.write(_batch((_key("t"), 2**63, 1.0)))
+        await any_store.write(_batch((_key("t"), 2**63, 1.0)))
 
-    await store.write(_batch((_key("t"), 10, 1.0)))
+    await any_store.write(_batch((_key("t"), 10, 1.0)))
 
-    assert await store.read(_ALWAYS) == [Series(_key("t"), [(10, 1.0)])]
+    assert await any_store.read(_ALWAYS) == [Series(_key("t"), [(10, 1.0)])]
 
 
-async def test_store_writes_and_reads_at_once(store: TimeSeries) -> None:
-    """Concurrent batches all arrive, and a reader sees whole batches only."""
+async def test_store_writes_and_reads_at_once(any_store: TimeSeries) -> None:
+    """Concurrent batches all arrive, also while they are read."""
+    await _write_and_look(any_store, lambda found: None)
 
+    found = await any_store.read(_ALWAYS)
+    assert [len(series.points) for series in found] == [20] * 15
+    assert len(await any_store.latest()) == 15
+
+
+@pytest.mark.parametrize("store", ["duckdb", "memory"], indirect=True)
+async def test_store_shows_whole_batches_only(store: TimeSeries) -> None:
+    """Who reads meanwhile sees all of a batch or nothing; servers have no transactions."""
+
+    def look(found: list[Series]) -> None:
+        lengths = {len(s.points) for s in found if s.key.metric.startswith("m0-")}
+        assert len(lengths) <= 1
+
+    await _write_and_look(store, look)
+
+
+async def _write_and_look(store: TimeSeries, look: Callable[[list[Series]], None]) -> None:
     async def write(writer: int) -> None:
         for ts_ms in range(20):
             await store.write(_batch(*((_key(f"m{writer}-{i}"), ts_ms, 1.0) for i in range(5))))
 
     async def read() -> None:
         for _ in range(20):
-            found = await store.read(_ALWAYS)
-            lengths = {len(s.points) for s in found if s.key.metric.startswith("m0-")}
-            assert len(lengths) <= 1
+            look(await store.read(_ALWAYS))
             await store.ping()
 
     async with anyio.create_task_group() as tasks:
@@ -332,16 +386,12 @@ async def test_store_writes_and_reads_at_once(store: TimeSeries) -> None:
             tasks.start_soon(write, writer)
         tasks.start_soon(read)
 
-    found = await store.read(_ALWAYS)
-    assert [len(series.points) for series in found] == [20] * 15
-    assert len(await store.latest()) == 15
 
-
-async def test_store_takes_an_empty_batch(store: TimeSeries) -> None:
+async def test_store_takes_an_empty_batch(any_store: TimeSeries) -> None:
     """Nothing to store is nothing to complain about."""
-    await store.write(PointBatch())
+    await any_store.write(PointBatch())
 
-    assert await store.read(_ALWAYS) == []
+    assert await any_store.read(_ALWAYS) == []
 
 
 async def test_store_deletes_a_device(store: TimeSeries) -> None:
@@ -410,6 +460,7 @@ async def test_store_writes_while_others_delete_and_tend(store: TimeSeries) -> N
     assert len(found[_key("t", "fan")]) == 30
 
 
+@pytest.mark.parametrize("store", ["duckdb", "memory"], indirect=True)
 async def test_store_without_a_retention_keeps_everything(store: TimeSeries) -> None:
     """Nothing goes by age unless somebody said so."""
     await store.write(_batch((_key("t"), -(2**63), 1.0), (_key("t"), 10, "x")))
@@ -445,3 +496,30 @@ async def test_store_series_may_come_back_after_its_points_were_dropped(
     await keeping.write(_batch((_key("t"), _NOW_MS, 3.0)))
 
     assert await keeping.read(_ALWAYS) == [Series(_key("t"), [(_NOW_MS, 3.0)])]
+
+
+async def test_store_deletes_a_device_or_a_tenant(any_store: TimeSeries) -> None:
+    """What is theirs is gone, numbers and states; nobody else loses anything; twice is no fault."""
+    keys = [_key(m, d, t) for t in ("acme", "b c") for d in ("pump", "it's") for m in ("t", "u")]
+    await any_store.write(_batch(*((key, 10, 1.0) for key in keys)))
+    await any_store.write(_batch(*((key, 20, "on") for key in keys)))
+
+    await any_store.delete("acme", "it's")
+    after_device = {series.key for series in await any_store.read(_ALWAYS)}
+    await any_store.delete("b c")
+    await any_store.delete("b c")
+    after_tenant = [series.key for series in await any_store.read(_ALWAYS)]
+
+    assert after_device == {key for key in keys if key[:2] != ("acme", "it's")}
+    assert after_tenant == [_key("t"), _key("u")]
+    assert [one.key for one in await any_store.latest()] == after_tenant
+
+
+async def test_store_takes_again_what_was_deleted(any_store: TimeSeries) -> None:
+    """A deleted series can be written anew; the old points do not come back."""
+    await any_store.write(_batch((_key("t"), 10, 1.0), (_key("t"), 20, "x")))
+    await any_store.delete("acme")
+
+    await any_store.write(_batch((_key("t"), 30, 3.0)))
+
+    assert await any_store.read(_ALWAYS) == [Series(_key("t"), [(30, 3.0)])]

@@ -19,10 +19,12 @@ async def ingest(port: int, folder: Path) -> None:
         DuckDB(folder / "t.duckdb") as store,
         running(folder, store, broker=access, settings=settings) as run,
     ):
-        print("connected", flush=True)  # noqa: T201 - the parent reads it
+        # In one piece each: the log of another thread must not get in between.
+        print("connected\n", end="", flush=True)  # noqa: T201 - the parent reads it
         while True:
             await anyio.sleep(0.005)
-            print(sum(map(len, (batch.points for batch in run.tapped))), flush=True)  # noqa: T201 - as above
+            points = sum(map(len, (batch.points for batch in run.tapped)))
+            print(f"{points}\n", end="", flush=True)  # noqa: T201 - as above
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from cloud.timeseries.port import (
     StoreAway,
     TimeSeries,
 )
+from wire.events import DataLost
 from wire.ids import DeviceKey, TenantId
 from wire.points import PointBatch, StoredBatch
 
@@ -110,6 +111,7 @@ class Running:
     registry: Registry
     numbers: CollectorRegistry
     tapped: list[StoredBatch] = field(default_factory=list)
+    losses: list[DataLost] = field(default_factory=list)
 
     def number(self, name: str, **labels: str) -> float:
         """Return one of the service's metrics."""
@@ -132,9 +134,15 @@ async def running(
     broker: BrokerAccess | None = None,
     settings: Settings | None = None,
     now_ms: Callable[[], int] | None = None,
+    within_s: float = _SOON_S,
 ) -> AsyncIterator[Running]:
-    """Run the service; it is connected when there is a broker."""
+    """Run the service; it is connected, within `within_s` seconds, when there is a broker."""
     numbers, tapped, presence = CollectorRegistry(), list[StoredBatch](), Presence()
+    losses: list[DataLost] = []
+
+    async def note_loss(loss: DataLost) -> None:
+        losses.append(loss)
+
     registry = Registry(folder / "fleet.db", new_account=new_account)
     settings = _with_all_times(settings or Settings(batch_wait_s=0.02))
     clock = {} if now_ms is None else {"now_ms": now_ms}
@@ -148,14 +156,15 @@ async def running(
             settings=settings,
             broker=broker,
             taps=[tapped.append],
+            on_loss=note_loss,
             telling=metrics(numbers),
             rng=random.Random(1),
             **clock,
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(service.run)
-            await until(lambda: service.is_connected)
-            yield Running(service, store, ledger, presence, registry, numbers, tapped)
+            await until(lambda: service.is_connected, within_s=within_s)
+            yield Running(service, store, ledger, presence, registry, numbers, tapped, losses)
             tasks.cancel_scope.cancel()
     registry.close()
 

@@ -67,6 +67,11 @@ class Mosquitto:
             self._process.kill()
             self._end(self._process)
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal, such as SIGSTOP and SIGCONT; nothing when it does not run."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def __enter__(self) -> Self:
         """Start it."""
         self.start()
@@ -113,3 +118,11 @@ class SilentBroker(Mosquitto):
         acl = self.folder / "acl"
         acl.write_text("pattern write t/+/+/status\npattern read #\n")
         return f"{super()._conf()}acl_file {acl}\n"
+
+
+class NarrowBroker(Mosquitto):
+    """A broker that keeps ten messages for a client that is away, and counts what it drops."""
+
+    def _conf(self) -> str:
+        lines = super()._conf().replace("max_queued_messages 100000", "max_queued_messages 10")
+        return f"{lines}sys_interval 1\n"

@@ -17,6 +17,7 @@ def test_typed_rules_accepts_the_default_rules() -> None:
     assert [rule.name for rule in rules.thresholds] == ["disk-nearly-full"]
     assert [rule.name for rule in rules.anomalies] == ["anomaly"]
     assert [rule.name for rule in rules.offlines] == ["device-offline"]
+    assert [rule.name for rule in rules.losses] == ["data-lost"]
     assert rules.thresholds[0].for_ms == 60_000
     assert rules.thresholds[0].clear == 95.0
 

@@ -44,6 +44,8 @@ def test_gateway_reads_devices_and_nothing_else(rules: Rules) -> None:
     """Its account is no master key."""
     assert rules.allows(INGEST_USERNAME, "read", f"t/{DEVICE}/telemetry")
     assert not rules.allows(INGEST_USERNAME, "read", "$SYS/broker/uptime")
+    assert rules.allows(INGEST_USERNAME, "read", "$SYS/broker/publish/messages/dropped")
+    assert not rules.allows("acme/pump", "read", "$SYS/broker/publish/messages/dropped")
     assert not rules.allows(INGEST_USERNAME, "read", "elsewhere")
     assert not rules.allows(INGEST_USERNAME, "write", f"t/{DEVICE}/telemetry")
 

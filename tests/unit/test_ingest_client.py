@@ -44,6 +44,26 @@ def test_client_without_connection_reads_nothing() -> None:
     assert client._packet_read() == MQTTErrorCode.MQTT_ERR_CONN_LOST
 
 
+def test_client_gives_up_a_length_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Larger than any packet that we take: it is no packet, and the rest is not waited for."""
+    client = BulkClient(BrokerAccess("localhost", 1))
+    monkeypatch.setattr(client, "_sock_recv", lambda _size: b"\x32\xff\xff\xff\x7f")
+
+    assert client._packet_read() == MQTTErrorCode.MQTT_ERR_PROTOCOL
+
+
+def test_client_gives_up_a_packet_that_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers to pings are no growth: behind a wrong length they keep us waiting for ever."""
+    client = BulkClient(BrokerAccess("localhost", 1, keepalive_s=0))
+    said = iter([b"\x32\xff\x7f", b"x" * 2_000, b"\xd0\0", b"\xd0\0", b"\xd0\0"])
+    monkeypatch.setattr(client, "_sock_recv", lambda _size: next(said))
+
+    codes = [client._packet_read() for _ in range(5)]
+
+    assert codes[:2] == [MQTTErrorCode.MQTT_ERR_SUCCESS] * 2
+    assert MQTTErrorCode.MQTT_ERR_PROTOCOL in codes[2:]
+
+
 @pytest.mark.parametrize("mqtt5", [True, False])
 def test_client_bounds_what_the_broker_may_send(
     monkeypatch: pytest.MonkeyPatch,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.frames import RETAINED, BrokenFrame, parse, pubacks
+from cloud.ingest.frames import RETAINED, BrokenFrame, Trickle, parse, pubacks
 
 _PINGRESP = b"\xd0\x00"
 
@@ -135,3 +135,24 @@ def test_frames_survive_any_properties(properties: bytes) -> None:
     """Broken properties end the connection, not the reader."""
     with contextlib.suppress(BrokenFrame):
         parse(_with_properties(properties, b"x"), mqtt5=True)
+
+
+def test_trickle_lets_a_slow_packet_grow() -> None:
+    """A kilobyte in each window is enough, however long it takes."""
+    trickle = Trickle(60.0)
+
+    verdicts = [trickle.is_stuck(700, 30.0 * n) for n in range(100)]
+
+    assert not any(verdicts)
+
+
+def test_trickle_ends_what_does_not_grow() -> None:
+    """Two bytes now and then are the answers to our pings, not the rest of a packet."""
+    trickle = Trickle(60.0)
+    trickle.is_stuck(1_000_000, 0.0)
+    trickle.is_stuck(2, 61.0)
+
+    assert not trickle.is_stuck(2, 120.0)
+    assert trickle.is_stuck(2, 122.0)
+    trickle.end()
+    assert not trickle.is_stuck(2, 1_000.0)

@@ -74,6 +74,30 @@ async def test_patience_leaves_other_errors_alone() -> None:
         await _patience([]).until_done(call, of=OSError, what="store")
 
 
+class _Busy(Exception):
+    retry_after_s = 0.0
+
+
+async def test_patience_leaves_a_peer_alone_as_long_as_it_asks() -> None:
+    """`retry_after_s` of the last failure is the least time until the next attempt."""
+    patience = _patience([])
+    asked = [0.06, 0.03]
+    calls_s: list[float] = []
+
+    async def call() -> None:
+        calls_s.append(anyio.current_time())
+        if asked:
+            busy = _Busy()
+            busy.retry_after_s = asked.pop(0)
+            raise busy
+
+    await patience.until_done(call, of=_Busy, what="store")
+
+    first_s, second_s, third_s = calls_s
+    assert second_s - first_s >= 0.06
+    assert third_s - second_s >= 0.03
+
+
 async def _fails() -> None:
     raise OSError("away")
 

@@ -10,6 +10,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from prometheus_client import CollectorRegistry
 
 from cloud.ingest.client import BrokerAccess, BulkClient
+from cloud.ingest.filters import filters_of
 from cloud.ingest.frames import Messages
 from cloud.ingest.inbox import Chunk, Inbox
 from cloud.ingest.metrics import metrics
@@ -62,13 +63,15 @@ def receiver(inbox: Inbox) -> Iterator[Receiver]:
     made = Receiver(
         BrokerAccess("localhost", 1),
         inbox,
+        filters=filters_of([], group=None),
         metrics=metrics(CollectorRegistry()),
         now_ms=lambda: 0,
         max_unacknowledged=1,
         rng=random.Random(1),
+        tell=lambda _news: None,
     )
     made._generation = 2
-    made.subscribed = True
+    made._greeting.is_subscribed = True
     yield made
     made._wake.close()
 
@@ -92,7 +95,7 @@ def test_receiver_reads_only_while_there_is_room(receiver: Receiver, inbox: Inbo
     with_room = receiver._wanted(client)
     inbox.put(Chunk(Messages([b"t"], [b""], [b""], [0]), 0))
     without_room = receiver._wanted(client)
-    receiver.subscribed = False
+    receiver._greeting.end()
     while_connecting = receiver._wanted(client)
     inbox.release(1, 1)
 

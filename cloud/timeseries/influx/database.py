@@ -1,0 +1,171 @@
+"""Telemetry in one database of InfluxDB 1, or one bucket of 2 or 3."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+from anyio.streams.memory import MemoryObjectSendStream
+
+from cloud.timeseries.detect import Server
+from cloud.timeseries.http import Answer, Http
+from cloud.timeseries.influx.keeping import Keeping
+from cloud.timeseries.influx.lines import STATES, Encoder, Lines, check
+from cloud.timeseries.influx.reading import Reader
+from cloud.timeseries.port import (
+    Latest,
+    Page,
+    Place,
+    PointsRejected,
+    Series,
+    SeriesQuery,
+    StoreAway,
+)
+from cloud.timeseries.posting import Posting
+from cloud.timeseries.writing import Target, write_lines
+from wire.points import PointBatch
+
+if TYPE_CHECKING:
+    from cloud.timeseries.influx.bucket import Bucket
+
+# What is written to see whether the server takes anything at all.
+PROBE = "tidegate_probe"
+# How many points are written as lines while those before them are under way.
+PART_POINTS = 4_000
+_STATEMENTS = {"influx1": 50, "influx2": 50, "influx3": 1}
+
+
+class Database:
+    """The adapter of `cloud.timeseries.port.TimeSeries` for a detected InfluxDB.
+
+    `keep_days` is how long points are to be kept; None leaves that to the server.
+    """
+
+    def __init__(self, http: Http, server: Server, *, keep_days: float | None) -> None:
+        self._http = http
+        self._server = server
+        self._keeping = Keeping(http, server, days=keep_days)
+        self._reader = Reader(http, statements=_STATEMENTS[server.kind])
+        self._encoder = Encoder()
+        self._knows_mixed = False
+        # Both the encoder and the sender are of one thread at a time.
+        self._encoding = anyio.CapacityLimiter(1)
+        self._posting = anyio.CapacityLimiter(1)
+        self._sender: Posting | Bucket | None = None
+        self._target = Target(
+            http.address.name,
+            http.address.database,
+            self._post,
+            partial(http.get, "/ping"),
+            self._keeping.create,
+            lambda ns: f"{PROBE} ok=1 {ns}",
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections that are ours alone."""
+        if self._sender is not None:
+            await anyio.to_thread.run_sync(self._sender.close, limiter=self._posting)
+
+    async def write(self, batch: PointBatch) -> None:
+        """Store a batch (see the port); a part is encoded while the one before is under way."""
+        if not len(batch):
+            return
+        check(batch)
+        await self._learn_mixed()
+        refused: dict[int, str] = {}
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            send, receive = anyio.create_memory_object_stream[tuple[int, Lines | PointsRejected]]()
+            tasks.start_soon(self._encode, batch, send)
+            async with receive:
+                try:
+                    async for begin, lines in receive:
+                        await self._send(begin, lines, refused)
+                except (StoreAway, PointsRejected) as exc:
+                    # Raised below: out of here it would come as a group of exceptions.
+                    failure = exc
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        if refused:
+            reason = next(iter(refused.values()))
+            raise PointsRejected(f"{len(refused)} points: {reason}", points=refused)
+
+    async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
+        """Return the series that have points in the range (see the port)."""
+        return await self._reader.read(query, limit=limit)
+
+    async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
+        """Return points from `start` on, and where the next page begins (see the port)."""
+        return await self._reader.page(query, limit=limit, start=start)
+
+    async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
+        """Return the newest point of each series (see the port)."""
+        return await self._reader.latest(tenant, device)
+
+    async def delete(self, tenant: str, device: str | None = None) -> None:
+        """Delete everything of a device or a tenant (see the port); not in InfluxDB 3."""
+        await self._keeping.delete(tenant, device)
+
+    async def tend(self, now_ms: int) -> None:
+        """See that the server drops what is older than is to be kept."""
+        await self._keeping.tend(now_ms)
+
+    async def _learn_mixed(self) -> None:
+        """Learn once of which metrics there are texts and booleans."""
+        if not self._knows_mixed:
+            self._encoder.mixed.update(await self._reader.metrics(STATES))
+            self._knows_mixed = True
+
+    async def _encode(
+        self,
+        batch: PointBatch,
+        send: MemoryObjectSendStream[tuple[int, Lines | PointsRejected]],
+    ) -> None:
+        async with send:
+            for begin in range(0, len(batch), PART_POINTS):
+                part = _part(batch, begin)
+                try:
+                    lines: Lines | PointsRejected = await anyio.to_thread.run_sync(
+                        self._encoder.lines, part, limiter=self._encoding
+                    )
+                except PointsRejected as exc:
+                    lines = exc
+                try:
+                    await send.send((begin, lines))
+                except anyio.BrokenResourceError:
+                    return
+
+    async def _send(
+        self, begin: int, lines: Lines | PointsRejected, refused: dict[int, str]
+    ) -> None:
+        if isinstance(lines, PointsRejected):
+            raise lines
+        for line, reason in (await write_lines(self._target, lines.texts)).items():
+            for point in range(*lines.spans[line]):
+                refused[begin + point] = reason
+
+    async def _post(self, body: bytes) -> Answer:
+        def post() -> Answer:
+            if self._sender is None:
+                self._sender = self._make_sender()
+            return self._sender.post(body)
+
+        return await anyio.to_thread.run_sync(post, limiter=self._posting)
+
+    def _make_sender(self) -> "Posting | Bucket":
+        address, timeout_s = self._http.address, self._http.timeout_s
+        if self._server.kind == "influx1":
+            params = {"db": address.database, "precision": "ns"}
+            return Posting(address, "/write", params, timeout_s=timeout_s)
+        # It takes half a second to import, and only some need it.
+        from cloud.timeseries.influx.bucket import Bucket  # noqa: PLC0415
+
+        return Bucket(address, timeout_s=timeout_s)
+
+
+def _part(batch: PointBatch, begin: int) -> PointBatch:
+    if begin == 0 and len(batch) <= PART_POINTS:
+        return batch
+    part = slice(begin, begin + PART_POINTS)
+    return PointBatch(batch.series[part], batch.ts_ms[part], batch.values[part], batch.order[part])

@@ -1,0 +1,269 @@
+"""Read what is stored in InfluxDB: statements in groups, answers in portions of bounded size."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from cloud.timeseries.detect import refused
+from cloud.timeseries.http import Http
+from cloud.timeseries.influx import influxql
+from cloud.timeseries.influx.influxql import Result, Span, Whose
+from cloud.timeseries.influx.lines import NS_PER_MS, STATES, TELEMETRY, time_ns
+from cloud.timeseries.influx.names import name_of
+from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
+from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
+from wire.messages import Value
+
+MOST_ROWS = 10_000
+_METRICS_AT_ONCE = 50
+_GROUP_CHARS = 6_000
+_FIRST_GROUP = 4
+_ALWAYS = SeriesQuery(-(2**62), 2**62)
+_DENIED = (401, 403)
+
+_Rows = dict[int, Value]
+
+
+class Found(NamedTuple):
+    """A series' points: (time in ns, value), in order."""
+
+    key: SeriesKey
+    points: list[tuple[int, Value]]
+
+
+@dataclass(slots=True)
+class _Scan:
+    """One metric's values in one measurement, read portion by portion until `most` are there."""
+
+    statement: Callable[[Span, int], str]
+    span: Span
+    most: int
+    step_ns: int
+    rows: _Rows = field(default_factory=dict)
+    is_done: bool = False
+
+    def next_statement(self) -> str:
+        return self.statement(self.span, min(self.most - len(self.rows), MOST_ROWS))
+
+    def take(self, result: Result) -> None:
+        asked = min(self.most - len(self.rows), MOST_ROWS)
+        got = 0
+        is_partial = False
+        last_ns = self.span.from_ns
+        for rows in result.series:
+            is_partial |= rows.partial
+            for last_ns, value in rows.values:
+                got += 1
+                if value is not None:
+                    self.rows[last_ns] = value
+        self.is_done = len(self.rows) >= self.most or got == 0 or (got < asked and not is_partial)
+        self.span = Span(last_ns + self.step_ns, self.span.to_ns)
+
+
+class Reader:
+    """Reads one database; `statements` of them go into one request (InfluxDB 3 takes one)."""
+
+    def __init__(self, http: Http, *, statements: int) -> None:
+        self._http = http
+        self._statements = statements
+
+    async def ask(self, statements: Iterable[str]) -> list[Result]:
+        """Return the results of statements that only read.
+
+        Raises:
+            StoreAway: the server does not answer, or cannot.
+        """
+        found: list[Result] = []
+        for group in _groups(statements, self._statements):
+            found += await self._ask_once(group)
+        return found
+
+    async def metrics(self, measurement: str) -> list[str]:
+        """Return the names of all metrics that anybody has in a measurement."""
+        [result] = await self.ask([influxql.fields_of(measurement)])
+        return sorted(name_of(row[0]) for rows in result.series for row in rows.values)
+
+    async def keys(self, query: SeriesQuery, measurement: str) -> set[SeriesKey]:
+        """Return the series that have values in a measurement in the query's range."""
+        if query.metric is not None and query.device is not None and query.tenant is not None:
+            return {_key(query.tenant, query.device, query.metric)}
+        names = [query.metric] if query.metric else await self.metrics(measurement)
+        whose, span = Whose(query.tenant, query.device), influxql.span_of(query)
+        groups = [
+            names[at : at + _METRICS_AT_ONCE] for at in range(0, len(names), _METRICS_AT_ONCE)
+        ]
+        results = await self.ask(
+            influxql.newest_of(measurement, group, whose=whose, span=span) for group in groups
+        )
+        return {
+            _key(name_of(rows.tags["tenant"]), name_of(rows.tags["device"]), metric)
+            for group, result in zip(groups, results, strict=True)
+            for rows in result.series
+            for metric, newest in zip(group, rows.values[0][1:], strict=True)
+            if newest is not None
+        }
+
+    async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
+        """Return the series that have points in the range (see the port)."""
+        most = 2**62 if limit is None else limit
+        found = await self._found(query, most=most, start=None)
+        return [_series(one) for one in found]
+
+    async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
+        """Return points from `start` on, and where the next page begins (see the port)."""
+        raw = msgspec.structs.replace(query, step_ms=None)
+        found = await self._found(raw, most=limit + 1, start=start)
+        if sum(len(one.points) for one in found) <= limit:
+            return Page([_series(one) for one in found], None)
+        *_, last = found
+        ns, _ = last.points.pop()
+        following = Place(last.key, *divmod(ns, NS_PER_MS))
+        return Page([_series(one) for one in found if one.points], following)
+
+    async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
+        """Return the newest point of each series (see the port)."""
+        newest: dict[SeriesKey, tuple[int, Value]] = {}
+        whose, span = Whose(tenant, device), influxql.span_of(_ALWAYS)
+        query = SeriesQuery(_ALWAYS.from_ms, _ALWAYS.to_ms, tenant, device)
+        for measurement in (TELEMETRY, STATES):
+            metrics = sorted({key.metric for key in await self.keys(query, measurement)})
+            results = await self.ask(
+                influxql.newest_of(measurement, [metric], whose=whose, span=span)
+                for metric in metrics
+            )
+            for key, point in _newest(metrics, results):
+                value = _value(measurement, point[1])
+                # A state at the time of a number was the later: see `lines.Encoder`.
+                if point[0] >= newest.get(key, point)[0]:
+                    newest[key] = (point[0], value)
+        return [Latest(key, ns // NS_PER_MS, value) for key, (ns, value) in sorted(newest.items())]
+
+    async def _found(self, query: SeriesQuery, *, most: int, start: Place | None) -> list[Found]:
+        """Return at most `most` points from `start` on, ordered by key and time."""
+        if query.from_ms >= query.to_ms or most <= 0:
+            return []
+        is_stepped = query.step_ms is not None
+        numbers = await self.keys(query, TELEMETRY)
+        states = set() if is_stepped else await self.keys(query, STATES)
+        keys = sorted(
+            key for key in numbers | states if start is None or tuple(key) >= tuple(start.key)
+        )
+        found: list[Found] = []
+        at, size, left = 0, _FIRST_GROUP, most
+        while at < len(keys) and left > 0:
+            group = keys[at : at + size]
+            for one in await self._group(query, group, most=left, start=start):
+                points = one.points[:left]
+                left -= len(points)
+                if points:
+                    found.append(Found(one.key, points))
+            at, size = at + size, min(size * 2, self._statements * 2)
+        return found
+
+    async def _group(
+        self, query: SeriesQuery, keys: Sequence[SeriesKey], *, most: int, start: Place | None
+    ) -> list[Found]:
+        """Return the points of some series, at most `most` of each."""
+        measurements = (TELEMETRY,) if query.step_ms is not None else (TELEMETRY, STATES)
+        scans = {
+            (key, measurement): _scan(query, key, measurement, most=most, start=start)
+            for key in keys
+            for measurement in measurements
+        }
+        while pending := [scan for scan in scans.values() if not scan.is_done]:
+            results = await self.ask(scan.next_statement() for scan in pending)
+            for scan, result in zip(pending, results, strict=True):
+                scan.take(result)
+        return [
+            Found(key, _joined([(name, scans[key, name].rows) for name in measurements]))
+            for key in keys
+        ]
+
+    async def _ask_once(self, statements: list[str]) -> list[Result]:
+        address = self._http.address
+        params = {"db": address.database, "q": "; ".join(statements), "epoch": "ns"}
+        answer = await self._http.get("/query", params)
+        if answer.status in _DENIED:
+            raise StoreAway(refused(address.name, answer))
+        if not answer.is_good and influxql.is_not_there(answer.text):
+            # As InfluxDB 3 says it; 1.x says it with 200, in the results.
+            return [Result() for _ in statements]
+        if not answer.is_good:
+            raise StoreAway(
+                f"{address.name} does not answer a query ({answer.status}): {answer.text}",
+                retry_after_s=answer.retry_after_s or 0.0,
+            )
+        results = influxql.decode_reply(answer.body).results
+        # After a statement that fails the rest are not executed: nothing is there for them either.
+        return results + [Result() for _ in statements[len(results) :]]
+
+
+def _scan(
+    query: SeriesQuery, key: SeriesKey, measurement: str, *, most: int, start: Place | None
+) -> _Scan:
+    span, whose = influxql.span_of(query), Whose(key.tenant, key.device)
+    if start is not None and start.key == key:
+        begin_ns = time_ns(start.ts_ms, start.order)
+        span = Span(min(max(span.from_ns, begin_ns), span.to_ns), span.to_ns)
+    if query.step_ms is not None:
+
+        def statement(span: Span, limit: int) -> str:
+            return influxql.steps_of(query, key.metric, whose=whose, span=span, limit=limit)
+
+        return _Scan(statement, span, most, query.step_ms * NS_PER_MS)
+
+    def rows(span: Span, limit: int) -> str:
+        return influxql.rows_of(measurement, key.metric, whose=whose, span=span, limit=limit)
+
+    return _Scan(rows, span, most, 1)
+
+
+def _joined(measured: list[tuple[str, _Rows]]) -> list[tuple[int, Value]]:
+    """Return numbers and states in order of time; of one time the state counts."""
+    joined: _Rows = {}
+    for measurement, rows in measured:
+        for ns, value in rows.items():
+            joined[ns] = _value(measurement, value)
+    return sorted(joined.items(), key=lambda point: point[0])
+
+
+def _value(measurement: str, stored: Value) -> Value:
+    if measurement == TELEMETRY:
+        return float(stored)
+    value: Value = msgspec.json.decode(str(stored), type=bool | float | str)
+    return value
+
+
+def _newest(
+    metrics: Sequence[str], results: list[Result]
+) -> Iterator[tuple[SeriesKey, tuple[int, Value]]]:
+    for metric, result in zip(metrics, results, strict=True):
+        for rows in result.series:
+            ns, value = rows.values[0]
+            if value is not None:
+                tenant, device = name_of(rows.tags["tenant"]), name_of(rows.tags["device"])
+                yield _key(tenant, device, metric), (ns, value)
+
+
+def _series(found: Found) -> Series:
+    return Series(found.key, [(ns // NS_PER_MS, value) for ns, value in found.points])
+
+
+def _key(tenant: str, device: str, metric: str) -> SeriesKey:
+    return SeriesKey(TenantId(tenant), DeviceId(device), MetricName(metric))
+
+
+def _groups(statements: Iterable[str], most: int) -> Iterator[list[str]]:
+    """Gather statements for one request each: it has to fit into an address."""
+    group: list[str] = []
+    chars = 0
+    for statement in statements:
+        if group and (len(group) == most or chars + len(statement) > _GROUP_CHARS):
+            yield group
+            group, chars = [], 0
+        group.append(statement)
+        chars += len(statement)
+    if group:
+        yield group

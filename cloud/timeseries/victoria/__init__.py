@@ -1,0 +1,1 @@
+"""Telemetry in VictoriaMetrics: through its import, export and PromQL."""

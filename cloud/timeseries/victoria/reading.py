@@ -1,0 +1,278 @@
+"""Read what is stored in VictoriaMetrics: raw samples by export, aggregates by PromQL.
+
+Doubles, which a redelivery leaves, are removed here: so sums, counts and means are the server's
+only when it removes doubles itself (`-dedup.minScrapeInterval=1ms`), else they are made here of
+the samples. PromQL invents the values of the last seconds, so those are made here, too.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import msgspec
+
+from cloud.timeseries.http import Answer, Http
+from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
+from cloud.timeseries.stepping import Points, stepped
+from cloud.timeseries.victoria.flags import AHEAD_MS
+from cloud.timeseries.victoria.samples import (
+    NUMBERS,
+    STATES,
+    Limits,
+    decode_samples,
+    key_of,
+    selector,
+    value_of,
+)
+from wire.ids import SeriesKey
+
+_BOTH = f"{NUMBERS}|{STATES}"
+# Nothing is older: see `flags.Flags.limits`.
+_FIRST_MS = 86_400_000
+_UNSURE_MS = 120_000
+_MOST_STEPS = 10_000
+_MOST_QUERIES = 20
+_LINE_ROWS = "10000"
+_FUNCTIONS = {
+    "mean": "avg_over_time",
+    "min": "min_over_time",
+    "max": "max_over_time",
+    "last": "last_over_time",
+    "sum": "sum_over_time",
+    "count": "count_over_time",
+}
+# Doubles do not change these.
+_STEADY = frozenset({"min", "max", "last"})
+
+
+class _Row(msgspec.Struct):
+    metric: dict[str, str]
+    value: tuple[float, str] = (0.0, "")
+    values: list[tuple[float, str]] = []
+
+
+class _Data(msgspec.Struct, frozen=True):
+    result: list[_Row] = []
+
+
+class _Answered(msgspec.Struct):
+    data: _Data = _Data()
+    error: str | None = None
+
+
+class _Listed(msgspec.Struct):
+    data: list[dict[str, str]] = []
+
+
+class Reader:
+    """Reads what one installation has stored."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+        self._database = http.address.database
+
+    async def read(self, query: SeriesQuery, *, limits: Limits, most: int) -> list[Series]:
+        """Return at most `most` raw points of the range."""
+        span = _within(query, limits)
+        found: list[Series] = []
+        for key, names in sorted((await self._keys(span)).items()):
+            points = (await self._points(key, names, span, most=most))[:most]
+            most -= len(points)
+            if points:
+                found.append(Series(key, points))
+            if most <= 0:
+                break
+        return found
+
+    async def read_steps(
+        self, query: SeriesQuery, *, limits: Limits, most: int, drops_doubles: bool
+    ) -> list[Series]:
+        """Return at most `most` aggregates of the range, a step each."""
+        step_ms = query.step_ms or 1
+        span = _within(query, limits)
+        settled_ms = limits.newest_ms - AHEAD_MS - _UNSURE_MS
+        first_ms = -(-span.from_ms // step_ms) * step_ms
+        last_ms = max(min(span.to_ms, settled_ms) // step_ms * step_ms, first_ms)
+        steps = (last_ms - first_ms) // step_ms
+        is_ours = query.aggregate not in _STEADY and not drops_doubles
+        if is_ours or not 0 < steps <= _MOST_STEPS * _MOST_QUERIES:
+            parts = [await self._steps_here(span, step_ms)]
+        else:
+            parts = [
+                await self._steps_here(_cut(span, span.from_ms, first_ms), step_ms),
+                await self._steps_there(_cut(span, first_ms, last_ms), step_ms),
+                await self._steps_here(_cut(span, last_ms, span.to_ms), step_ms),
+            ]
+        found: list[Series] = []
+        for key in sorted({key for part in parts for key in part}):
+            points = [point for part in parts for point in part.get(key, [])][: max(most, 0)]
+            most -= len(points)
+            if points:
+                found.append(Series(key, points))
+        return found
+
+    async def page(
+        self, query: SeriesQuery, *, limits: Limits, limit: int, start: Place | None
+    ) -> Page:
+        """Return points from `start` on; a place's order is the rank of its value."""
+        span = _within(query, limits)
+        found: list[Series] = []
+        left = limit
+        for key, names in sorted((await self._keys(span)).items()):
+            if start is not None and key < start.key:
+                continue
+            from_ms, skipped = span.from_ms, 0
+            if start is not None and key == start.key and start.ts_ms >= span.from_ms:
+                from_ms, skipped = start.ts_ms, max(start.order, 0)
+            part = _cut(span, from_ms, span.to_ms)
+            # Of the start's own millisecond some are skipped, all of them may have to be.
+            points = await self._points(key, names, part, most=left + 1 + skipped)
+            points = _after(points, from_ms, skipped)
+            if points[:left]:
+                found.append(Series(key, points[:left]))
+            if len(points) > left:
+                rank = _rank(points, left) + (skipped if points[left][0] == from_ms else 0)
+                return Page(found, Place(key, points[left][0], rank))
+            left -= len(points)
+        return Page(found, None)
+
+    async def latest(self, whose: SeriesQuery, limits: Limits) -> list[Latest]:
+        """Return the newest point of each series; of a state and a number the state."""
+        newest: dict[SeriesKey, Latest] = {}
+        for name in (NUMBERS, STATES):
+            wanted = self._selector(whose, name)
+            window = f"{wanted}[{limits.newest_ms - _FIRST_MS}ms]"
+            at_s = {"time": _seconds(limits.newest_ms), "nocache": "1"}
+            times = await self._ask("query", {"query": f"tlast_over_time({window})", **at_s})
+            values = await self._ask("query", {"query": f"last_over_time({window})", **at_s})
+            value_by = {_labels(row.metric): float(row.value[1]) for row in values}
+            for row in times:
+                key, ts_ms = key_of(row.metric), round(float(row.value[1]) * 1_000)
+                number = value_by.get(_labels(row.metric))
+                if number is not None and (key not in newest or ts_ms >= newest[key].ts_ms):
+                    metric = {**row.metric, "__name__": name}
+                    newest[key] = Latest(key, ts_ms, value_of(metric, number))
+        return [newest[key] for key in sorted(newest)]
+
+    async def _keys(self, span: SeriesQuery) -> dict[SeriesKey, set[str]]:
+        """Return the series that may have points in the range, and in which of both kinds."""
+        if span.from_ms >= span.to_ms:
+            return {}
+        params = {"match[]": self._selector(span, _BOTH), **_times(span)}
+        answer = _good(self._http, await self._http.get("/api/v1/series", params))
+        keys: dict[SeriesKey, set[str]] = defaultdict(set)
+        for metric in msgspec.json.decode(answer.body, type=_Listed).data:
+            keys[key_of(metric)].add(metric["__name__"])
+        return keys
+
+    async def _points(
+        self, key: SeriesKey, names: Iterable[str], span: SeriesQuery, *, most: int
+    ) -> Points:
+        """Return at least the first `most` points of a series, each once."""
+        # A double counts before it is removed, so more are asked for.
+        points: set[tuple[int, str, float]] = set()
+        for name in sorted(names):
+            mine = SeriesQuery(span.from_ms, span.to_ms, *key)
+            params = {"match[]": self._selector(mine, name), "max_rows_per_line": _LINE_ROWS}
+            got = 0
+            async with self._http.lines("/api/v1/export", params | _times(mine)) as response:
+                async for line in response.aiter_lines():
+                    samples = decode_samples(line)
+                    state = samples.metric.get("state", "")
+                    before = len(points)
+                    points.update(
+                        (ts_ms, state, number)
+                        for ts_ms, number in zip(samples.timestamps, samples.values, strict=True)
+                        if number is not None
+                    )
+                    got += len(points) - before
+                    # Numbers are one series, so they come in their order.
+                    if name == NUMBERS and got >= most:
+                        break
+        return [
+            (ts_ms, value_of({"state": state} if state else {}, number))
+            for ts_ms, state, number in sorted(points)
+        ]
+
+    async def _steps_here(self, span: SeriesQuery, step_ms: int) -> dict[SeriesKey, Points]:
+        numbers = {key: names & {NUMBERS} for key, names in (await self._keys(span)).items()}
+        return {
+            key: stepped(await self._points(key, names, span, most=2**62), step_ms, span.aggregate)
+            for key, names in numbers.items()
+            if names
+        }
+
+    async def _steps_there(self, span: SeriesQuery, step_ms: int) -> dict[SeriesKey, Points]:
+        """Ask for whole steps; PromQL looks back from the end of each, which it includes."""
+        found: dict[SeriesKey, Points] = defaultdict(list)
+        function, wanted = _FUNCTIONS[span.aggregate], self._selector(span, NUMBERS)
+        for from_ms in range(span.from_ms, span.to_ms, _MOST_STEPS * step_ms):
+            to_ms = min(from_ms + _MOST_STEPS * step_ms, span.to_ms)
+            params = {
+                "query": f"{function}({wanted}[{step_ms}ms])",
+                "start": _seconds(from_ms + step_ms - 1),
+                "end": _seconds(to_ms - 1),
+                "step": f"{step_ms}ms",
+                "nocache": "1",
+            }
+            for row in await self._ask("query_range", params):
+                found[key_of(row.metric)] += [
+                    (round(at_s * 1_000) + 1 - step_ms, float(number))
+                    for at_s, number in row.values
+                ]
+        return found
+
+    async def _ask(self, path: str, params: dict[str, str]) -> list[_Row]:
+        answer = _good(self._http, await self._http.get(f"/api/v1/{path}", params))
+        return msgspec.json.decode(answer.body, type=_Answered).data.result
+
+    def _selector(self, query: SeriesQuery, names: str) -> str:
+        return selector(
+            names, self._database, tenant=query.tenant, device=query.device, metric=query.metric
+        )
+
+
+def _good(http: Http, answer: Answer) -> Answer:
+    if not answer.is_good:
+        raise StoreAway(
+            f"{http.address.name} does not answer a query ({answer.status}): {answer.text}",
+            retry_after_s=answer.retry_after_s or 0.0,
+        )
+    return answer
+
+
+def _within(query: SeriesQuery, limits: Limits) -> SeriesQuery:
+    """Return the query over those times of its range of which there can be something."""
+    # What has been taken as far ahead as may be is still ahead.
+    last_ms = limits.newest_ms + AHEAD_MS
+    return _cut(query, max(query.from_ms, _FIRST_MS), min(query.to_ms, last_ms))
+
+
+def _cut(query: SeriesQuery, from_ms: int, to_ms: int) -> SeriesQuery:
+    return msgspec.structs.replace(query, from_ms=from_ms, to_ms=to_ms)
+
+
+def _after(points: Points, from_ms: int, skipped: int) -> Points:
+    """Leave out the first points of the first millisecond."""
+    same = sum(1 for ts_ms, _ in points[:skipped] if ts_ms == from_ms)
+    return points[same:]
+
+
+def _rank(points: Points, index: int) -> int:
+    """Return how many points of the same millisecond stand before one."""
+    rank = 0
+    while rank < index and points[index - rank - 1][0] == points[index][0]:
+        rank += 1
+    return rank
+
+
+def _labels(metric: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((label, text) for label, text in metric.items() if label != "__name__"))
+
+
+def _times(span: SeriesQuery) -> dict[str, str]:
+    # Both ends are included.
+    return {"start": _seconds(span.from_ms), "end": _seconds(span.to_ms - 1)}
+
+
+def _seconds(ts_ms: int) -> str:
+    return f"{ts_ms // 1_000}.{ts_ms % 1_000:03}"

@@ -1,0 +1,147 @@
+"""Points as VictoriaMetrics takes and gives them: series of samples in JSON, line by line. Pure.
+
+Numbers are `telemetry{tenant, device, metric}`; a text or a boolean is a sample 1 of
+`telemetry_state{tenant, device, metric, state}`, whose `state` is its JSON. So names and values of
+any characters come back as they were. Times are milliseconds, and a series has at most one sample
+of a millisecond and a value: the order that tells readings of the same millisecond apart is lost.
+"""
+
+import math
+from typing import Any
+
+import msgspec
+
+from cloud.timeseries.port import PointsRejected
+from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
+from wire.messages import Value
+from wire.points import PointBatch
+
+NUMBERS, STATES = "telemetry", "telemetry_state"
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What the server would drop without a word: other times (ms), longer states (bytes)."""
+
+    oldest_ms: int
+    newest_ms: int
+    state_bytes: int
+
+
+class Samples(msgspec.Struct):
+    """Some samples of one series, as the server's export writes them."""
+
+    metric: dict[str, str]
+    values: list[float | None]
+    timestamps: list[int]
+
+    @property
+    def key(self) -> SeriesKey:
+        """Return whose they are."""
+        return key_of(self.metric)
+
+
+class Encoded(msgspec.Struct):
+    """Lines to import; `points[i]` are the indexes of those in line i, `refused` those in none."""
+
+    lines: list[str]
+    points: list[list[int]]
+    refused: dict[int, str]
+
+
+def encode(batch: PointBatch, database: str, limits: Limits) -> Encoded:
+    """Return a batch as lines, a series each.
+
+    Raises:
+        PointsRejected: a number is not finite, or a time does not fit 64 bits.
+    """
+    _check(batch)
+    refused: dict[int, str] = {}
+    rows: dict[tuple[SeriesKey, str], list[int]] = {}
+    for index, (key, value, ts_ms) in enumerate(
+        zip(batch.series, batch.values, batch.ts_ms, strict=True)
+    ):
+        state = "" if type(value) not in (str, bool) else _json(value)
+        fault = _fault(state, ts_ms, limits)
+        if fault:
+            refused[index] = fault
+        else:
+            rows.setdefault((key, state), []).append(index)
+    lines = [_line(batch, key, state, database, points) for (key, state), points in rows.items()]
+    return Encoded(lines, list(rows.values()), refused)
+
+
+def decode_samples(line: str) -> Samples:
+    """Return what one line of an export holds."""
+    return msgspec.json.decode(line, type=Samples)
+
+
+def value_of(metric: dict[str, str], number: float) -> Value:
+    """Return the value that a sample stands for."""
+    state = metric.get("state")
+    if state is None or metric.get("__name__", STATES) != STATES:
+        return number
+    value: Value = msgspec.json.decode(state, type=bool | str)
+    return value
+
+
+def key_of(metric: dict[str, str]) -> SeriesKey:
+    """Return whose series it is."""
+    return SeriesKey(
+        TenantId(metric["tenant"]), DeviceId(metric["device"]), MetricName(metric["metric"])
+    )
+
+
+def selector(names: str, database: str, **labels: str | None) -> str:
+    """Return a selector of series: `names` is a pattern, labels that are None do not matter."""
+    wanted = {"db": database or None, **labels}
+    parts = [f"{label}={_json(text)}" for label, text in wanted.items() if text is not None]
+    return "{" + ",".join([f'__name__=~"{names}"', *parts]) + "}"
+
+
+def probe(database: str, ts_ms: int) -> str:
+    """Return a line that nothing can be wrong with."""
+    metric = {"__name__": "tidegate_probe"} | ({"db": database} if database else {})
+    return _json({"metric": metric, "values": [1], "timestamps": [ts_ms]})
+
+
+def _line(batch: PointBatch, key: SeriesKey, state: str, database: str, points: list[int]) -> str:
+    metric = {"__name__": STATES if state else NUMBERS, **key._asdict()}
+    if database:
+        metric["db"] = database
+    if state:
+        metric["state"] = state
+    return _json(
+        {
+            "metric": metric,
+            "values": [1] * len(points) if state else [batch.values[i] for i in points],
+            "timestamps": [batch.ts_ms[i] for i in points],
+        }
+    )
+
+
+def _check(batch: PointBatch) -> None:
+    if min(batch.ts_ms) < _INT64_MIN or max(batch.ts_ms) > _INT64_MAX:
+        raise PointsRejected("a time (in ms) does not fit 64 bits")
+    try:
+        is_finite = all(math.isfinite(v) for v in batch.values if not isinstance(v, str))
+    except OverflowError as exc:
+        raise PointsRejected("a number does not fit a float of 64 bits") from exc
+    if not is_finite:
+        raise PointsRejected("a number is not finite")
+
+
+def _fault(state: str, ts_ms: int, limits: Limits) -> str | None:
+    if ts_ms < limits.oldest_ms:
+        return (
+            "older than VictoriaMetrics keeps (its flag -retentionPeriod), or of before 1970-01-02"
+        )
+    if ts_ms > limits.newest_ms:
+        return "more than two days in the future, which VictoriaMetrics does not take"
+    if len(state.encode()) > limits.state_bytes:
+        return f"a text of more than {limits.state_bytes} bytes as JSON (flag -maxLabelValueLen)"
+    return None
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,177 @@
+"""Telemetry in VictoriaMetrics, which says yes to nearly everything: we look before we write."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from cloud.timeseries.http import Answer, Http
+from cloud.timeseries.port import (
+    Latest,
+    Page,
+    Place,
+    PointsRejected,
+    Series,
+    SeriesQuery,
+    StoreAway,
+)
+from cloud.timeseries.posting import Posting
+from cloud.timeseries.victoria.flags import Flags, flags_in
+from cloud.timeseries.victoria.reading import Reader
+from cloud.timeseries.victoria.recent import Recent
+from cloud.timeseries.victoria.samples import NUMBERS, STATES, encode, probe, selector
+from cloud.timeseries.writing import Target, write_lines
+from wire.points import PointBatch
+
+_DAY_MS = 86_400_000
+
+_log = structlog.get_logger()
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Victoria:
+    """The adapter of `cloud.timeseries.port.TimeSeries` for VictoriaMetrics.
+
+    What it cannot hold as the port says: a point that is written again with another value is two
+    points, and the order of a millisecond's points is that of their values. What was written
+    shows after a second or so, and is on disk after about ten: what a server that died may have
+    lost is sent again (`recent`), unless we died with it.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        *,
+        keep_days: float | None,
+        now_ms: Callable[[], int] = _wall_clock_ms,
+    ) -> None:
+        self._http = http
+        self._keep_days = keep_days
+        self._now_ms = now_ms
+        self._flags: Flags | None = None
+        self._reader = Reader(http)
+        self._has_warned = False
+        self._recent = Recent()
+        self._started: str | None = None
+        self._connections = 0
+        self._encoding = anyio.CapacityLimiter(1)
+        self._posting = anyio.CapacityLimiter(1)
+        self._sender = Posting(http.address, "/api/v1/import", {}, timeout_s=http.timeout_s)
+        name, self._database = http.address.name, http.address.database
+        self._target = Target(
+            name, self._database, self._post, partial(http.get, "/health"), _cannot, self._probe
+        )
+
+    async def aclose(self) -> None:
+        """Close the connection that is ours alone."""
+        await anyio.to_thread.run_sync(self._sender.close, limiter=self._posting)
+
+    async def write(self, batch: PointBatch) -> None:
+        """Store a batch (see the port); what the server would drop is refused."""
+        if not len(batch):
+            return
+        limits = (await self._known()).limits(self._now_ms())
+        encoded = await anyio.to_thread.run_sync(
+            encode, batch, self._database, limits, limiter=self._encoding
+        )
+        refused = dict(encoded.refused)
+        for line, reason in (await write_lines(self._target, encoded.lines)).items():
+            refused.update(dict.fromkeys(encoded.points[line], reason))
+        if refused:
+            reason = next(iter(refused.values()))
+            raise PointsRejected(f"{len(refused)} points: {reason}", points=refused)
+
+    async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
+        """Return the series that have points in the range (see the port)."""
+        flags = await self._known()
+        limits, most = flags.limits(self._now_ms()), 2**62 if limit is None else limit
+        if query.step_ms is None:
+            return await self._reader.read(query, limits=limits, most=most)
+        return await self._reader.read_steps(
+            query, limits=limits, most=most, drops_doubles=flags.drops_doubles
+        )
+
+    async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
+        """Return points from `start` on, and where the next page begins (see the port)."""
+        limits = (await self._known()).limits(self._now_ms())
+        return await self._reader.page(query, limits=limits, limit=limit, start=start)
+
+    async def latest(self, tenant: str | None = None, device: str | None = None) -> list[Latest]:
+        """Return the newest point of each series (see the port)."""
+        limits = (await self._known()).limits(self._now_ms())
+        whose = SeriesQuery(limits.oldest_ms, limits.newest_ms, tenant, device)
+        return await self._reader.latest(whose, limits)
+
+    async def delete(self, tenant: str, device: str | None = None) -> None:
+        """Delete everything of a device or a tenant (see the port)."""
+        match = selector(f"{NUMBERS}|{STATES}", self._database, tenant=tenant, device=device)
+        answer = await self._http.post("/api/v1/admin/tsdb/delete_series", {"match[]": match})
+        if not answer.is_good:
+            raise StoreAway(
+                f"{self._http.address.name} does not delete ({answer.status}): {answer.text}"
+            )
+
+    async def tend(self, now_ms: int) -> None:  # noqa: ARG002 - the server looks at its clock
+        """Compare how long the server keeps points with what it should: only it can set that."""
+        self._flags = None
+        flags = await self._known()
+        await self._send_again_if_restarted(flags)
+        wanted = self._keep_days
+        if wanted is None or self._has_warned or flags.keeps_ms == round(wanted * _DAY_MS):
+            return
+        self._has_warned = True
+        _log.warning(
+            "timeseries.retention_differs",
+            keeps_days=flags.keeps_ms / _DAY_MS,
+            reason=f"start VictoriaMetrics with -retentionPeriod={wanted:g}d",
+        )
+
+    async def _known(self) -> Flags:
+        if self._flags is None:
+            answer = await self._http.get("/metrics")
+            if not answer.is_good:
+                raise StoreAway(f"{self._http.address.name} answers {answer.status} to /metrics")
+            self._flags = flags_in(answer.body)
+        return self._flags
+
+    async def _post(self, body: bytes) -> Answer:
+        answer = await self._send(body)
+        if self._sender.connections != self._connections:
+            self._connections = self._sender.connections
+            self._flags = None
+            try:
+                await self._send_again_if_restarted(await self._known())
+            except StoreAway:
+                self._connections = -1
+                raise
+        if answer.is_good:
+            self._recent.add(body, time.monotonic())
+        return answer
+
+    async def _send_again_if_restarted(self, flags: Flags) -> None:
+        """Send what the server took before it died, so far as it may have lost it."""
+        if self._started not in (None, flags.started):
+            bodies = self._recent.bodies()
+            for body in bodies:
+                answer = await self._send(body)
+                if not answer.is_good:
+                    raise StoreAway(f"{self._http.address.name} answers {answer.status}")
+            _log.warning("timeseries.sent_again", bodies=len(bodies), cut=self._recent.cut_short)
+        self._started = flags.started
+
+    async def _send(self, body: bytes) -> Answer:
+        return await anyio.to_thread.run_sync(self._sender.post, body, limiter=self._posting)
+
+    def _probe(self, ns: int) -> str:
+        return probe(self._database, ns // 1_000_000)
+
+
+async def _cannot() -> bool:
+    """There is nothing to make: a name in the address is a label."""
+    return False

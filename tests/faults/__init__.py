@@ -1,0 +1,1 @@
+"""Faults on real processes: what becomes of every message."""

@@ -1,0 +1,93 @@
+"""The store away, refusing, or without room; and the memory that waiting costs."""
+
+import anyio
+import pytest
+
+from tests.faults.conftest import Trial
+from tests.faults.plant import Plant
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_faults_store_away(trial: Trial) -> None:
+    """Nothing is acknowledged while it is away; what waits is stored when it is back."""
+
+    async def go_away(plant: Plant) -> None:
+        for share in (0.2, 0.5):
+            await plant.reached(share)
+            plant.ingester.switch("away", on=True)
+            await anyio.sleep(3)
+            plant.ingester.switch("away", on=False)
+        assert plant.ingester.has_said("switched off by the test")
+
+    account = await trial(go_away, is_careless=True)
+
+    assert account.faults() == {}
+    assert account.stored == account.published
+
+
+async def test_faults_store_away_and_ingester_killed(trial: Trial) -> None:
+    """What waited in the killed process had not been acknowledged: it comes again."""
+
+    async def go_away(plant: Plant) -> None:
+        await plant.reached(0.3)
+        plant.ingester.switch("away", on=True)
+        await anyio.sleep(1)
+        await plant.ingester.kill()
+        await plant.ingester.start()
+        await anyio.sleep(1)
+        plant.ingester.switch("away", on=False)
+
+    account = await trial(go_away, is_careless=True)
+
+    assert account.faults() == {}
+    assert account.stored == account.published
+
+
+async def test_faults_store_refuses_one_value(trial: Trial) -> None:
+    """Each of the devices' readings of 666 is one dead letter, and costs no other reading."""
+
+    async def refuse(plant: Plant) -> None:
+        plant.ingester.switch("refusing", on=True)
+
+    account = await trial(refuse, share=2.0, lasts_s=0.0)
+
+    assert account.faults() == {}
+    assert account.dead == 20
+    assert account.stored == account.published - 20
+
+
+async def test_faults_memory_is_bounded_while_the_store_is_away(trial: Trial) -> None:
+    """The inbox holds 64 MiB and 20,000 messages at most, whatever waits behind it."""
+    grown_mb: list[float] = []
+
+    async def go_away(plant: Plant) -> None:
+        await plant.reached(0.1)
+        before_mb = plant.ingester.memory_mb()
+        plant.ingester.switch("away", on=True)
+        for _ in range(50):
+            await anyio.sleep(0.1)
+            grown_mb.append(plant.ingester.memory_mb() - before_mb)
+        plant.ingester.switch("away", on=False)
+
+    account = await trial(go_away, messages=30_000, lasts_s=0.0, padding=2_000, is_careless=True)
+
+    assert account.faults() == {}
+    assert max(grown_mb) < 300
+
+
+@pytest.mark.short
+async def test_faults_disk_full(trial: Trial) -> None:
+    """No file can grow for a while, neither the store's nor the ledger's: nothing is lost."""
+
+    async def fill(plant: Plant) -> None:
+        await plant.reached(0.3)
+        plant.ingester.limit_file_size(4_096)
+        await anyio.sleep(3)
+        plant.ingester.limit_file_size(-1)
+        assert plant.ingester.has_said("peer.lost")
+
+    account = await trial(fill, is_careless=True)
+
+    assert account.faults() == {}
+    assert account.stored == account.published

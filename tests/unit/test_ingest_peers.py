@@ -1,0 +1,123 @@
+"""What the ingesters of a group tell each other, and what becomes of it."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud.ingest.accounts import BootRow
+from cloud.ingest.batch import Batch
+from cloud.ingest.intake import Intake
+from cloud.ingest.peers import Peers, claims_of
+from cloud.ingest.spans import MAX_INTERVALS, Spans
+from cloud.settings import Ingest as Settings
+from tests.support.ingestion import Blank
+from wire.errors import Malformed
+from wire.ids import DeviceKey, device_id, tenant_id
+
+_PUMP = DeviceKey(tenant_id("acme"), device_id("pump"))
+_SEQS = st.lists(st.integers(1, 40), max_size=40)
+
+
+def _row(*spans: tuple[int, int], device: DeviceKey = _PUMP) -> BootRow:
+    return BootRow(device, "k", list(spans), 1, 0, 7_000)
+
+
+def test_peers_tell_what_is_durable_once() -> None:
+    """And of one boot only how it stands last."""
+    peers = Peers("g", "one")
+    peers.note([_row((1, 1))])
+    peers.note([_row((1, 1), (3, 3))])
+
+    told = [claim for payload in peers.due() for claim in claims_of(payload)]
+
+    assert [(claim.key(), claim.boot, claim.spans) for claim in told] == [
+        (_PUMP, "k", [(1, 1), (3, 3)])
+    ]
+    assert list(peers.due()) == []
+
+
+def test_peers_greet_and_repeat() -> None:
+    """Who has just connected asks, and tells again what may not have arrived."""
+    peers = Peers("g", "one")
+    peers.note([_row((1, 1))])
+    before = list(peers.due())
+
+    peers.greet()
+
+    assert list(peers.due()) == [b"[]", *before]
+
+
+def test_peers_payloads_are_bounded() -> None:
+    """Many boots are told in several messages."""
+    spans = [(2 * n, 2 * n) for n in range(1, MAX_INTERVALS + 1)]
+    peers = Peers("g", "one")
+    peers.note(
+        _row(*spans, device=DeviceKey(tenant_id("acme"), device_id(f"d{n}"))) for n in range(60)
+    )
+
+    payloads = list(peers.due())
+
+    assert len(payloads) > 2
+    assert max(map(len, payloads)) < 256 * 1024
+    assert sum(len(claims_of(payload)) for payload in payloads) == 60
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        b"junk",
+        b"{}",
+        b"[[1]]",
+        b'[["a/b","pump","k",[[1,2]],1,7]]',
+        b'[["acme","pump","",[[1,2]],1,7]]',
+        b'[["acme","pump","k",[[0,2]],1,7]]',
+        b'[["acme","pump","k",[[3,2]],1,7]]',
+    ],
+)
+def test_peers_do_not_believe_nonsense(claim: bytes) -> None:
+    """What no member would say changes nothing."""
+    with pytest.raises(Malformed):
+        claims_of(claim)
+
+
+@given(own=_SEQS, theirs=_SEQS)
+def test_spans_merge_is_the_union(own: list[int], theirs: list[int]) -> None:
+    """Whole intervals added are the same as their sequences added one by one."""
+    merged, other, expected = Spans(), Spans(), Spans()
+    for seq in own:
+        merged.add(seq)
+    for seq in theirs:
+        other.add(seq)
+    for seq in own + theirs:
+        expected.add(seq)
+    was_new = bool(set(theirs) - set(own))
+
+    assert merged.merge(other.intervals()) == was_new
+    assert merged.intervals() == expected.intervals()
+
+
+def test_spans_merge_is_bounded() -> None:
+    """As many intervals as without it."""
+    spans = Spans([(1, 1)])
+
+    spans.merge([(4 * n, 4 * n) for n in range(1, 2 * MAX_INTERVALS)])
+
+    assert len(spans.intervals()) == MAX_INTERVALS
+
+
+def test_intake_learns_what_others_have() -> None:
+    """Their part is no gap, is acknowledged with ours, and is not told on as ours."""
+    intake, batch = Intake(Blank({"k": Spans([(2, 2)])}), Settings()), Batch()
+    claim = msgspec.json.encode([["acme", "pump", "k", [[1, 1], [3, 4]], 1, 7_000]])
+
+    intake.learn(batch, claims_of(claim))
+    batch.seal()
+
+    assert [(row.device, row.spans) for row in batch.entry.boots] == [(_PUMP, [(1, 4)])]
+    assert batch.reached == [(_PUMP, "k", 4)]
+    assert batch.own_rows == []
+    assert batch.entry.tallies[_PUMP].readings() == 0
+    again = Batch()
+    intake.learn(again, claims_of(claim))
+    assert again.is_empty
