@@ -43,7 +43,7 @@ class Bounds:
     def window(self, received_ms: int, now_ms: int) -> tuple[int, int]:
         """Return the first and the last time that is believed."""
         earliest_ms = received_ms - self._past_ms
-        return (max(0, earliest_ms)), now_ms + self._future_ms
+        return max(0, earliest_ms), now_ms + self._future_ms
 
     def time_fault(self, ts_ms: int, received_ms: int) -> str:
         """Return what is wrong with a time that was refused."""
