@@ -341,7 +341,8 @@ def test_unacknowledged_messages_come_again_after_a_reconnect(running: Running) 
         messages = again.messages(5)
         assert again.session_present
         assert [message.payload for message in messages] == [b"2", b"3", b"4", b"5", b"6"]
-        assert [message.dup for message in messages] == [True, True, True, True, False]
+        # The last one, too, if the broker tried before it saw that the connection was gone.
+        assert [message.dup for message in messages[:4]] == [True] * 4
 
 
 def test_qos_2_publication_arrives_once(running: Running) -> None:
