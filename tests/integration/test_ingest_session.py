@@ -167,7 +167,7 @@ async def test_session_half_open_connection_is_noticed(
             await _publish(own_mosquitto.port, *map(_reading, range(1, 11)))
             await until(lambda: not run.service.is_connected)
             proxy.heal()
-            await until(lambda: store.written == 10)
+            await until(lambda: store.written == 10 and run.service.gateway.held == 0)
 
             view = await run.ledger.totals()
             assert (view.stored, view.duplicate) == (10, 0)
