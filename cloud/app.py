@@ -40,14 +40,14 @@ from cloud.data_folder import DataFolder
 from cloud.demo import children_of, first_hint, make_logins
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
-from cloud.ingest.bounds import within_retention
-from cloud.ingest.client import BrokerAccess
-from cloud.ingest.intake import topic_rules
-from cloud.ingest.ledger import Ledger
-from cloud.ingest.ledger_metrics import LedgerMetrics
-from cloud.ingest.mappings import formats_of
-from cloud.ingest.middleware import ingest_middlewares
+from cloud.ingest.http.middleware import ingest_middlewares
+from cloud.ingest.intake.bounds import within_retention
+from cloud.ingest.intake.intake import topic_rules
+from cloud.ingest.intake.mappings import formats_of
+from cloud.ingest.ledger.ledger import Ledger
+from cloud.ingest.ledger.metrics import LedgerMetrics
 from cloud.ingest.pipeline import Ingest
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.ingest.spool.spool import Spool
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day

@@ -10,8 +10,8 @@ from broker.port import Broker
 from broker.run import run_broker
 from cloud.accounts import Accounts
 from cloud.data_folder import DataFolder
-from cloud.ingest.client import BrokerAccess
-from cloud.ingest.filters import check_group
+from cloud.ingest.receiving.client import BrokerAccess
+from cloud.ingest.receiving.filters import check_group
 from cloud.settings import Settings
 from tidegate.configuration import Secret
 from tidegate.errors import Misconfigured

@@ -20,7 +20,7 @@ import structlog
 
 from broker import tether
 from cloud.fleet.registry import Credentials
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Simulator
 from tidegate.configuration import PREFIX
 from wire.backoff import Backoff

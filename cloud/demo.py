@@ -12,7 +12,7 @@ from cloud.brokers import parse_url, reachable
 from cloud.children import Child, Login, agent_child, fleet_child
 from cloud.data_folder import DataFolder
 from cloud.fleet.registry import Credentials, Registry
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Settings
 from wire.errors import Malformed
 from wire.ids import LOCAL_TENANT, DeviceId, DeviceKey, TenantId, device_id

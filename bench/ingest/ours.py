@@ -17,9 +17,9 @@ from bench.steps.load import resident_bytes
 from broker.accounts import new_account
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
-from cloud.ingest.client import BrokerAccess
-from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger.ledger import Ledger
 from cloud.ingest.pipeline import Ingest
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.ingest.spool.spool import Spool
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.open import open_timeseries

@@ -12,7 +12,7 @@ from rich.console import Console
 from cloud.alerts.register import as_alerts
 from cloud.cli.configured import read_settings
 from cloud.data_folder import DataFolder
-from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger.ledger import Ledger
 from cloud.reports.build import build_report
 from cloud.reports.errors import BadPeriod, ReportFailed, ReportsUnavailable
 from cloud.reports.period import last_period

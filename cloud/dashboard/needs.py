@@ -130,7 +130,7 @@ class DeadLetter(Protocol):
 
 
 class Ledger(Protocol):
-    """What became of every reading (`cloud.ingest.ledger.Ledger`)."""
+    """What became of every reading (`cloud.ingest.ledger.ledger.Ledger`)."""
 
     def view(self, device: DeviceKey) -> Awaitable[Account]:
         """Return a device's account; all zero when it was never heard."""
@@ -170,7 +170,7 @@ class Replayed(Protocol):
 
 
 class Gateway(Protocol):
-    """What takes readings (`cloud.ingest.gateway.Gateway`)."""
+    """What takes readings (`cloud.ingest.http.gateway.Gateway`)."""
 
     def replay_letter(self, letter_id: str) -> Awaitable[object]:
         """Take a dead letter's readings once more; what is refused again is a new letter.

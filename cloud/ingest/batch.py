@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cloud.ingest.accounts import (
+from cloud.ingest.inbox import Chunk
+from cloud.ingest.ledger.accounts import (
     APPENDED,
     BootRow,
     Entry,
@@ -14,9 +15,8 @@ from cloud.ingest.accounts import (
     NewLetter,
     Tally,
 )
-from cloud.ingest.inbox import Chunk
-from cloud.ingest.known import Known
-from cloud.ingest.spans import Spans
+from cloud.ingest.ledger.known import Known
+from cloud.ingest.ledger.spans import Spans
 from wire.ids import DeviceKey
 from wire.messages import Reading, Refusal, Status
 from wire.points import PointBatch, StoredBatch

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from cloud.ingest.accounts import Outcome, RequestKey
-from cloud.ingest.frames import Messages
+from cloud.ingest.ledger.accounts import Outcome, RequestKey
+from cloud.ingest.messages import Messages
 from cloud.ingest.wake import Wake
 from wire.ids import DeviceKey
 from wire.messages import Refusal

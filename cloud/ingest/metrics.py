@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from cloud.ingest.accounts import Entry
 from cloud.ingest.batch import Batch
+from cloud.ingest.ledger.accounts import Entry
 from cloud.ingest.spool.spool import Spool
 
 _PREFIX = "tidegate_ingest"

@@ -21,20 +21,20 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry, RegistryAway
 from cloud.ingest.batch import Batch
-from cloud.ingest.circle import Circle
-from cloud.ingest.client import BrokerAccess
-from cloud.ingest.filters import filters_of
-from cloud.ingest.gateway import Gateway
-from cloud.ingest.host_state import HostState
+from cloud.ingest.http.gateway import Gateway
 from cloud.ingest.inbox import Inbox
-from cloud.ingest.intake import Backlog, Intake
-from cloud.ingest.ledger import Ledger, LedgerAway
+from cloud.ingest.intake.intake import Backlog, Intake
+from cloud.ingest.intake.sparkplug import Host
+from cloud.ingest.ledger.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
-from cloud.ingest.news import News
 from cloud.ingest.patience import Patience
-from cloud.ingest.receiver import Receiver
-from cloud.ingest.session import OnLoss, Session, tell_nobody
-from cloud.ingest.sparkplug import Host
+from cloud.ingest.receiving.client import BrokerAccess
+from cloud.ingest.receiving.filters import filters_of
+from cloud.ingest.receiving.host_state import HostState
+from cloud.ingest.receiving.news import News
+from cloud.ingest.receiving.receiver import Receiver
+from cloud.ingest.receiving.session import OnLoss, Session, tell_nobody
+from cloud.ingest.sharing.circle import Circle
 from cloud.ingest.spool.spool import Spool
 from cloud.ingest.spooling import Spooling
 from cloud.ingest.storing import Storing

@@ -14,9 +14,9 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from cloud.ingest.accounts import APPENDED, DRAINED, Entry
 from cloud.ingest.batch import Batch
-from cloud.ingest.ledger import Ledger, LedgerAway
+from cloud.ingest.ledger.accounts import APPENDED, DRAINED, Entry
+from cloud.ingest.ledger.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.patience import Patience
 from cloud.ingest.spool.contents import census_of, contents_of, packed, packed_census

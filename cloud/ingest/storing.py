@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from cloud.ingest.batch import Batch
-from cloud.ingest.ledger import Ledger, LedgerAway
+from cloud.ingest.ledger.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.patience import Patience
 from cloud.ingest.spooling import Spooling

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger.ledger import Ledger
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import TimeSeries
 from tests.faults.ingester import secret_url

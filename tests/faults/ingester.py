@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import PointsRejected, StoreAway, TimeSeries

@@ -18,7 +18,7 @@ import msgspec
 from anyio.streams.text import TextReceiveStream
 from paho.mqtt import publish
 
-from cloud.ingest.ledger_file import LedgerFile
+from cloud.ingest.ledger.file import LedgerFile
 from tests.faults.account import Account, account_of
 from tests.faults.ingester import READY, Config
 from tests.faults.publisher import Orders, Outcome

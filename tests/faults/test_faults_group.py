@@ -6,7 +6,7 @@ import anyio
 import msgspec
 import pytest
 
-from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger.ledger import Ledger
 from cloud.timeseries.open import open_timeseries
 from tests.faults.ingester import Config
 from tests.faults.plant import Ingester, plant, publish_all

@@ -7,7 +7,7 @@ import anyio.to_thread
 import pytest
 from paho.mqtt import publish
 
-from cloud.ingest.ledger_file import LedgerFile
+from cloud.ingest.ledger.file import LedgerFile
 from tests.faults.conftest import Trial
 from tests.faults.plant import Plant
 from tests.support.broker_clients import Client

@@ -27,7 +27,7 @@ from pathlib import Path
 import anyio
 from cloud.children import agent_child, fleet_child, keep_running
 from cloud.fleet.registry import Credentials
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Simulator
 from wire.ids import DeviceId, DeviceKey, TenantId
 

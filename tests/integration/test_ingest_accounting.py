@@ -20,15 +20,15 @@ from hypothesis.stateful import (
 )
 from prometheus_client import CollectorRegistry
 
-from cloud.ingest.accounts import Letter, LetterQuery
-from cloud.ingest.balance import Balance
 from cloud.ingest.batch import Batch
-from cloud.ingest.frames import Messages
 from cloud.ingest.inbox import Chunk, Replay
-from cloud.ingest.intake import Backlog, Intake
-from cloud.ingest.ledger import Ledger
-from cloud.ingest.ledger_file import LedgerFile
-from cloud.ingest.ledger_metrics import LedgerMetrics
+from cloud.ingest.intake.intake import Backlog, Intake
+from cloud.ingest.ledger.accounts import Letter, LetterQuery
+from cloud.ingest.ledger.balance import Balance
+from cloud.ingest.ledger.file import LedgerFile
+from cloud.ingest.ledger.ledger import Ledger
+from cloud.ingest.ledger.metrics import LedgerMetrics
+from cloud.ingest.messages import Messages
 from cloud.settings import Ingest as Settings
 from tests.support.ingestion import Flaky, running, until
 from wire.ids import DeviceKey, device_id, tenant_id

@@ -7,9 +7,9 @@ import anyio
 import httpx
 import pytest
 
-from cloud.ingest import kept_outcomes
-from cloud.ingest.accounts import Entry, KeptOutcome, Outcome, RequestKey
-from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger import outcomes as kept_outcomes
+from cloud.ingest.ledger.accounts import Entry, KeptOutcome, Outcome, RequestKey
+from cloud.ingest.ledger.ledger import Ledger
 from tests.support.ingest_http import FAN, PUMP, Served, served_ingestion
 from tests.support.ingestion import Flaky, until
 from wire.messages import Refusal

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from paho.mqtt import publish
 
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.timeseries.address import parse_address
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.remote import open_remote

@@ -9,10 +9,11 @@ import pytest
 
 from broker.accounts import new_account
 from cloud.fleet.registry import Registry
-from cloud.ingest import ledger_file, ledger_letters
-from cloud.ingest.accounts import BootRow, BootView, Entry, LetterQuery, NewLetter, Tally
-from cloud.ingest.ledger import Ledger
-from cloud.ingest.ledger_file import LedgerFile
+from cloud.ingest.ledger import file as ledger_file
+from cloud.ingest.ledger import letters as ledger_letters
+from cloud.ingest.ledger.accounts import BootRow, BootView, Entry, LetterQuery, NewLetter, Tally
+from cloud.ingest.ledger.file import LedgerFile
+from cloud.ingest.ledger.ledger import Ledger
 from cloud.ingest.steps import get_ledger_step
 from tests.support.fake_context import FakeContext
 from tidegate.errors import HTTPError, Misconfigured

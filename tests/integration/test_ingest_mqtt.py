@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from paho.mqtt import publish
 
-from cloud.ingest.client import BrokerAccess
-from cloud.ingest.ledger import Ledger, LedgerAway
+from cloud.ingest.ledger.ledger import Ledger, LedgerAway
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.duckdb import DuckDB
 from tests.support.broker_clients import Client

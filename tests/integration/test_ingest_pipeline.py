@@ -6,9 +6,9 @@ import anyio
 import msgspec
 import pytest
 
-from cloud.ingest.accounts import Entry, NewLetter, Tally
-from cloud.ingest.gateway import Gateway
-from cloud.ingest.ledger import Ledger, LedgerAway
+from cloud.ingest.http.gateway import Gateway
+from cloud.ingest.ledger.accounts import Entry, NewLetter, Tally
+from cloud.ingest.ledger.ledger import Ledger, LedgerAway
 from cloud.ingest.steps import post_telemetry_step
 from cloud.settings import Ingest as Settings
 from cloud.settings import Spool

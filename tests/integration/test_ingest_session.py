@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from paho.mqtt import publish
 
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
 from cloud.settings import Topic
 from tests.support.ingestion import Flaky, Running, running, until
@@ -177,7 +177,7 @@ async def test_session_broker_that_accepts_and_is_silent_is_left(
     own_mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection without an answer to its greeting is given up, and another one tried."""
-    monkeypatch.setattr("cloud.ingest.receiver._GREETING_S", 0.5)
+    monkeypatch.setattr("cloud.ingest.receiving.receiver._GREETING_S", 0.5)
     async with Proxy(own_mosquitto.port) as proxy:
         proxy.to_client.swallows = True
         access = BrokerAccess("127.0.0.1", proxy.port)

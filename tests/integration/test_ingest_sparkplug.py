@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from cloud.app import check_settings
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
 from cloud.settings import Settings as PlatformSettings
 from cloud.settings import Sparkplug

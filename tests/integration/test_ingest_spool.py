@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from paho.mqtt import publish
 
-from cloud.ingest.accounts import LedgerView
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.ledger.accounts import LedgerView
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
 from cloud.settings import Spool
 from cloud.timeseries.port import StoreAway

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from paho.mqtt import publish
 
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.timeseries.duckdb import DuckDB
 from tests.support.ingestion import ALWAYS, running, until
 from tests.support.processes import kill_when_it_says

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import anyio
 
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.duckdb import DuckDB
 from tests.support.ingestion import running

@@ -9,7 +9,7 @@ from random import Random
 import httpx
 from starlette.types import ASGIApp
 
-from cloud.ingest.middleware import ingest_middlewares
+from cloud.ingest.http.middleware import ingest_middlewares
 from cloud.settings import Ingest as Settings
 from cloud.settings import IngestHttp
 from cloud.timeseries.port import TimeSeries

@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry
 from broker.accounts import new_account
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
-from cloud.ingest.accounts import Remembered
-from cloud.ingest.client import BrokerAccess
-from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger.accounts import Remembered
+from cloud.ingest.ledger.ledger import Ledger
+from cloud.ingest.ledger.spans import Spans
 from cloud.ingest.metrics import metrics
 from cloud.ingest.pipeline import Ingest
-from cloud.ingest.spans import Spans
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.ingest.spool.spool import Spool
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.memory import Memory

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from cloud.ingest.client import BrokerAccess
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
 from cloud.settings import Spool
 from cloud.timeseries.duckdb import DuckDB

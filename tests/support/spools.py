@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from cloud.ingest.batch import Batch
-from cloud.ingest.frames import Messages
 from cloud.ingest.inbox import Chunk
-from cloud.ingest.intake import Backlog, Intake
+from cloud.ingest.intake.intake import Backlog, Intake
+from cloud.ingest.messages import Messages
 from cloud.ingest.spool.contents import Contents
 from cloud.ingest.spool.frame import Draft
 from cloud.ingest.spool.spool import Spool

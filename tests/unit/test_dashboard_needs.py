@@ -3,8 +3,8 @@
 from cloud.dashboard import needs
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
-from cloud.ingest.gateway import Gateway
-from cloud.ingest.ledger import Ledger
+from cloud.ingest.http.gateway import Gateway
+from cloud.ingest.ledger.ledger import Ledger
 from tidegate.auth.users import Users
 from wire.ids import DeviceId, DeviceKey, TenantId
 

@@ -7,7 +7,7 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from cloud.ingest.client import BrokerAccess, BulkClient
+from cloud.ingest.receiving.client import BrokerAccess, BulkClient
 from tidegate.configuration import Secret
 
 

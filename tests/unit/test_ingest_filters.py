@@ -2,8 +2,8 @@
 
 import pytest
 
-from cloud.ingest.filters import DROPPED_TOPIC, covers, filters_of
-from cloud.ingest.frames import Messages
+from cloud.ingest.messages import Messages
+from cloud.ingest.receiving.filters import DROPPED_TOPIC, covers, filters_of
 from wire.errors import Malformed
 
 

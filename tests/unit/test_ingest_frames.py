@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.frames import RETAINED, BrokenFrame, Trickle, parse, pubacks
+from cloud.ingest.messages import RETAINED
+from cloud.ingest.receiving.frames import BrokenFrame, Trickle, parse, pubacks
 
 _PINGRESP = b"\xd0\x00"
 

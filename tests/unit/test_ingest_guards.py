@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.ingest import intake as intake_module
-from cloud.ingest.accounts import Remembered, Tally
 from cloud.ingest.batch import Batch
-from cloud.ingest.bounds import within_retention
-from cloud.ingest.frames import RETAINED, Messages
 from cloud.ingest.inbox import Chunk, Replay
-from cloud.ingest.intake import Backlog, Intake
-from cloud.ingest.known import MAX_BOOTS, MAX_INTERVALS, Known
-from cloud.ingest.recent import Recent
-from cloud.ingest.spans import MAX_INTERVALS as MAX_INTERVALS_OF_A_BOOT
-from cloud.ingest.spans import Spans
+from cloud.ingest.intake.bounds import within_retention
+from cloud.ingest.intake.intake import Backlog, Intake
+from cloud.ingest.intake.recent import Recent
+from cloud.ingest.ledger.accounts import Remembered, Tally
+from cloud.ingest.ledger.known import MAX_BOOTS, MAX_INTERVALS, Known
+from cloud.ingest.ledger.spans import MAX_INTERVALS as MAX_INTERVALS_OF_A_BOOT
+from cloud.ingest.ledger.spans import Spans
+from cloud.ingest.messages import RETAINED, Messages
 from cloud.settings import Ingest as Settings
 from cloud.settings import Limits
 from tests.support.ingestion import Blank

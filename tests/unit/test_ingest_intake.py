@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.accounts import Remembered, Tally
 from cloud.ingest.batch import Batch, Heard
-from cloud.ingest.frames import RETAINED, Messages
 from cloud.ingest.inbox import Chunk, Replay, Reply
-from cloud.ingest.intake import Backlog, Intake
-from cloud.ingest.ledger_file import LedgerAway
-from cloud.ingest.spans import Spans
+from cloud.ingest.intake.intake import Backlog, Intake
+from cloud.ingest.ledger.accounts import Remembered, Tally
+from cloud.ingest.ledger.file import LedgerAway
+from cloud.ingest.ledger.spans import Spans
+from cloud.ingest.messages import RETAINED, Messages
 from cloud.settings import Ingest as Settings
 from cloud.settings import Limits, Topic
 from tests.support.ingestion import Blank

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.moments import MAX_MOMENTS, Moments, recalled
+from cloud.ingest.ledger.moments import MAX_MOMENTS, Moments, recalled
 from wire.ids import MetricName, metric_name
 from wire.messages import Reading, Value
 

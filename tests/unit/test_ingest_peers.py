@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.accounts import BootRow
 from cloud.ingest.batch import Batch
-from cloud.ingest.intake import Intake
-from cloud.ingest.peers import Peers, claims_of
-from cloud.ingest.spans import MAX_INTERVALS, Spans
+from cloud.ingest.intake.intake import Intake
+from cloud.ingest.ledger.accounts import BootRow
+from cloud.ingest.ledger.spans import MAX_INTERVALS, Spans
+from cloud.ingest.sharing.peers import Peers, claims_of
 from cloud.settings import Ingest as Settings
 from tests.support.ingestion import Blank
 from wire.errors import Malformed

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.rates import Rates
+from cloud.ingest.http.rates import Rates
 
 
 def test_rates_give_a_burst_then_one_by_one() -> None:

@@ -9,12 +9,12 @@ import pytest
 from paho.mqtt.enums import MQTTErrorCode
 from prometheus_client import CollectorRegistry
 
-from cloud.ingest.client import BrokerAccess, BulkClient
-from cloud.ingest.filters import filters_of
-from cloud.ingest.frames import Messages
 from cloud.ingest.inbox import Chunk, Inbox
+from cloud.ingest.messages import Messages
 from cloud.ingest.metrics import metrics
-from cloud.ingest.receiver import Receiver
+from cloud.ingest.receiving.client import BrokerAccess, BulkClient
+from cloud.ingest.receiving.filters import filters_of
+from cloud.ingest.receiving.receiver import Receiver
 
 
 class _Client:

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from cloud.ingest.reconnecting import CAP_S, TAKEN_OVER, Reconnecting, explained
+from cloud.ingest.receiving.reconnecting import CAP_S, TAKEN_OVER, Reconnecting, explained
 
 
 def test_reconnecting_waits_grow_to_half_a_minute_and_no_further() -> None:

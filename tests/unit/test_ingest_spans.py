@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.spans import MAX_INTERVALS, Spans
+from cloud.ingest.ledger.spans import MAX_INTERVALS, Spans
 
 _SEQS = st.lists(st.integers(1, 40), max_size=60)
 

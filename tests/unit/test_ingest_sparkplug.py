@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from cloud.ingest.accounts import Tally
 from cloud.ingest.batch import Batch
-from cloud.ingest.frames import DUPLICATE, RETAINED, Messages
 from cloud.ingest.inbox import Chunk, Replay
-from cloud.ingest.intake import Backlog, Intake
-from cloud.ingest.ledger_file import LedgerAway
-from cloud.ingest.sparkplug import Host
+from cloud.ingest.intake.intake import Backlog, Intake
+from cloud.ingest.intake.sparkplug import Host
+from cloud.ingest.ledger.accounts import Tally
+from cloud.ingest.ledger.file import LedgerAway
+from cloud.ingest.messages import DUPLICATE, RETAINED, Messages
 from cloud.settings import Ingest as Settings
 from cloud.settings import Sparkplug
 from tests.support.ingestion import Blank

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.accounts import DRAINED, Tally
+from cloud.ingest.ledger.accounts import DRAINED, Tally
 from cloud.ingest.spool.contents import (
     Unreadable,
     census_of,

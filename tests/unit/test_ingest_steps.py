@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from cloud.ingest.accounts import Letter
-from cloud.ingest.gateway import Accepted, Gateway
-from cloud.ingest.ledger import Ledger
-from cloud.ingest.replaying import Replayed
+from cloud.ingest.http.gateway import Accepted, Gateway
+from cloud.ingest.http.replaying import Replayed
+from cloud.ingest.ledger.accounts import Letter
+from cloud.ingest.ledger.ledger import Ledger
 from cloud.ingest.steps import (
     list_dead_letters_step,
     post_telemetry_step,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cloud.ingest.intake import topic_rules
-from cloud.ingest.mappings import formats_of
+from cloud.ingest.intake.intake import topic_rules
+from cloud.ingest.intake.mappings import formats_of
 from cloud.settings import Ingest, Settings
 from tidegate.configuration import load
 from wire.codecs.formats import Format

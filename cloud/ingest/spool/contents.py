@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
-from cloud.ingest.accounts import NewLetter
 from cloud.ingest.batch import Batch
 from cloud.ingest.inbox import Chunk
+from cloud.ingest.ledger.accounts import NewLetter
 from wire.ids import DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
 from wire.messages import Value
 from wire.points import PointBatch

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from cloud.ingest.accounts import DRAINED, Entry, NewLetter, Tally
+from cloud.ingest.ledger.accounts import DRAINED, Entry, NewLetter, Tally
 from cloud.ingest.spool.contents import Census, Contents
 from wire.ids import DeviceKey
 from wire.points import PointBatch

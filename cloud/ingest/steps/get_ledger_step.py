@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from cloud.fleet.registry import Registry
-from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger.ledger import Ledger
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cloud.ingest.influx_answers import pinged
+from cloud.ingest.http.influx_answers import pinged
 from tidegate.contract import Context
 from tidegate.http.request import Request
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from cloud.ingest.influx_answers import ANSWERS_V1, done, texts
+from cloud.ingest.http.influx_answers import ANSWERS_V1, done, texts
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from cloud.ingest.gateway import Gateway
-from cloud.ingest.influx_answers import ANSWERS_V2
-from cloud.ingest.influx_writing import take_lines
+from cloud.ingest.http.gateway import Gateway
+from cloud.ingest.http.influx_answers import ANSWERS_V2
+from cloud.ingest.http.influx_writing import take_lines
 from tidegate.contract import Context
 from tidegate.http.request import Request
 

@@ -3,8 +3,8 @@
 import base64
 from typing import Any
 
-from cloud.ingest.accounts import Letter
-from cloud.ingest.ledger import Ledger
+from cloud.ingest.ledger.accounts import Letter
+from cloud.ingest.ledger.ledger import Ledger
 from tidegate.contract import Context
 from tidegate.http.request import Request
 

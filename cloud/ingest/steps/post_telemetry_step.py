@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from cloud.ingest.gateway import Gateway
-from cloud.ingest.http_bodies import plain_body
-from cloud.ingest.http_callers import device_of
+from cloud.ingest.http.bodies import plain_body
+from cloud.ingest.http.callers import device_of
+from cloud.ingest.http.gateway import Gateway
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request

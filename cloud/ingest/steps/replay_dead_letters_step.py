@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from cloud.ingest.gateway import Gateway
+from cloud.ingest.http.gateway import Gateway
 from tidegate.contract import Context
 from tidegate.http.request import Request
 

@@ -1,0 +1,1 @@
+"""MQTT: one persistent session at the broker, read in bulk, acknowledged when told to."""

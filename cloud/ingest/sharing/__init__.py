@@ -1,0 +1,1 @@
+"""Several ingesters that share the work: what they tell each other."""
