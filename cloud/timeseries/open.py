@@ -6,11 +6,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cloud.settings import TimeSeriesStore
-from cloud.timeseries.address import SCHEMES, parse_address
 from cloud.timeseries.duckdb import DuckDB
 from cloud.timeseries.memory import Memory
 from cloud.timeseries.port import TimeSeries
 from cloud.timeseries.remote import open_remote
+from cloud.timeseries.servers.address import SCHEMES, parse_address
 from tidegate.configuration import Secret
 from tidegate.errors import Misconfigured
 

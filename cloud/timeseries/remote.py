@@ -10,11 +10,11 @@ from typing import TypeVar
 import anyio
 import structlog
 
-from cloud.timeseries.address import Address
-from cloud.timeseries.detect import Server, detect
-from cloud.timeseries.http import TIMEOUT_S, Http
 from cloud.timeseries.influx.database import Database
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
+from cloud.timeseries.servers.address import Address
+from cloud.timeseries.servers.detect import Server, detect
+from cloud.timeseries.servers.http import TIMEOUT_S, Http
 from cloud.timeseries.victoria.store import Victoria
 from wire.points import PointBatch
 

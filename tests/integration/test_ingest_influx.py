@@ -10,9 +10,9 @@ import pytest
 from paho.mqtt import publish
 
 from cloud.ingest.receiving.client import BrokerAccess
-from cloud.timeseries.address import parse_address
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.remote import open_remote
+from cloud.timeseries.servers.address import parse_address
 from tests.support.influx_codes import influx_codes
 from tests.support.influxd import Influxd
 from tests.support.ingestion import ALWAYS, Running, running, until

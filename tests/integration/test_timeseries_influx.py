@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.settings import TimeSeriesStore
-from cloud.timeseries.address import parse_address
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import (
     PointsRejected,
@@ -21,6 +20,7 @@ from cloud.timeseries.port import (
     StoreAway,
 )
 from cloud.timeseries.remote import open_remote
+from cloud.timeseries.servers.address import parse_address
 from tests.support.influxd import Influxd, influxd_program
 from tests.support.names import device_names, names, stored_values
 from tidegate.configuration import Secret

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.line_oracle import LineOracle, influxd_program, line_oracle
-from wire.codecs.line_protocol import decode_lines
+from wire.codecs.line.protocol import decode_lines
 from wire.messages import Value
 
 _TIMES = [

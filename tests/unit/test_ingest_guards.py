@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest import intake as intake_module
 from cloud.ingest.batch import Batch
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.intake.bounds import within_retention
-from cloud.ingest.intake.intake import Backlog, Intake
+from cloud.ingest.intake.intake import Backlog, Intake, Memory
 from cloud.ingest.intake.recent import Recent
 from cloud.ingest.ledger.accounts import Remembered, Tally
 from cloud.ingest.ledger.known import MAX_BOOTS, MAX_INTERVALS, Known
@@ -409,13 +408,9 @@ def test_known_series_are_bounded() -> None:
     assert len(_known(intake).series) == 50
 
 
-def test_intake_forgets_devices_and_topics_heard_long_ago(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_intake_forgets_devices_and_topics_heard_long_ago() -> None:
     """However many devices are heard, so many are remembered; the others are asked for again."""
-    monkeypatch.setattr(intake_module, "MAX_DEVICES", 100)
-    monkeypatch.setattr(intake_module, "MAX_TOPICS", 200)
-    intake = _intake()
+    intake = Intake(Blank(), Settings(), memory=Memory(devices=100, topics=200))
 
     for number in range(5_000):
         _filled(intake, _sent(_point(1)), topic=b"t/acme/d%d/telemetry" % number)
@@ -426,11 +421,9 @@ def test_intake_forgets_devices_and_topics_heard_long_ago(
     assert len(intake._alive) <= 200
 
 
-def test_intake_does_not_forget_what_is_not_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intake_does_not_forget_what_is_not_committed() -> None:
     """A device in a batch that is under way is not read from a ledger that does not know it yet."""
-    monkeypatch.setattr(intake_module, "MAX_DEVICES", 2)
-    monkeypatch.setattr(intake_module, "MAX_TOPICS", 2)
-    intake = _intake()
+    intake = Intake(Blank(), Settings(), memory=Memory(devices=2, topics=2))
     under_way = [_filled(intake, _sent(_point(1)))]
     topics = [b"t/acme/d%d/telemetry" % number for number in range(10)]
     under_way += [_filled(intake, _sent(_point(1)), topic=topic) for topic in topics]

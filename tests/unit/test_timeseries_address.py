@@ -2,8 +2,8 @@
 
 import pytest
 
-from cloud.timeseries.address import parse_address
-from cloud.timeseries.http import seconds_of
+from cloud.timeseries.servers.address import parse_address
+from cloud.timeseries.servers.http import seconds_of
 from tidegate.configuration import Secret
 from tidegate.errors import Misconfigured
 

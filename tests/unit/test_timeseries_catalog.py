@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from cloud.timeseries.catalog import Catalog
+from cloud.timeseries.duckdb.catalog import Catalog
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 
 

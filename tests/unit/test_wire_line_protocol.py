@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wire.codecs.formats import SHIPPED
 from wire.codecs.json import MAX_PAYLOAD_BYTES, MAX_READINGS, MAX_TEXT_CHARS, MAX_VALUES
-from wire.codecs.line_protocol import PRECISIONS, decode_lines
+from wire.codecs.line.protocol import PRECISIONS, decode_lines
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
 from wire.ids import MAX_METRIC_CHARS

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire.codecs.formats import SHIPPED, Format, Formats, mapping_format
-from wire.codecs.mapped import MAX_KEYS, Mapped
-from wire.codecs.mapping_file import parse
-from wire.codecs.mapping_paths import Path
+from wire.codecs.mapping.file import parse
+from wire.codecs.mapping.mapped import MAX_KEYS, Mapped
+from wire.codecs.mapping.paths import Path
 from wire.errors import Malformed
 from wire.messages import Decoded
 from wire.patterns import REST

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wire.codecs.naming import TELEGRAF, suffix_of, tag_rules
+from wire.codecs.line.naming import TELEGRAF, suffix_of, tag_rules
 from wire.errors import Malformed
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from wire import mappings
-from wire.codecs import json, line_protocol, msgpack, senml, senml_cbor
-from wire.codecs.mapped import Mapped
-from wire.codecs.mapping_file import parse
+from wire.codecs import json, msgpack, senml, senml_cbor
+from wire.codecs.line import protocol as line_protocol
+from wire.codecs.mapping.file import parse
+from wire.codecs.mapping.mapped import Mapped
 from wire.errors import Malformed
 from wire.messages import Decoded
 

@@ -8,7 +8,7 @@ from cloud.ingest.http.gateway import Gateway
 from cloud.ingest.http.influx_answers import written
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
-from wire.codecs.line_protocol import CONTENT_TYPES, PRECISIONS
+from wire.codecs.line.protocol import CONTENT_TYPES, PRECISIONS
 from wire.errors import Malformed
 
 

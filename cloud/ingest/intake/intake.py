@@ -34,9 +34,6 @@ from wire.messages import Decoded
 from wire.patterns import Pattern
 from wire.topics import Channel, parse_topic
 
-MAX_DEVICES = 100_000
-MAX_TOPICS = MAX_DEVICES
-
 
 class Past(Protocol):
     """What was known before the start, or before it was forgotten (`cloud.ingest.ledger.ledger`).
@@ -53,6 +50,14 @@ class Past(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How many are remembered between batches; the ledger is asked for the others again."""
+
+    devices: int = 100_000
+    topics: int = 100_000
+
+
 @dataclass(slots=True)
 class Backlog:
     """Chunks to be taken; of the first one, the messages before `offset` have been."""
@@ -64,7 +69,7 @@ class Backlog:
 class Intake:
     """Fills batches. One thread at a time.
 
-    It remembers the devices heard last, `MAX_DEVICES` of them and those in batches that are not
+    It remembers the devices heard last, `Memory.devices` of them and those in batches that are not
     committed; the others are read from the ledger again when they are heard.
     """
 
@@ -74,6 +79,7 @@ class Intake:
         settings: Settings,
         formats: Formats | None = None,
         host: Host | None = None,
+        memory: Memory = Memory(),
     ) -> None:
         """Prepare to fill; `formats` is for tests, else they are what settings say.
 
@@ -88,8 +94,8 @@ class Intake:
         self._max_payload_bytes = settings.limits.max_payload_bytes
         self._max_readings = settings.limits.max_readings
         self._taking = Taking(settings)
-        self._sources: Recent[bytes, Source] = Recent(MAX_TOPICS)
-        self._devices: Recent[DeviceKey, Known] = Recent(MAX_DEVICES)
+        self._sources: Recent[bytes, Source] = Recent(memory.topics)
+        self._devices: Recent[DeviceKey, Known] = Recent(memory.devices)
         # Who was forgotten while a batch that is not committed holds on to it.
         self._alive: WeakValueDictionary[DeviceKey, Known] = WeakValueDictionary()
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cloud.timeseries.columns import decode_state
+from cloud.timeseries.duckdb.columns import decode_state
 from cloud.timeseries.duckdb.file import Connection
 from cloud.timeseries.duckdb.progress import (
     EARLIEST_MS,

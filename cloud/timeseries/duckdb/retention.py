@@ -3,7 +3,7 @@
 import numpy as np
 
 from cloud.settings import TimeSeriesStore
-from cloud.timeseries.catalog import Catalog
+from cloud.timeseries.duckdb.catalog import Catalog
 from cloud.timeseries.duckdb.file import Connection, File
 from cloud.timeseries.duckdb.progress import (
     DAY_MS,

@@ -8,8 +8,8 @@ call is one transaction, or belongs into one: after a crash the file is as after
 import numpy as np
 import numpy.typing as npt
 
-from cloud.timeseries.catalog import Catalog
-from cloud.timeseries.columns import Columns
+from cloud.timeseries.duckdb.catalog import Catalog
+from cloud.timeseries.duckdb.columns import Columns
 from cloud.timeseries.duckdb.file import Connection, File
 from cloud.timeseries.duckdb.progress import (
     EARLIEST_MS,

@@ -11,8 +11,8 @@ import anyio.to_thread
 import numpy as np
 
 from cloud.settings import TimeSeriesStore
-from cloud.timeseries.catalog import Catalog
-from cloud.timeseries.columns import columns_of, decode_state
+from cloud.timeseries.duckdb.catalog import Catalog
+from cloud.timeseries.duckdb.columns import columns_of, decode_state
 from cloud.timeseries.duckdb.file import Connection, File, translated
 from cloud.timeseries.duckdb.progress import Pace
 from cloud.timeseries.duckdb.reading import Start, raw_rows, register, series_of, stepped

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from cloud.timeseries.columns import Columns
+from cloud.timeseries.duckdb.columns import Columns
 from cloud.timeseries.duckdb.file import Connection
 from cloud.timeseries.duckdb.statements import sql
 from wire.ids import SeriesKey

@@ -13,9 +13,9 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
 
-from cloud.timeseries.address import Address
-from cloud.timeseries.http import CONNECT_TIMEOUT_S, Answer, Cut, seconds_of
 from cloud.timeseries.port import StoreAway
+from cloud.timeseries.servers.address import Address
+from cloud.timeseries.servers.http import CONNECT_TIMEOUT_S, Answer, Cut, seconds_of
 
 
 class Bucket:

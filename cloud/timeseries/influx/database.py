@@ -7,8 +7,6 @@ import anyio
 import anyio.to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
-from cloud.timeseries.detect import Server
-from cloud.timeseries.http import Answer, Http
 from cloud.timeseries.influx.keeping import Keeping
 from cloud.timeseries.influx.lines import STATES, Encoder, Lines, check
 from cloud.timeseries.influx.reading import Reader
@@ -21,8 +19,10 @@ from cloud.timeseries.port import (
     SeriesQuery,
     StoreAway,
 )
-from cloud.timeseries.posting import Posting
-from cloud.timeseries.writing import Target, write_lines
+from cloud.timeseries.servers.detect import Server
+from cloud.timeseries.servers.http import Answer, Http
+from cloud.timeseries.servers.posting import Posting
+from cloud.timeseries.servers.writing import Target, write_lines
 from wire.points import PointBatch
 
 if TYPE_CHECKING:

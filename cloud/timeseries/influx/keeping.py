@@ -3,13 +3,13 @@
 import msgspec
 import structlog
 
-from cloud.timeseries.detect import Server, refused
-from cloud.timeseries.http import Answer, Http
 from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Reply, Whose
 from cloud.timeseries.influx.lines import STATES, TELEMETRY
 from cloud.timeseries.influx.names import stored_name
 from cloud.timeseries.port import StoreAway, Unsupported
+from cloud.timeseries.servers.detect import Server, refused
+from cloud.timeseries.servers.http import Answer, Http
 
 MEASUREMENTS = (TELEMETRY, STATES)
 _EVERY_MS = 3_600_000

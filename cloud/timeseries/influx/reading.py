@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from cloud.timeseries.detect import refused
-from cloud.timeseries.http import Http
 from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Result, Span, Whose
 from cloud.timeseries.influx.lines import NS_PER_MS, STATES, TELEMETRY, time_ns
 from cloud.timeseries.influx.names import name_of
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
+from cloud.timeseries.servers.detect import refused
+from cloud.timeseries.servers.http import Http
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from cloud.timeseries.http import Answer, Http
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
+from cloud.timeseries.servers.http import Answer, Http
 from cloud.timeseries.stepping import Points, stepped
 from cloud.timeseries.victoria.flags import AHEAD_MS
 from cloud.timeseries.victoria.samples import (

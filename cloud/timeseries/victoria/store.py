@@ -8,7 +8,6 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from cloud.timeseries.http import Answer, Http
 from cloud.timeseries.port import (
     Latest,
     Page,
@@ -18,12 +17,13 @@ from cloud.timeseries.port import (
     SeriesQuery,
     StoreAway,
 )
-from cloud.timeseries.posting import Posting
+from cloud.timeseries.servers.http import Answer, Http
+from cloud.timeseries.servers.posting import Posting
+from cloud.timeseries.servers.writing import Target, write_lines
 from cloud.timeseries.victoria.flags import Flags, flags_in
 from cloud.timeseries.victoria.reading import Reader
 from cloud.timeseries.victoria.recent import Recent
 from cloud.timeseries.victoria.samples import NUMBERS, STATES, encode, probe, selector
-from cloud.timeseries.writing import Target, write_lines
 from wire.points import PointBatch
 
 _DAY_MS = 86_400_000

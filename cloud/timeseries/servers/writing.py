@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import anyio
 import structlog
 
-from cloud.timeseries.detect import refused
-from cloud.timeseries.http import Answer, Cut
-from cloud.timeseries.outcomes import outcome_of, refuses_all
 from cloud.timeseries.port import StoreAway
+from cloud.timeseries.servers.detect import refused
+from cloud.timeseries.servers.http import Answer, Cut
+from cloud.timeseries.servers.outcomes import outcome_of, refuses_all
 
 # InfluxDB 3 takes 10 MiB, 1.x 25 MB.
 MOST_BYTES = 4 * 1024 * 1024

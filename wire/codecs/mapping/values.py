@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from wire.codecs.checks import moment_of, ms_of_seconds, unix_ms
-from wire.codecs.mapping_file import MappingFile, Metric, Time, zone_of
+from wire.codecs.mapping.file import MappingFile, Metric, Time, zone_of
 from wire.errors import Malformed
 
 # Returns None for what it does not take.

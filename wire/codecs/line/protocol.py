@@ -15,9 +15,9 @@ from math import isfinite
 from typing import NamedTuple
 
 from wire.codecs.json import MAX_PAYLOAD_BYTES, MAX_READINGS, MAX_TEXT_CHARS, MAX_VALUES
-from wire.codecs.line_faults import fault_of
-from wire.codecs.line_syntax import BARE, BLANKS, MEASUREMENT, NAME, TAG_VALUE, TEXT
-from wire.codecs.naming import TELEGRAF, suffix_of
+from wire.codecs.line.faults import fault_of
+from wire.codecs.line.naming import TELEGRAF, suffix_of
+from wire.codecs.line.syntax import BARE, BLANKS, MEASUREMENT, NAME, TAG_VALUE, TEXT
 from wire.errors import Malformed
 from wire.ids import MetricName, metric_name
 from wire.messages import Decoded, Reading, Refusal, Value

@@ -9,8 +9,8 @@ from typing import NamedTuple, Self
 
 import httpx
 
-from cloud.timeseries.address import Address
 from cloud.timeseries.port import StoreAway
+from cloud.timeseries.servers.address import Address
 
 TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0

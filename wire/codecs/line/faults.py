@@ -2,7 +2,7 @@
 
 import re
 
-from wire.codecs.line_syntax import BARE, BLANKS, MEASUREMENT, NAME, TAG_VALUE, TEXT
+from wire.codecs.line.syntax import BARE, BLANKS, MEASUREMENT, NAME, TAG_VALUE, TEXT
 
 _MEASUREMENT = re.compile(MEASUREMENT)
 _NAME = re.compile(NAME)

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from wire.codecs.checks import MAX_DEPTH, MAX_TEXT_CHARS, check_size, check_values
-from wire.codecs.mapping_file import MappingFile
-from wire.codecs.mapping_paths import Keys, Path, Template
-from wire.codecs.mapping_values import Clock, Take, taker, words_of
+from wire.codecs.mapping.file import MappingFile
+from wire.codecs.mapping.paths import Keys, Path, Template
+from wire.codecs.mapping.values import Clock, Take, taker, words_of
 from wire.errors import Malformed
 from wire.ids import MAX_METRIC_CHARS
 from wire.messages import Decoded, Reading, Refusal

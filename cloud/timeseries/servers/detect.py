@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from cloud.timeseries.http import Answer, Http
 from cloud.timeseries.port import StoreAway
+from cloud.timeseries.servers.http import Answer, Http
 
 Kind = Literal["influx1", "influx2", "influx3", "victoria"]
 _KINDS: dict[str, Kind] = {"1": "influx1", "2": "influx2", "3": "influx3"}

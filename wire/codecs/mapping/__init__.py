@@ -1,0 +1,1 @@
+"""JSON of any device, by files that say what of it is a metric."""
