@@ -14,8 +14,6 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "outbox.db"
 ASIDE_NAME = "outbox.damaged.db"
-BUSY_TIMEOUT_S = 5.0
-"""How long an agent that is just stopping may still hold the file."""
 
 _VERSION = 1
 _SCHEMA = f"""
@@ -49,9 +47,15 @@ def new_boot() -> str:
 
 
 def open_outbox(
-    folder: Path, limits: OutboxLimits, *, boot: Callable[[], str] = new_boot
+    folder: Path,
+    limits: OutboxLimits,
+    *,
+    boot: Callable[[], str] = new_boot,
+    busy_timeout_s: float = 5.0,
 ) -> Outbox:
     """Open the outbox of a folder; make it when absent, set a damaged one aside.
+
+    `busy_timeout_s` is how long an agent that is just stopping may still hold the file.
 
     Raises:
         OutboxUnusable: the folder cannot be written, or another agent holds the file.
@@ -60,10 +64,10 @@ def open_outbox(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            connection = _open(path, boot())
+            connection = _open(path, boot(), busy_timeout_s)
         except _Damaged as exc:
             _set_aside(path)
-            connection = _open(path, boot())
+            connection = _open(path, boot(), busy_timeout_s)
             log.warning("outbox.set_aside file=%s kept=%s reason=%s", path, ASIDE_NAME, exc)
     except (OSError, _Damaged) as exc:
         raise OutboxUnusable(f"{folder}: {exc}; choose another folder with --data") from exc
@@ -77,10 +81,10 @@ def outbox_in_memory(limits: OutboxLimits, *, boot: str) -> Outbox:
     return Outbox(Path(":memory:"), limits, connection=db)
 
 
-def _open(path: Path, boot: str) -> sqlite3.Connection:
+def _open(path: Path, boot: str, busy_timeout_s: float) -> sqlite3.Connection:
     try:
         db = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
         )
     except sqlite3.Error as exc:
         raise OutboxUnusable(f"{path}: {exc}; choose another folder with --data") from exc

@@ -211,11 +211,8 @@ def _hold(folder: Path, ready: "multiprocessing.Event", done: "multiprocessing.E
     outbox.close()
 
 
-def test_outbox_of_another_agent_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outbox_of_another_agent_is_refused(tmp_path: Path) -> None:
     """Two agents never share a folder: the second is told so."""
-    monkeypatch.setattr("edge_agent.outbox_file.BUSY_TIMEOUT_S", 0.2)
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(tmp_path, ready, done))
@@ -223,7 +220,7 @@ def test_outbox_of_another_agent_is_refused(
     assert ready.wait(30)
 
     with pytest.raises(Misconfigured, match="another agent uses it"):
-        open_outbox(tmp_path, OutboxLimits())
+        open_outbox(tmp_path, OutboxLimits(), busy_timeout_s=0.2)
 
     done.set()
     holder.join(30)
