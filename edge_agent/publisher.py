@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 STEP_MAX_S = 5.0
 """How long a step may wait when nothing is due: keep-alive is checked between steps."""
-PUBACK_TIMEOUT_S = 30.0
-"""How long a broker may take for a PUBACK until the connection is given up."""
 FAREWELL_S = 1.0
 """How much of the time for stopping is kept for the offline status."""
 
@@ -174,8 +172,14 @@ class Publisher:
         return STEP_MAX_S if due_s is None else min(STEP_MAX_S, max(0.0, due_s - now_s))
 
     def _is_stalled(self) -> bool:
+        """Tell whether a PUBACK is overdue.
+
+        Bytes alone are no life: a length that was damaged on its way makes one packet of all
+        that follows, ping answers included, and paho then never finds the connection dead.
+        """
         since_s = self._sender.flight.stalled_s()
-        return since_s is not None and self._clock.monotonic_s() - since_s > PUBACK_TIMEOUT_S
+        timeout_s = self._settings.puback_timeout_s
+        return since_s is not None and self._clock.monotonic_s() - since_s > timeout_s
 
     def _is_mute(self) -> bool:
         return not self._is_accepted and self._clock.monotonic_s() >= self._answer_by_s

@@ -44,6 +44,7 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_readings: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     max_payload_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=_MIB)] = 65_536
     window_messages: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 10
+    puback_timeout_s: Positive = 30.0
     ack_timeout_s: Positive = 15.0
     ack_timeout_max_s: Positive = 300.0
     reconnect_min_s: Positive = 1.0
