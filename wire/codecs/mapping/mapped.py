@@ -18,11 +18,13 @@ from wire.codecs.mapping.file import MappingFile
 from wire.codecs.mapping.paths import Keys, Path, Template
 from wire.codecs.mapping.values import Clock, Take, taker, words_of
 from wire.errors import Malformed
-from wire.ids import MAX_METRIC_CHARS
 from wire.messages import Decoded, Reading, Refusal
 from wire.patterns import REST
 
 MAX_KEYS = 5_000
+# Of a key, or of what a topic gives. Names are made of all keys of a path, so every value below a
+# key has the key's length once more.
+MAX_KEY_CHARS = 256
 _MAX_NODES = 20_000
 
 _Names = tuple[tuple[str, str], ...]
@@ -91,6 +93,7 @@ class Mapped:
 
         def decode(payload: bytes) -> Decoded:
             check_size(payload)
+            _check_topic(levels, given)
             reader = _Reader(self, given)
             node = self._root(given)
             for level in levels:
@@ -187,14 +190,20 @@ class _Reader:
         return False
 
     def below(self, node: _Node, key: str) -> _Node:
-        """Return the node of a key; hostile keys are looked at, and forgotten."""
+        """Return the node of a key; raise `Malformed` for one that is too long."""
         known = node.below.get(key)
-        if known is not None:
-            return known
-        found = self._mapped.node((*node.keys, key), self._names)
-        if len(key) <= MAX_METRIC_CHARS:
-            node.below[key] = found
-        return found
+        if known is None:
+            if len(key) > MAX_KEY_CHARS:
+                raise Malformed(f"payload has a key of more than {MAX_KEY_CHARS} characters")
+            known = node.below[key] = self._mapped.node((*node.keys, key), self._names)
+        return known
+
+
+def _check_topic(levels: list[str], given: _Names) -> None:
+    if len(levels) > MAX_DEPTH:
+        raise Malformed(f"topic has more than {MAX_DEPTH} levels at its #")
+    if any(len(text) > MAX_KEY_CHARS for text in (*levels, *dict(given).values())):
+        raise Malformed(f"topic has a level of more than {MAX_KEY_CHARS} characters")
 
 
 def _numbered(values: list[Any]) -> list[tuple[str, Any]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
-from math import isfinite
 from typing import Any
 
 from wire.codecs.checks import moment_of, ms_of_seconds, unix_ms
@@ -111,7 +110,7 @@ class Clock:
             raise Malformed("time is neither a number nor a text")
         else:
             seconds = _float_of(value) / (_MS_PER_S if self._is_ms else 1)
-            ts_ms = ms_of_seconds(seconds) if isfinite(seconds) else None
+            ts_ms = ms_of_seconds(seconds)
         return None if ts_ms is None or ts_ms < _CLOCKS_ARE_SET_MS else ts_ms
 
     def _ms_of_text(self, text: str, zone: tzinfo | None) -> int | None:
