@@ -11,7 +11,10 @@ from typing import NamedTuple
 from wire.errors import Malformed
 from wire.ids import DeviceKey, TenantId, device_id, tenant_id
 
-_NAMED = re.compile(r"\{([a-z_]+)\}")
+NAMED = r"\{([a-z_][a-z0-9_]*)\}"
+"""A name in braces, here and in the rules of mapping files: what it stands for is kept."""
+
+_LEVEL = re.compile(NAMED)
 _DEVICE, _TENANT = "device", "tenant"
 REST = "#"
 
@@ -35,9 +38,10 @@ class Pattern:
         self.text = text
         self._levels = text.split("/")
         self._tenant = tenant
-        names = [name.group(1) for name in map(_NAMED.fullmatch, self._levels) if name]
-        for level in self._levels:
-            if not _NAMED.fullmatch(level) and not _is_plain(level):
+        self._named = [_name_of(level) for level in self._levels]
+        names = [name for name in self._named if name]
+        for level, name in zip(self._levels, self._named, strict=True):
+            if name is None and not _is_plain(level):
                 raise Malformed(f"topic {text!r}: {level!r} is neither a level nor {{name}}")
         if REST in self._levels[:-1]:
             raise Malformed(f"topic {text!r}: # stands for the rest, so at the end only")
@@ -49,14 +53,15 @@ class Pattern:
     @property
     def names(self) -> frozenset[str]:
         """Return what a match gives names to, besides device and tenant."""
-        named = {found.group(1) for found in map(_NAMED.fullmatch, self._levels) if found}
+        named = {name for name in self._named if name}
         rest = {REST} if self._levels[-1] == REST else set()
         return frozenset(named - {_DEVICE, _TENANT} | rest)
 
     @property
     def topic_filter(self) -> str:
         """Return the MQTT filter to subscribe to."""
-        return "/".join("+" if _NAMED.fullmatch(level) else level for level in self._levels)
+        levels = zip(self._levels, self._named, strict=True)
+        return "/".join("+" if name else level for level, name in levels)
 
     def match(self, topic: str) -> Match | None:
         """Return whose a topic is, None when the pattern does not match.
@@ -66,14 +71,13 @@ class Pattern:
         """
         found: dict[str, str] = {}
         levels = topic.split("/")
-        for index, wanted in enumerate(self._levels):
+        for index, (wanted, name) in enumerate(zip(self._levels, self._named, strict=True)):
             if wanted == REST:
                 return self._matched({**found, REST: "/".join(levels[index:])})
             if index >= len(levels):
                 return None
-            named = _NAMED.fullmatch(wanted)
-            if named:
-                found[named.group(1)] = levels[index]
+            if name:
+                found[name] = levels[index]
             elif wanted not in ("+", levels[index]):
                 return None
         return self._matched(found) if len(levels) == len(self._levels) else None
@@ -81,6 +85,11 @@ class Pattern:
     def _matched(self, found: dict[str, str]) -> Match:
         tenant = tenant_id(found.pop(_TENANT)) if self._tenant is None else self._tenant
         return Match(DeviceKey(tenant, device_id(found.pop(_DEVICE))), found)
+
+
+def _name_of(level: str) -> str | None:
+    found = _LEVEL.fullmatch(level)
+    return None if found is None else found.group(1)
 
 
 def _is_plain(level: str) -> bool:

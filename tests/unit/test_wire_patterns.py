@@ -16,10 +16,10 @@ _LAMP = DeviceKey(tenant_id("home"), device_id("lamp"))
 
 def test_pattern_finds_the_device() -> None:
     """Names stand for one level each; what else is named goes to the format."""
-    match = Pattern("tele/{device}/{kind}", _HOME).match("tele/lamp/SENSOR")
+    match = Pattern("tele/{device}/{kind}/{line_2}", _HOME).match("tele/lamp/SENSOR/b")
 
     assert match is not None
-    assert match == (_LAMP, {"kind": "SENSOR"})
+    assert match == (_LAMP, {"kind": "SENSOR", "line_2": "b"})
 
 
 def test_pattern_takes_the_tenant_from_the_topic() -> None:

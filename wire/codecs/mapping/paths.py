@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from wire.errors import Malformed
+from wire.patterns import NAMED
 
 Keys = tuple[str, ...]
-_WILDCARD = re.compile(r"\*|\{([a-z_][a-z0-9_]*)\}")
+_WILDCARD = re.compile(rf"\*|{NAMED}")
 _REST, _PATH = "rest", "path"
 
 
@@ -85,7 +86,7 @@ class Template:
     def __init__(self, text: str) -> None:
         """Parse a template; raise `Malformed` when braces do not pair up around a name."""
         self.text = text
-        parts = re.split(r"\{([a-z_][a-z0-9_]*)\}", text)
+        parts = re.split(NAMED, text)
         if not text or any(set(part) & set("{}") for part in parts[::2]):
             raise Malformed(f"name {text!r}: write names as {{name}}")
         self._parts = parts
