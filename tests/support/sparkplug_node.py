@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.broker_clients import WAIT_S, Client
-from wire.codecs.sparkplug import DataType, Metric, Payload, decode, encode, sent
+from wire.codecs.sparkplug import Metric, Payload, decode, encode, sent
+from wire.codecs.sparkplug_types import DataType
 from wire.sparkplug.session import REBIRTH
 
 TS_MS = 1_700_000_000_000

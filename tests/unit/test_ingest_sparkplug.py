@@ -14,7 +14,8 @@ from cloud.ingest.messages import DUPLICATE, RETAINED, Messages
 from cloud.settings import Ingest as Settings
 from cloud.settings import Sparkplug
 from tests.support.ingestion import Blank
-from wire.codecs.sparkplug import DataType, Metric, Payload, decode, encode, sent
+from wire.codecs.sparkplug import Metric, Payload, decode, encode, sent
+from wire.codecs.sparkplug_types import DataType
 from wire.ids import DeviceKey, device_id, tenant_id
 from wire.sparkplug.session import Saved
 from wire.sparkplug.topics import Node

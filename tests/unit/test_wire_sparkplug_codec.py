@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from wire.codecs.json import MAX_PAYLOAD_BYTES, MAX_TEXT_CHARS
 from wire.codecs.sparkplug import (
     MAX_METRICS,
-    DataType,
     Metric,
     Payload,
     decode,
@@ -19,6 +18,7 @@ from wire.codecs.sparkplug import (
     sent,
     value_of,
 )
+from wire.codecs.sparkplug_types import DataType
 from wire.errors import Malformed
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

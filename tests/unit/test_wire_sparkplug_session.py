@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wire.codecs.sparkplug import DataType, Metric, Payload, decode, sent, value_of
+from wire.codecs.sparkplug import Metric, Payload, decode, sent, value_of
+from wire.codecs.sparkplug_types import DataType
 from wire.errors import Malformed
 from wire.ids import DeviceKey, device_id, tenant_id
 from wire.sparkplug.births import Birth, UnknownMetric, bd_seq_of, read

@@ -1,47 +1,31 @@
 """Sparkplug B payloads (version 3.0), from and to bytes.
 
-The messages are described here, as far as we use them; what else a sender puts in is skipped.
-Metrics are bytes of their own to the outer message: they are counted before any is read, and a
-broken one costs only itself.
+What a sender puts in beside what we use is skipped. Metrics are bytes of their own to the outer
+message: they are counted before any is read, and a broken one costs only itself.
 """
 
-from enum import IntEnum
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from google.protobuf.message import DecodeError
 
-from wire.codecs.json import MAX_PAYLOAD_BYTES, MAX_READINGS, MAX_TEXT_CHARS
+from wire.codecs.checks import MAX_READINGS, MAX_TEXT_CHARS, check_size
 from wire.codecs.sparkplug_messages import MetricMessage, PayloadMessage
+from wire.codecs.sparkplug_types import (
+    FIELD_BITS,
+    DataType,
+    Kind,
+    encoded_integer,
+    integer_of,
+    kinds_of,
+)
 from wire.errors import Malformed
 from wire.messages import Value
 
 MAX_METRICS = MAX_READINGS
 MAX_METRIC_NAME_BYTES = 1_024
 MAX_SEQ = 255
-
-Kind = Literal["int", "long", "float", "double", "boolean", "string"]
-
-
-class DataType(IntEnum):
-    """The data types of metrics that hold one value each."""
-
-    INT8 = 1
-    INT16 = 2
-    INT32 = 3
-    INT64 = 4
-    UINT8 = 5
-    UINT16 = 6
-    UINT32 = 7
-    UINT64 = 8
-    FLOAT = 9
-    DOUBLE = 10
-    BOOLEAN = 11
-    STRING = 12
-    DATETIME = 13
-    TEXT = 14
-    UUID = 15
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -71,17 +55,6 @@ class Payload(msgspec.Struct, frozen=True):
     seq: int | None = None
 
 
-_SIGNED = {DataType.INT8: 8, DataType.INT16: 16, DataType.INT32: 32, DataType.INT64: 64}
-_UNSIGNED = {
-    DataType.UINT8: 8,
-    DataType.UINT16: 16,
-    DataType.UINT32: 32,
-    DataType.UINT64: 64,
-    DataType.DATETIME: 64,
-}
-_FIELD_BITS = {"int": 32, "long": 64}
-_INT_BITS = 32
-_TEXTS = (DataType.STRING, DataType.TEXT, DataType.UUID)
 _NOT_TAKEN = {
     16: "a data set",
     17: "bytes",
@@ -107,8 +80,7 @@ def decode(payload: bytes) -> Payload:
         Malformed: it is no such payload, or it is too large. What is wrong with single metrics
             stands in their `fault`.
     """
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise Malformed(f"payload is larger than {MAX_PAYLOAD_BYTES} bytes")
+    check_size(payload)
     try:
         message = PayloadMessage.FromString(payload)
     except DecodeError as exc:
@@ -149,16 +121,16 @@ def value_of(metric: Metric, datatype: int | None) -> Value:
     kind, raw = metric.kind, metric.raw
     if kind is None:
         raise Malformed("has no value")
-    if datatype is None and kind in _FIELD_BITS:
+    if datatype is None and kind in FIELD_BITS:
         raise Malformed("has no data type: neither its birth nor itself tells it")
-    if datatype is not None and kind not in _kinds_of(datatype):
+    if datatype is not None and kind not in kinds_of(datatype):
         raise Malformed(f"has a value of another kind ({kind}) than its data type {datatype}")
     if isinstance(raw, bool):
         return raw
     if isinstance(raw, str):
         return _text(raw)
     if isinstance(raw, int) and datatype is not None:
-        return float(_integer(raw, datatype, _FIELD_BITS[kind]))
+        return float(integer_of(raw, datatype, field=kind))
     number = float(raw or 0.0)
     if not isfinite(number):
         raise Malformed("has a value that is not finite")
@@ -167,12 +139,10 @@ def value_of(metric: Metric, datatype: int | None) -> Value:
 
 def sent(name: str, value: Value, datatype: DataType, **more: Any) -> Metric:
     """Return a metric that tells a value; raise `Malformed` when the type cannot hold it."""
-    kind = _kinds_of(datatype)[0]
+    kind = kinds_of(datatype)[0]
     raw: Value | int = value
-    if kind in _FIELD_BITS:
-        bits = _SIGNED.get(datatype) or _UNSIGNED[datatype]
-        kind = "int" if bits <= _INT_BITS else "long"
-        raw = int(value) % (1 << bits)
+    if kind in FIELD_BITS:
+        kind, raw = encoded_integer(int(value), datatype)
     metric = Metric(name, datatype=datatype, kind=kind, raw=raw, **more)
     if value_of(metric, datatype) != value:
         raise Malformed(f"{value!r} does not fit data type {datatype}")
@@ -247,37 +217,3 @@ def _text(text: str) -> str:
     if len(text) > MAX_TEXT_CHARS:
         raise Malformed(f"has a text of more than {MAX_TEXT_CHARS} characters")
     return text
-
-
-def _kinds_of(datatype: int) -> tuple[Kind, ...]:
-    """Return the value fields that senders use for a data type.
-
-    Which of the two for integers depends on the sender; so does a Float that comes as double.
-    """
-    if datatype in _SIGNED or datatype in _UNSIGNED:
-        return ("int", "long")
-    if datatype in (DataType.FLOAT, DataType.DOUBLE):
-        return ("float", "double")
-    if datatype == DataType.BOOLEAN:
-        return ("boolean",)
-    return ("string",) if datatype in _TEXTS else ()
-
-
-def _integer(raw: int, datatype: int, field_bits: int) -> int:
-    """Return the number that a value field without sign stands for.
-
-    Negative ones are two's complements, of the type's own width or of the field's: senders do
-    either.
-    """
-    unsigned = _UNSIGNED.get(DataType(datatype))
-    if unsigned is not None:
-        if raw >= 1 << unsigned:
-            raise Malformed(f"does not fit its data type {datatype}")
-        return raw
-    bits = _SIGNED[DataType(datatype)]
-    half = 1 << (bits - 1)
-    if raw < 1 << bits:
-        return raw - (1 << bits) if raw >= half else raw
-    if raw >= (1 << field_bits) - half:
-        return raw - (1 << field_bits)
-    raise Malformed(f"does not fit its data type {datatype}")

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from wire.codecs.sparkplug import DataType, Payload, encode, sent
+from wire.codecs.sparkplug import Payload, encode, sent
+from wire.codecs.sparkplug_types import DataType
 from wire.errors import Malformed
 from wire.sparkplug.births import UNBORN, Birth, bd_seq_of
 from wire.sparkplug.sequence import Sequence

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from math import isfinite
 from typing import NamedTuple
 
-from wire.codecs.json import MAX_PAYLOAD_BYTES, MAX_READINGS, MAX_TEXT_CHARS, MAX_VALUES
+from wire.codecs.checks import MAX_READINGS, MAX_TEXT_CHARS, MAX_VALUES, check_size
 from wire.codecs.line.faults import fault_of
 from wire.codecs.line.naming import TELEGRAF, suffix_of
 from wire.codecs.line.syntax import BARE, BLANKS, MEASUREMENT, NAME, TAG_VALUE, TEXT
@@ -91,8 +91,7 @@ def decode_lines(payload: bytes, *, precision: str = "ns") -> Decoded:
     unit_ns = PRECISIONS.get(precision)
     if unit_ns is None:
         raise Malformed(f"precision is none of {', '.join(PRECISIONS)}")
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise Malformed(f"payload is larger than {MAX_PAYLOAD_BYTES} bytes")
+    check_size(payload)
     try:
         text, is_unicode = payload.decode(), True
     except UnicodeDecodeError:
