@@ -12,6 +12,7 @@ from wire.sparkplug.births import Birth, UnknownMetric, bd_seq_of, read
 from wire.sparkplug.sequence import Sequence
 from wire.sparkplug.session import (
     MAX_DEVICES,
+    MAX_METRICS_BELOW,
     REBIRTH,
     Patience,
     Saved,
@@ -244,6 +245,20 @@ def test_session_bounds_its_devices() -> None:
     with pytest.raises(Malformed, match="spread"):
         session.take_device_birth("one more", _birth(None))
     session.take_device_birth("d0", _birth(None))
+    session.take_device_death("d0")
+    session.take_device_birth("one more", _birth(None))
+
+
+def test_session_bounds_the_metrics_of_its_devices() -> None:
+    """What births name is kept for as long as they hold: it has a bound for all devices."""
+    session = _born()
+    large = Payload([Metric(f"m{number}", datatype=9) for number in range(10_000)])
+    for number in range(MAX_METRICS_BELOW // 10_000):
+        session.take_device_birth(f"d{number}", large)
+
+    with pytest.raises(Malformed, match="metrics"):
+        session.take_device_birth("one more", _birth(None))
+    session.take_device_birth("d0", large)
 
 
 def test_session_survives_in_parts() -> None:

@@ -38,6 +38,10 @@ class Birth:
             if alias is not None:
                 self._aliases[alias] = name
 
+    def __len__(self) -> int:
+        """Return the number of metrics."""
+        return len(self._types)
+
     @classmethod
     def of(cls, payload: Payload) -> "Birth":
         """Return what a birth's payload says."""

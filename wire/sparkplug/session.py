@@ -13,6 +13,7 @@ from wire.sparkplug.topics import Node
 
 REBIRTH = "Node Control/Rebirth"
 MAX_DEVICES = 1_000
+MAX_METRICS_BELOW = 100_000
 _MAX_DOUBLINGS = 6
 
 
@@ -44,7 +45,9 @@ class Session:
         self._patience = patience
         self._bd_seq = saved.bd_seq
         self._birth_digest = saved.birth_digest
-        self._births = dict(saved.births)
+        self._births = {
+            device: birth for device, birth in saved.births.items() if birth is not None
+        }
         self._changed: set[str | None] = set()
         self._sequence = Sequence(saved.expected)
         self._needs_birth = False
@@ -55,7 +58,7 @@ class Session:
     @property
     def is_born(self) -> bool:
         """Return whether the node's own birth is known, and no death since."""
-        return self._births.get(None) is not None
+        return None in self._births
 
     @property
     def is_restless(self) -> bool:
@@ -64,7 +67,7 @@ class Session:
 
     def birth_of(self, device: str | None) -> Birth:
         """Return what is known of the metrics of the node (None) or of a device below it."""
-        return self._births.get(device) or UNBORN
+        return self._births.get(device, UNBORN)
 
     def take_node_birth(
         self, payload: Payload, digest: int, *, is_redelivery: bool
@@ -79,9 +82,9 @@ class Session:
             return None
         bd_seq = bd_seq_of(payload)
         was_missed = self.is_born and bd_seq != self._bd_seq
-        gone = [one for one in self._alive() if one is not None] if was_missed else []
-        for device in self._alive():
-            self._set_birth(device, None)
+        gone = [one for one in self._births if one is not None] if was_missed else []
+        for device in list(self._births):
+            self._forget_birth(device)
         self._set_birth(None, Birth.of(payload))
         self._bd_seq, self._birth_digest = bd_seq, digest
         self._sequence.begin(payload.seq or 0, digest)
@@ -92,12 +95,16 @@ class Session:
         """Note a device's birth; without one of its node, that has to come too.
 
         Raises:
-            Malformed: the node has too many devices.
+            Malformed: the node has too many devices, or these too many metrics.
         """
-        if device not in self._births and len(self._births) > MAX_DEVICES:
+        birth = Birth.of(payload)
+        others = [one for name, one in self._births.items() if name not in (None, device)]
+        if len(others) >= MAX_DEVICES:
             raise Malformed(f"node has more than {MAX_DEVICES} devices: spread them over others")
+        if sum(map(len, others)) + len(birth) > MAX_METRICS_BELOW:
+            raise Malformed(f"devices have more than {MAX_METRICS_BELOW} metrics: spread them")
         self._needs_birth = self._needs_birth or not self.is_born
-        self._set_birth(device, Birth.of(payload))
+        self._set_birth(device, birth)
 
     def take_number(
         self, payload: Payload, digest: int, *, is_redelivery: bool, now_ms: int
@@ -115,9 +122,9 @@ class Session:
         """
         if self.is_born and bd_seq != self._bd_seq:
             return []
-        gone = [None, *(one for one in self._alive() if one is not None)]
+        gone = [None, *(one for one in self._births if one is not None)]
         for device in gone:
-            self._set_birth(device, None)
+            self._forget_birth(device)
         self._sequence.give_up()
         self._needs_birth = False
         return gone
@@ -125,7 +132,7 @@ class Session:
     def take_device_death(self, device: str) -> None:
         """Note that a device has left its node."""
         if device in self._births:
-            self._set_birth(device, None)
+            self._forget_birth(device)
 
     def need_birth(self) -> None:
         """Note that something cannot be read without a birth."""
@@ -150,15 +157,16 @@ class Session:
 
     def saved(self) -> Saved:
         """Return the session to be kept, with the births that changed since the last call."""
-        births = {device: self._births[device] for device in self._changed}
+        births = {device: self._births.get(device) for device in self._changed}
         self._changed = set()
         return Saved(self.node, self._bd_seq, self._birth_digest, self._sequence.expected, births)
 
-    def _alive(self) -> list[str | None]:
-        return [device for device, birth in self._births.items() if birth is not None]
-
-    def _set_birth(self, device: str | None, birth: Birth | None) -> None:
+    def _set_birth(self, device: str | None, birth: Birth) -> None:
         self._births[device] = birth
+        self._changed.add(device)
+
+    def _forget_birth(self, device: str | None) -> None:
+        self._births.pop(device, None)
         self._changed.add(device)
 
 
