@@ -1,15 +1,12 @@
-"""The session of an edge node: births, deaths, sequences, and when a rebirth is asked for."""
+"""The session of an edge node: births, deaths, gaps, and when a rebirth is asked for."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from wire.codecs.sparkplug import Metric, Payload, decode, sent, value_of
 from wire.codecs.sparkplug_types import DataType
 from wire.errors import Malformed
-from wire.ids import DeviceKey, device_id, tenant_id
-from wire.sparkplug.births import Birth, UnknownMetric, bd_seq_of, read
-from wire.sparkplug.sequence import Sequence
+from wire.ids import device_id, tenant_id
+from wire.sparkplug.births import UnknownMetric
 from wire.sparkplug.session import (
     MAX_DEVICES,
     MAX_METRICS_BELOW,
@@ -19,7 +16,7 @@ from wire.sparkplug.session import (
     Session,
     rebirth_request,
 )
-from wire.sparkplug.topics import Node, State, decode_state, encode_state, filters, parse
+from wire.sparkplug.topics import Node
 
 _NODE = Node(tenant_id("plant"), device_id("edge"))
 _PATIENCE = Patience(reorder_ms=1_000, rebirth_ms=10_000)
@@ -285,89 +282,6 @@ def test_session_survives_in_parts() -> None:
     assert not restored.is_restless
 
 
-_STEPS = st.lists(st.integers(1, 20), min_size=1, max_size=400)
-
-
-@settings(deadline=None)
-@given(_STEPS)
-def test_sequence_misses_exactly_what_was_left_out(steps: list[int]) -> None:
-    """Each step is a message; steps of more than 1 leave messages out, which never come."""
-    sequence, seq, lost = Sequence(), 0, 0
-    sequence.begin(0, 0)
-
-    for index, step in enumerate(steps, start=1):
-        seq = (seq + step) % 256
-        assert sequence.take(seq, index, is_redelivery=False, now_ms=0)
-        lost += step - 1
-
-    assert sequence.is_whole == (lost == 0)
-    assert sequence.give_up() == lost
-    assert sequence.is_whole
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=300), st.randoms())
-def test_sequence_shuffled_within_the_window_is_whole(delays: list[int], rng: object) -> None:
-    """Whatever comes late by less than the window: nothing is missing in the end."""
-    arrivals = sorted(range(len(delays)), key=lambda index: (index + delays[index], index))
-    sequence = Sequence(0)
-
-    taken = [sequence.take(index % 256, index, is_redelivery=False, now_ms=0) for index in arrivals]
-
-    assert all(taken)
-    assert sequence.is_whole
-
-
-def test_births_name_aliases_and_types() -> None:
-    """Data leaves out what the birth has told; the metric's own type goes first."""
-    birth = Birth.of(Payload([Metric("a", 5, datatype=1), Metric("b", datatype=12)]))
-
-    assert birth.identified(Metric(alias=5)) == ("a", 1)
-    assert birth.identified(Metric("b")) == ("b", 12)
-    assert birth.identified(Metric("a", datatype=3)) == ("a", 3)
-    with pytest.raises(UnknownMetric):
-        birth.identified(Metric(alias=6))
-    with pytest.raises(UnknownMetric):
-        birth.identified(Metric("c", kind="int", raw=1))
-    with pytest.raises(Malformed, match="neither"):
-        birth.identified(Metric())
-    restored = Birth.decode(birth.encode())
-    assert restored.identified(Metric(alias=5)) == ("a", 1)
-    assert restored.identified(Metric("b")) == ("b", 12)
-
-
-def test_read_has_one_fate_for_each_metric() -> None:
-    """Null and transient ones are left out, bdSeq is none; indexes count those with a value."""
-    payload = Payload(
-        [
-            sent("bdSeq", 3, DataType.INT64),
-            Metric("null", datatype=9, is_null=True),
-            sent("passing", 1.0, DataType.FLOAT, is_transient=True),
-            sent("a", -5, DataType.INT8),
-            Metric(alias=9, kind="float", raw=1.0),
-            sent("past", 1.5, DataType.DOUBLE, ts_ms=7, is_historical=True),
-            sent("\x07", 1.0, DataType.FLOAT),
-        ],
-        ts_ms=100,
-    )
-
-    found = read(payload, Birth(()))
-
-    assert [(one.values, one.ts_ms) for one in found.decoded.readings] == [
-        ({"a": -5.0}, 100),
-        ({"past": 1.5}, 7),
-    ]
-    assert [one.index for one in found.decoded.refused] == [1, 3]
-    assert "alias 9" in found.decoded.refused[0].reason
-    assert (found.left_out, found.has_unknown) == (2, True)
-
-
-@pytest.mark.parametrize(("raw", "found"), [(5, 5), (2**64 - 1, -1), (2**63 - 1, 2**63 - 1)])
-def test_read_bd_seq_fits_signed_integers(raw: int, found: int) -> None:
-    """Whatever a node counts up to, it can be kept."""
-    assert bd_seq_of(Payload([Metric("bdSeq", kind="long", raw=raw)])) == found
-
-
 def test_rebirth_request_is_what_the_specification_says() -> None:
     """`tck-id-operational-behavior-data-commands-ncmd-rebirth-name` and `-value`."""
     payload = decode(rebirth_request(1_700_000_000_000))
@@ -376,49 +290,3 @@ def test_rebirth_request_is_what_the_specification_says() -> None:
     assert (metric.name, metric.datatype) == (REBIRTH, 11)
     assert value_of(metric, 11) is True
     assert (payload.seq, payload.ts_ms) == (None, 1_700_000_000_000)
-
-
-def test_topics_say_whose_they_are() -> None:
-    """A group is a tenant; a device below a node has both names."""
-    assert parse("spBv1.0/plant/NDATA/edge").key == DeviceKey(_NODE.group, _NODE.edge)
-    below = parse("spBv1.0/plant/DBIRTH/edge/Pump 1")
-    assert below.key == DeviceKey(_NODE.group, device_id("edge:Pump 1"))
-    assert (below.node, below.kind, below.device) == (_NODE, "DBIRTH", "Pump 1")
-
-
-@pytest.mark.parametrize(
-    "topic",
-    [
-        "spBv1.0/plant/NDATA",
-        "spBv1.0/plant/NDATA/edge/pump",
-        "spBv1.0/plant/DDATA/edge",
-        "spBv1.0/plant/DDATA/edge/pump/x",
-        "spBv1.0/plant/DDATA/edge/",
-        "spBv1.0/plant/OTHER/edge",
-        "spBv1.0/STATE/host",
-        "spAv1.0/plant/NDATA/edge",
-        "spBv1.0//NDATA/edge",
-        "spBv1.0/plant/NDATA/a:b",
-        f"spBv1.0/plant/DDATA/{'x' * 40}/{'y' * 40}",
-        "spBv1.0/plant/DDATA/edge/ x",
-        "spBv1.0/plant/NDATA/..",
-    ],
-)
-def test_topics_that_are_nobodys(topic: str) -> None:
-    """Two devices must never have one name; what cannot be a name of ours is refused."""
-    with pytest.raises(Malformed):
-        parse(topic)
-
-
-def test_topics_state_round_trip() -> None:
-    """`tck-id-host-topic-phid-birth-payload`: JSON of exactly two keys."""
-    state = State(online=True, timestamp=5)
-
-    assert encode_state(state) == b'{"online":true,"timestamp":5}'
-    assert decode_state(encode_state(state)) == state
-    assert "spBv1.0/STATE/scada" in filters("scada")
-    for bad in (b"ONLINE", b"{}", b"\xff"):
-        with pytest.raises(Malformed):
-            decode_state(bad)
-    with pytest.raises(Malformed):
-        filters("a/b")
