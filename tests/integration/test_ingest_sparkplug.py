@@ -1,7 +1,7 @@
 """Sparkplug nodes at a real broker, and we as their host application.
 
 The assertions of the specification on host applications, by their `tck-id`, stand in the
-docstrings of the tests that show them, here and in `tests/unit/test_wire_sparkplug_session.py`
+docstrings of the tests that show them, here and in `tests/unit/test_wire_sparkplug_*.py`
 and `tests/unit/test_ingest_sparkplug.py`. Knowingly not kept: `…-phid-sparkplug-clean-session-*`
 (our session persists, so that deaths and what comes at QoS 1 wait for us).
 """

@@ -77,7 +77,7 @@ def test_msgpack_reads_the_three_shapes() -> None:
     assert [reading.values for reading in rows.readings] == [{"a": 21.0, "b": 1.0}, {"b": 2.0}]
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, None, [1], {"a": 1}, b"x", 2**64 - 1, "x\n"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, None, [1], {"a": 1}, b"x", "x" * 5_000])
 def test_msgpack_bad_value_costs_only_its_reading(bad: object) -> None:
     """The readings beside it are kept; the refused one still shows its sequence."""
     values = [{"a": 1}, {"a": bad, "b": bad}, {"a": 3}]
@@ -86,8 +86,8 @@ def test_msgpack_bad_value_costs_only_its_reading(bad: object) -> None:
 
     decoded = msgpack.decode_telemetry(payload)
 
-    seqs = [reading.seq for reading in decoded.readings]
-    assert seqs + [refusal.index + 1 for refusal in decoded.refused] in ([1, 3, 2], [1, 2, 3])
+    assert [reading.seq for reading in decoded.readings] == [1, 3]
+    assert [refusal.index for refusal in decoded.refused] == [1]
     assert msgpack.identities(payload) == {0: ("k", 1), 1: ("k", 2), 2: ("k", 3)}
 
 
@@ -113,7 +113,7 @@ def test_msgpack_unusable_payloads_are_malformed(payload: bytes) -> None:
     """Depth, declared lengths, sizes and names that are no texts: refused, at no cost."""
     with pytest.raises(Malformed):
         msgpack.decode_telemetry(payload)
-    assert msgpack.identities(payload) in ({}, {0: ("k", 1)})
+    assert msgpack.identities(payload) == {}
 
 
 @pytest.mark.parametrize(

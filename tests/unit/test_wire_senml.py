@@ -217,6 +217,16 @@ def test_senml_cbor_takes_what_the_rfc_lets_stand_for_numbers() -> None:
     assert senml_cbor.decode_cbor(indefinite).readings == [_reading({"a": 1.5})]
 
 
+def test_senml_cbor_takes_the_labels_of_json_too() -> None:
+    """They are read as such, not ignored; a label in both spellings stands twice."""
+    records: list[dict[Any, Any]] = [{"bn": "dev:", "n": "a", "v": 1}, {0: "b", 2: 2, "v": 3}]
+
+    decoded = senml_cbor.decode_cbor(cbor2.dumps(records))
+
+    assert decoded.readings == [_reading({"a": 1.0})]
+    assert [(one.index, "stands twice" in one.reason) for one in decoded.refused] == [(1, True)]
+
+
 @given(
     st.lists(
         st.tuples(

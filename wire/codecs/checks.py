@@ -55,8 +55,10 @@ _NO_VALUES = "reading has no values"
 
 def _check_name(text: str) -> None:
     metric_name(text)
-    if len(_checked_names) < _MAX_CHECKED_NAMES:
-        _checked_names.add(text)
+    if len(_checked_names) >= _MAX_CHECKED_NAMES:
+        # Whoever sends ever new names must not keep those of the others out for good.
+        _checked_names.clear()
+    _checked_names.add(text)
 
 
 def _check_value(name: str, value: Any) -> None:

@@ -32,6 +32,8 @@ _VERSION = 10
 _SECONDARY_UNITS = 1 << 4
 
 _Record = dict[str, Any]
+# (Unix time, None) or (None, age), both in ms; (None, None) is the arrival.
+_Time = tuple[int | None, int | None]
 _anything = msgspec.json.Decoder()
 
 
@@ -137,11 +139,10 @@ def _name_of(record: _Based, shared: str | None) -> str:
 
 @dataclass(slots=True)
 class _Groups:
-    """Readings under way, by time, and between them why a record was refused."""
+    """The values of each time, and between them why a record was refused."""
 
-    items: list[dict[str, Any] | str] = field(default_factory=list)
-    _by_time: dict[tuple[int | None, int | None], dict[str, Any]] = field(default_factory=dict)
-    _times: dict[int, tuple[int | None, int | None]] = field(default_factory=dict)
+    items: list[tuple[_Time, dict[str, Any]] | str] = field(default_factory=list)
+    _by_time: dict[_Time, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, record: _Based, name: str) -> None:
         """Add what a record says; raise `Malformed` when it is not to be used."""
@@ -151,8 +152,7 @@ class _Groups:
         group = self._by_time.get(time)
         if group is None:
             group = self._by_time[time] = {}
-            self._times[len(self.items)] = time
-            self.items.append(group)
+            self.items.append((time, group))
         if not group.keys().isdisjoint(values):
             raise Malformed(f"value of {name!r} stands twice for one time")
         if len(group) + len(values) > MAX_VALUES:
@@ -167,8 +167,8 @@ class _Groups:
             if isinstance(item, str):
                 refused.append(Refusal(index, item))
             else:
-                ts_ms, age_ms = self._times[index]
-                readings.append(Reading(item, ts_ms, age_ms=age_ms))  # type: ignore[arg-type]  # names were checked
+                (ts_ms, age_ms), values = item
+                readings.append(Reading(values, ts_ms, age_ms=age_ms))  # type: ignore[arg-type]  # names were checked
         return Decoded(readings, refused)
 
 
@@ -206,8 +206,7 @@ def _value(fields: _Record, label: str, base: float) -> float | bool | str:
     return value
 
 
-def _time_of(record: _Based) -> tuple[int | None, int | None]:
-    """Return (Unix time, None) or (None, age), both in ms; (None, None) is the arrival."""
+def _time_of(record: _Based) -> _Time:
     time_s = record.time_s + (_number(record.fields, "t") if "t" in record.fields else 0.0)
     time_ms = ms_of_seconds(time_s)
     if time_s >= _FIRST_ABSOLUTE_S:

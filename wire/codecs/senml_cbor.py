@@ -8,6 +8,7 @@ import cbor2
 
 from wire.codecs.checks import MAX_DEPTH, bounded, check_size
 from wire.codecs.senml import resolved
+from wire.codecs.telemetry import Twice
 from wire.errors import Malformed
 from wire.messages import Decoded
 
@@ -28,7 +29,6 @@ _LABELS = {
     7: "ut",
     8: "vd",
 }
-_DECIMAL_FRACTION, _SELF_DESCRIBED = 4, 55_799
 _FRACTION_PARTS = 2
 _MAX_EXPONENT = 400
 
@@ -57,26 +57,6 @@ def decode_cbor(payload: bytes) -> Decoded:
     return resolved(_labelled(pack))
 
 
-class _Tags(Mapping[int, _OfTag]):
-    """How tags are decoded: all but two are refused, those that the library knows as well."""
-
-    def __getitem__(self, tag: int) -> _OfTag:
-        if tag == _DECIMAL_FRACTION:
-            return _fraction
-        if tag == _SELF_DESCRIBED:
-            return _itself
-        raise Malformed(f"CBOR tag {tag} is not taken")
-
-    def __iter__(self) -> Iterator[int]:
-        return iter((_DECIMAL_FRACTION, _SELF_DESCRIBED))
-
-    def __len__(self) -> int:
-        return _FRACTION_PARTS
-
-
-_TAGS = _Tags()
-
-
 def _itself(value: Any, _is_immutable: bool) -> Any:  # noqa: FBT001 - the library's signature
     return value
 
@@ -93,18 +73,38 @@ def _fraction(value: Any, _is_immutable: bool) -> float:  # noqa: FBT001 - the l
 
 
 def _labelled(pack: Any) -> Any:
-    """Return a pack with the labels of JSON; what has a label of its own is left out."""
+    """Return a pack with the labels of JSON: some senders write these, not the RFC's numbers."""
     if not isinstance(pack, list) or not all(isinstance(one, dict) for one in pack):
         raise Malformed("payload is not a list of SenML records")
-    return [
-        {_label(key): value for key, value in record.items() if _is_label(key)}
-        for record in bounded(pack)
-    ]
+    return [_record(one) for one in bounded(pack)]
 
 
-def _is_label(key: Any) -> bool:
-    return key in _LABELS if type(key) is int else isinstance(key, str) and key.endswith("_")
+def _record(raw: dict[Any, Any]) -> dict[str, Any]:
+    pairs = [(_label(key), value) for key, value in raw.items()]
+    known = [(label, value) for label, value in pairs if label is not None]
+    found = dict(known)
+    return found if len(found) == len(known) else Twice(found)
 
 
-def _label(key: Any) -> str:
-    return str(_LABELS.get(key, key))
+def _label(key: Any) -> str | None:
+    return _LABELS.get(key) if type(key) is int else key if isinstance(key, str) else None
+
+
+class _Tags(Mapping[int, _OfTag]):
+    """How tags are decoded: all but two are refused, those that the library knows as well."""
+
+    _taken: Mapping[int, _OfTag] = {4: _fraction, 55_799: _itself}
+
+    def __getitem__(self, tag: int) -> _OfTag:
+        if tag not in self._taken:
+            raise Malformed(f"CBOR tag {tag} is not taken")
+        return self._taken[tag]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._taken)
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+
+_TAGS = _Tags()
