@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wire.codecs import senml, senml_cbor
 from wire.codecs.checks import MAX_PAYLOAD_BYTES, MAX_READINGS
+from wire.codecs.senml import MAX_BASE_NAME_CHARS
 from wire.errors import Malformed
 from wire.messages import Decoded, Reading
 
@@ -135,6 +136,7 @@ def test_senml_bad_record_costs_no_other(record: dict[str, Any], reason: str) ->
         [{"bver": 10, "n": "a", "v": 1}, {"bver": 5, "n": "b", "v": 1}],
         [{"n": "a", "v": 1, "flavour_": 2}],
         [{"bn": 5, "n": "a", "v": 1}],
+        [{"bn": "x" * MAX_BASE_NAME_CHARS + ":", "n": "a", "v": 1}],
         [{"bt": "x", "n": "a", "v": 1}],
         [{"bv": None, "n": "a", "v": 1}],
         [{"n": "a", "v": 1}] * (MAX_READINGS + 1),

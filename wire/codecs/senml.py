@@ -22,6 +22,8 @@ from wire.codecs.telemetry import Twice
 from wire.errors import Malformed
 from wire.messages import Decoded, Reading, Refusal
 
+# Every name of the pack has the base's length once more.
+MAX_BASE_NAME_CHARS = 1_024
 _FIRST_ABSOLUTE_S = 2**28
 _SEPARATORS = (":", "/", ".", "-", "_")
 _VALUES = ("v", "vs", "vb", "vd")
@@ -115,6 +117,8 @@ def _is_version(value: Any) -> bool:
 def _set_base(based: _Based, label: str, record: _Record) -> None:
     if label == "bn":
         based.name = _text(record, label)
+        if len(based.name) > MAX_BASE_NAME_CHARS:
+            raise Malformed(f"SenML bn is longer than {MAX_BASE_NAME_CHARS} characters")
     elif label == "bt":
         based.time_s = _number(record, label)
     elif label == "bv":
