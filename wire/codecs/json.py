@@ -16,7 +16,7 @@ from wire.codecs.checks import (
     MAX_VALUES,
     check_size,
 )
-from wire.codecs.json_names import loads
+from wire.codecs.json_names import decoded_with_names
 from wire.codecs.telemetry import (
     MAX_BOOT_CHARS,
     MAX_SEQ,
@@ -61,9 +61,9 @@ def decode_telemetry(payload: bytes) -> Decoded:
     try:
         raw = _payloads.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        return taken_loosely(loads(payload, exc)[0])
+        return taken_loosely(decoded_with_names(payload, exc)[0])
     if payload.count(b":") != _names_in(raw) and not _is_explained(payload, raw):
-        loose, has_twice = loads(payload)
+        loose, has_twice = decoded_with_names(payload)
         if has_twice:
             return taken_loosely(loose)
     return taken(raw)
@@ -77,7 +77,7 @@ def identities(payload: bytes) -> dict[int, tuple[str, int]]:
     if len(payload) > MAX_PAYLOAD_BYTES:
         return {}
     try:
-        return identities_in(loads(payload)[0])
+        return identities_in(decoded_with_names(payload)[0])
     except Malformed:
         return {}
 

@@ -7,7 +7,7 @@ from wire.codecs.telemetry import Twice
 from wire.errors import Malformed
 
 
-def loads(payload: bytes, fault: Exception | None = None) -> tuple[Any, bool]:
+def decoded_with_names(payload: bytes, fault: Exception | None = None) -> tuple[Any, bool]:
     """Return what a payload holds, and whether a name stands twice in one of its objects.
 
     Such an object comes as `Twice`. NaN and Infinity are read, though they are no JSON: what

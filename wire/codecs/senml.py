@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from wire.codecs.checks import MAX_VALUES, bounded, check_size, check_values, ms_of_seconds
-from wire.codecs.json_names import loads
+from wire.codecs.json_names import decoded_with_names
 from wire.codecs.telemetry import Twice
 from wire.errors import Malformed
 from wire.messages import Decoded, Reading, Refusal
@@ -50,9 +50,9 @@ def decode_json(payload: bytes) -> Decoded:
     try:
         pack = _anything.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        return resolved(loads(payload, exc)[0])
+        return resolved(decoded_with_names(payload, exc)[0])
     if b"\\" in payload or payload.count(b":") != _colons_in(pack):
-        pack = loads(payload)[0]
+        pack = decoded_with_names(payload)[0]
     return resolved(pack)
 
 

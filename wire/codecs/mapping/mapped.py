@@ -9,7 +9,7 @@ up and little more.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,11 +31,12 @@ _Names = tuple[tuple[str, str], ...]
 _anything = msgspec.json.Decoder()
 
 
-class _Rule:
+class _Rule(NamedTuple):
     """A rule, compiled."""
 
-    def __init__(self, path: Path, name: Template, take: Take) -> None:
-        self.path, self.name, self.take = path, name, take
+    path: Path
+    name: Template
+    take: Take
 
 
 class _Node:
