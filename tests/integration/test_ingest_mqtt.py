@@ -202,20 +202,25 @@ async def test_mqtt_stop_tells_senders_also_when_it_cannot_finish(
     assert view.stored - last in (0, batch_readings)
 
 
+class _ForgetsOnce(Ledger):
+    """A ledger that remembers no fact at the first attempt."""
+
+    _failures = 1
+
+    async def remember(self, name: str, value: str) -> None:
+        """Remember, but for the first time."""
+        if self._failures:
+            self._failures -= 1
+            raise LedgerAway("disk full")
+        await super().remember(name, value)
+
+
 async def test_mqtt_session_is_noted_after_the_ledger_was_away(
-    own_mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     """A full disk at that moment ends nothing: it is tried again."""
     access = BrokerAccess(own_mosquitto.host, own_mosquitto.port)
-    remember, failures = Ledger.remember, iter([LedgerAway("disk full")])
-
-    async def failing_once(ledger: Ledger, name: str, value: str) -> None:
-        for failure in failures:
-            raise failure
-        await remember(ledger, name, value)
-
-    monkeypatch.setattr(Ledger, "remember", failing_once)
-    async with running(tmp_path, Flaky(), broker=access) as run:
+    async with running(tmp_path, Flaky(), broker=access, open_ledger=_ForgetsOnce) as run:
         with anyio.fail_after(5):
             while await run.ledger.fact("mqtt_session") is None:  # noqa: ASYNC110 - in a file
                 await anyio.sleep(0.05)

@@ -387,19 +387,22 @@ async def test_pipeline_takes_nothing_larger_than_a_message(tmp_path: Path) -> N
         assert await run.ledger.dead_letters() == []
 
 
-async def test_pipeline_waits_for_the_ledger_when_it_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A disk that is full at that moment is waited out, like later."""
-    failures = iter([LedgerAway("disk full")])
+class _HeardAtTheSecondAttempt(Ledger):
+    """A ledger that is away when it is first asked, and then knows one device."""
 
-    async def heard(ledger: Ledger) -> dict[DeviceKey, int]:
-        for failure in failures:
-            raise failure
+    _failures = 1
+
+    async def heard(self) -> dict[DeviceKey, int]:
+        """Return one device, but for the first time."""
+        if self._failures:
+            self._failures -= 1
+            raise LedgerAway("disk full")
         return {_PUMP: 5}
 
-    monkeypatch.setattr(Ledger, "heard", heard)
-    async with running(tmp_path, Flaky()) as run:
+
+async def test_pipeline_waits_for_the_ledger_when_it_starts(tmp_path: Path) -> None:
+    """A disk that is full at that moment is waited out, like later."""
+    async with running(tmp_path, Flaky(), open_ledger=_HeardAtTheSecondAttempt) as run:
         await until(lambda: run.presence.of(_PUMP).last_heard_ms == 5)
 
         assert run.number("store_retries_total") == 1

@@ -29,8 +29,6 @@ from cloud.ingest.receiving.standing import Standing
 from cloud.ingest.wake import Wake
 
 _TICK_S = 1.0
-# From the connection of TCP until the subscriptions stand; whoever is slower does not answer.
-_GREETING_S = 15.0
 _RECEIVE_MAXIMUM = 65_535
 _MAX_QUEUED_PUBLISHES = 100_000
 _DROPPED = DROPPED_TOPIC.encode()
@@ -155,7 +153,7 @@ class Receiver:
 
     def _serve(self, client: BulkClient) -> None:
         """Drive one connection until it ends or we stop."""
-        answer_by_s = time.monotonic() + _GREETING_S
+        answer_by_s = time.monotonic() + self._access.greeting_timeout_s
         with selectors.DefaultSelector() as selector:
             connection = client.socket()
             if connection is None:
