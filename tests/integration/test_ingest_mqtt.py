@@ -15,6 +15,7 @@ from paho.mqtt import publish
 from cloud.ingest.ledger.ledger import Ledger, LedgerAway
 from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
+from cloud.settings import Spool
 from cloud.timeseries.duckdb import DuckDB
 from tests.support.broker_clients import Client
 from tests.support.ingestion import Flaky, running, until
@@ -135,6 +136,33 @@ async def test_mqtt_store_away_loses_nothing(
         view = await run.ledger.view(_PUMP)
         assert (view.stored, view.duplicate) == (1000, 0)
         assert len(await run.points()) == 1000
+
+
+async def test_mqtt_reconnecting_while_the_store_is_away_stays_in_its_bound(
+    own_mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """A session begins with all that is not acknowledged: without room it is not begun."""
+    store = Flaky()
+    store.away = True
+    settings = Settings(
+        batch_readings=50, batch_wait_s=0.02, queue_messages=100, spool=Spool(max_bytes=0)
+    )
+    access = BrokerAccess(own_mosquitto.host, own_mosquitto.port, keepalive_s=1)
+    async with running(tmp_path, store, broker=access, settings=settings) as run:
+        await _publish(own_mosquitto, *map(_reading, range(1, 301)))
+        await until(lambda: run.service.gateway.held >= 100)
+        held = run.service.gateway.held
+        await anyio.to_thread.run_sync(own_mosquitto.stop)
+        await anyio.to_thread.run_sync(own_mosquitto.start)
+        await until(lambda: not run.service.is_connected)
+        with anyio.move_on_after(3):  # time enough to come back, were it meant to
+            await until(lambda: run.service.is_connected)
+        held_after = run.service.gateway.held
+        store.away = False
+        await until(lambda: store.written == 300 and run.service.gateway.held == 0)
+
+        assert held_after == held
+        assert (await run.ledger.view(_PUMP)).stored == 300
 
 
 async def test_mqtt_what_waits_while_we_are_down_comes_later(

@@ -92,6 +92,11 @@ class BulkClient(Client):
             properties=properties,
         )
 
+    @property
+    def unsent(self) -> int:
+        """Return how many packets wait to be written."""
+        return len(self._out_packet)
+
     def subscribe_to(self, filters: Sequence[Filter]) -> None:
         """Subscribe to all of them in one packet; the answers come in their order."""
         if not self._access.mqtt5:
