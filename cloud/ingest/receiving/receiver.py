@@ -94,6 +94,10 @@ class Receiver:
                 self._stopping.set()
                 self._wake.set()
 
+    def free(self) -> None:
+        """Free what waking costs; for after the end, or when it has never run."""
+        self._wake.close()
+
     def stop_taking(self) -> None:
         """Take nothing more in; what was taken can still be acknowledged.
 
@@ -138,7 +142,6 @@ class Receiver:
                 lasted_s=lasted_s, seems_contested=self._reconnecting.seems_contested
             )
             self._stopping.wait(0 if self._stopping.is_set() else wait_s)
-        self._wake.close()
 
     def _connected(self) -> BulkClient | None:
         self._generation += 1
