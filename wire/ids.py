@@ -28,6 +28,10 @@ class DeviceKey(NamedTuple):
     device: DeviceId
 
 
+# What ingestion says of itself is said as if of this device; it has no account and no page.
+INGEST = DeviceKey(LOCAL_TENANT, DeviceId("ingest"))
+
+
 class SeriesKey(NamedTuple):
     """One metric of one device: what a series of points belongs to."""
 

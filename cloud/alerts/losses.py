@@ -1,4 +1,7 @@
-"""Loss rules: how messages that a broker lost become conditions that begin and end. Pure."""
+"""Loss rules: how messages that a broker lost become conditions that begin and end. Pure.
+
+They are ingestion's own: nobody knows which devices' messages they were.
+"""
 
 import msgspec
 
@@ -6,12 +9,10 @@ from cloud.alerts import wording
 from cloud.alerts.lifecycle import alert_id
 from cloud.alerts.rules import LossRule
 from wire.events import ConditionChanged, DataLost
-from wire.ids import LOCAL_TENANT, DeviceId
+from wire.ids import INGEST
 
 # State group: the losses whose condition holds, by the id of their alert.
 GROUP = "loss_conditions"
-# Whose losses they are: the platform's own, nobody knows which devices' messages they were.
-DEVICE = DeviceId("ingest")
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -26,7 +27,7 @@ class Loss(msgspec.Struct, frozen=True):
 
 def key(rule: LossRule, found: DataLost) -> str:
     """Return the key under which the condition is kept."""
-    return alert_id(rule.name, LOCAL_TENANT, DEVICE, found.cause)
+    return alert_id(rule.name, *INGEST, found.cause)
 
 
 def prolonged(before: Loss | None, rule: LossRule, found: DataLost, *, seen_at_ms: int) -> Loss:
@@ -44,8 +45,8 @@ def began(rule: LossRule, found: DataLost) -> ConditionChanged:
     """Say that the condition began with this loss."""
     return ConditionChanged(
         rule=rule.name,
-        tenant=LOCAL_TENANT,
-        device=DEVICE,
+        tenant=INGEST.tenant,
+        device=INGEST.device,
         metric=found.cause,
         holds=True,
         severity=rule.severity,
@@ -59,8 +60,8 @@ def ended(rule: LossRule, loss: Loss) -> ConditionChanged:
     """Say that the condition ended a quiet time after its last loss."""
     return ConditionChanged(
         rule=rule.name,
-        tenant=LOCAL_TENANT,
-        device=DEVICE,
+        tenant=INGEST.tenant,
+        device=INGEST.device,
         metric=loss.cause,
         holds=False,
         severity=rule.severity,

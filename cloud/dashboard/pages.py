@@ -14,7 +14,7 @@ from cloud.dashboard import views
 from cloud.dashboard.ledger_view import floor_pct
 from cloud.settings import Settings, zone_of
 from wire import quantities
-from wire.ids import DeviceKey
+from wire.ids import INGEST, DeviceKey
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADERS: Mapping[str, str] = {
@@ -69,6 +69,11 @@ def device_path(tenant: str, device: str) -> str:
     return f"/devices/{quote(tenant, safe='')}/{quote(device, safe='')}"
 
 
+def is_device(tenant: str, device: str) -> bool:
+    """Return whether that is a device, with a page: what ingestion says of itself is of none."""
+    return (tenant, device) != INGEST
+
+
 def live_filter(key: DeviceKey) -> str:
     """Return the value of `/live?device=` that narrows the stream to one device."""
     return quote(f"{key.tenant}/{key.device}", safe="")
@@ -107,5 +112,9 @@ def _environment() -> Environment:
         "when": views.when_text,
         "zone": views.zone_text,
     }
-    environment.globals |= {"device_path": device_path, "report_path": report_path}
+    environment.globals |= {
+        "device_path": device_path,
+        "is_device": is_device,
+        "report_path": report_path,
+    }
     return environment

@@ -15,12 +15,12 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 import structlog
-from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry, RegistryAway
 from cloud.ingest.batch import Batch
+from cloud.ingest.broker_link import BrokerLink
 from cloud.ingest.http.gateway import Gateway
 from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake.intake import Backlog, Intake
@@ -29,25 +29,16 @@ from cloud.ingest.ledger.ledger import Ledger, LedgerAway
 from cloud.ingest.metrics import Metrics, metrics
 from cloud.ingest.patience import Patience
 from cloud.ingest.receiving.client import BrokerAccess
-from cloud.ingest.receiving.filters import filters_of
-from cloud.ingest.receiving.host_state import HostState
-from cloud.ingest.receiving.news import News
-from cloud.ingest.receiving.receiver import Receiver
-from cloud.ingest.receiving.session import OnLoss, Session, tell_nobody
-from cloud.ingest.sharing.circle import Circle
+from cloud.ingest.receiving.session import OnLoss, tell_nobody
 from cloud.ingest.spool.spool import Spool
 from cloud.ingest.spooling import Spooling
 from cloud.ingest.storing import Storing
 from cloud.settings import Ingest as Settings
 from cloud.timeseries.port import TimeSeries
-from wire.codecs.json import encode
 from wire.ids import DeviceKey
-from wire.messages import Ack, Status
+from wire.messages import Status
 from wire.points import StoredBatch
-from wire.sparkplug.topics import filters as sparkplug_filters
-from wire.topics import topic
 
-_ACK_INTERVAL_S = 0.5
 _DRAIN_S = 3.0
 
 Tap = Callable[[StoredBatch], None]
@@ -65,11 +56,6 @@ class Ingest:
 
     `spool` is to be looked at only.
     """
-
-    # What belongs to a broker, where there is one.
-    _session: Session | None = None
-    _circle: Circle | None = None
-    _receiver: Receiver | None = None
 
     def __init__(
         self,
@@ -90,7 +76,7 @@ class Ingest:
         self._ledger, self._presence, self._registry = ledger, presence, registry
         self._taps = taps
         self._now_ms = now_ms
-        self._rng = rng or random.Random()  # noqa: S311 - jitter
+        rng = rng or random.Random()  # noqa: S311 - jitter
         self.metrics = self._metrics = telling or metrics()
         self._wait_s = settings.batch_wait_s
         self._batch_readings = settings.batch_readings
@@ -98,7 +84,7 @@ class Ingest:
         sparkplug = settings.sparkplug
         self._host = Host(sparkplug, ledger.session_of) if sparkplug.enabled else None
         self._intake = Intake(ledger, settings, host=self._host)
-        self._patience = Patience(self._rng, self._metrics.store_retries.inc)
+        self._patience = Patience(rng, self._metrics.store_retries.inc)
         self.spool = spool
         self._metrics.watch(spool)
         self._spooling = Spooling(
@@ -118,9 +104,21 @@ class Ingest:
             metrics=self._metrics,
             after_s=settings.spool.after_s,
         )
-        self._acks: dict[tuple[DeviceKey, str], int] = {}
+        self._link: BrokerLink | None = None
         if broker is not None:
-            self._make_receiver(broker, settings, on_loss)
+            self._link = BrokerLink(
+                broker,
+                self._inbox,
+                ledger,
+                self._patience,
+                settings=settings,
+                own_filters=self._intake.own_filters,
+                host=self._host,
+                metrics=self._metrics,
+                now_ms=now_ms,
+                rng=rng,
+                on_loss=on_loss,
+            )
         self.gateway = Gateway(
             self._inbox,
             letters=ledger,
@@ -140,18 +138,20 @@ class Ingest:
                 try:
                     await anyio.sleep_forever()
                 finally:
-                    if self._receiver is not None:
-                        self._receiver.stop_taking()
+                    if self._link is not None:
+                        self._link.stop_taking()
                     self._inbox.close()
                     self._patience.hurry()
                     work.deadline = anyio.current_time() + _DRAIN_S
         finally:
+            if self._link is not None:
+                self._link.free()
             self._inbox.free()
 
     @property
     def is_connected(self) -> bool:
         """Return whether the broker delivers to us now (always, when there is none)."""
-        return self._receiver is None or self._receiver.subscribed
+        return self._link is None or self._link.is_connected
 
     @property
     def store_is_away(self) -> bool:
@@ -171,66 +171,22 @@ class Ingest:
             for device in await self._ask_ledger(self._ledger.sparkplug_dead):
                 self._presence.status(device, Status("offline"), None)
 
-    def _make_receiver(self, broker: BrokerAccess, settings: Settings, on_loss: OnLoss) -> None:
-        own = list(self._intake.own_filters)
-        host_state = None
-        if settings.sparkplug.enabled:
-            own += sparkplug_filters(settings.sparkplug.host_id)
-            host_state = HostState(settings.sparkplug.host_id, self._now_ms)
-        group = settings.shared_group
-        if group is not None:
-            self._circle = Circle(group, broker.client_id, self._inbox, now_ms=self._now_ms)
-        peers = None if self._circle is None else self._circle.peers.topic_filter
-        filters = filters_of(own, group=group, peers=peers)
-        self._session = Session(
-            broker,
-            self._ledger,
-            self._patience,
-            filters=[one.text for one in filters],
-            now_ms=self._now_ms,
-            on_loss=on_loss,
-        )
-        self._receiver = Receiver(
-            broker,
-            self._inbox,
-            filters=filters,
-            metrics=self._metrics,
-            now_ms=self._now_ms,
-            max_unacknowledged=settings.queue_messages,
-            rng=self._rng,
-            tell=self._tell,
-            aside=None if self._circle is None else self._circle.hear,
-            host_state=host_state,
-        )
-
-    def _tell(self, news: News) -> None:
-        if self._session is not None:
-            self._session.tell(news)
-        if self._circle is not None and news.what == "subscribed":
-            self._circle.peers.greet()
-
     async def _work(self, scope: anyio.CancelScope) -> None:
-        """Run the stages within `scope`; the receiver outlives them, to acknowledge the last."""
+        """Run the stages within `scope`; the link outlives them, to acknowledge the last."""
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as outer:
                 with scope:
                     await self._spooling.recover()
                     outer.start_soon(self._spooling.drain)
-                    await self._start_receiving(outer)
+                    if self._link is not None:
+                        await self._link.start(outer)
                     send, receive = anyio.create_memory_object_stream[Batch](1)
                     async with anyio.create_task_group() as stages:
                         stages.start_soon(self._fill_batches, send)
                         stages.start_soon(self._store_batches, receive)
-                self._publish_acks()
+                if self._link is not None:
+                    self._link.publish()
                 outer.cancel_scope.cancel()
-
-    async def _start_receiving(self, tasks: TaskGroup) -> None:
-        if self._receiver is not None and self._session is not None:
-            self._receiver.expects_session = await self._session.is_expected()
-            self._receiver.known_filters = await self._session.known_filters()
-            tasks.start_soon(self._session.run)
-            tasks.start_soon(self._receiver.run)
-            tasks.start_soon(self._acknowledge_devices)
 
     async def _fill_batches(self, send: MemoryObjectSendStream[Batch]) -> None:
         batch, backlog = Batch(), Backlog()
@@ -252,7 +208,7 @@ class Ingest:
 
     async def _fill(self, batch: Batch, backlog: Backlog) -> None:
         await self._ask_ledger(lambda: anyio.to_thread.run_sync(self._intake.fill, batch, backlog))
-        if self._circle is not None and (claims := self._circle.take()):
+        if self._link is not None and (claims := self._link.claims()):
             learn = partial(self._intake.learn, batch, claims)
             await self._ask_ledger(lambda: anyio.to_thread.run_sync(learn))
 
@@ -287,15 +243,13 @@ class Ingest:
 
     def _finish(self, batch: Batch) -> None:
         """Tell everybody: the batch is durable."""
-        if self._receiver is not None:
-            for generation, mids in batch.mids():
-                self._receiver.acknowledge(generation, mids)
+        if self._link is not None:
+            self._link.acknowledge(batch)
         self._inbox.release(len(batch.ends), batch.size_bytes())
         for device, tally in batch.entry.tallies.items():
             self._presence.heard(device, tally.heard_at_ms)
         for device, status, at_ms in batch.statuses:
             self._presence.status(device, status, at_ms)
-        self._note_reached(batch)
         for chunk, _, _ in batch.segments:
             if chunk.replay is not None:
                 self.gateway.end_replay(chunk.replay.letter_id)
@@ -306,36 +260,3 @@ class Ingest:
         stored = batch.stored()
         for tap in self._taps:
             tap(stored)
-
-    def _note_reached(self, batch: Batch) -> None:
-        for device, boot, seq in batch.reached:
-            self._acks[device, boot] = seq
-        if self._circle is not None:
-            self._circle.peers.note(batch.own_rows)
-
-    async def _acknowledge_devices(self) -> None:
-        """Publish end-to-end acknowledgements, at most one a boot in each interval."""
-        while True:
-            await anyio.sleep(_ACK_INTERVAL_S)
-            self._publish_acks()
-            self._request_births()
-
-    def _publish_acks(self) -> None:
-        if self._receiver is None or not self._receiver.subscribed:
-            return
-        acks, self._acks = self._acks, {}
-        self._receiver.publish(
-            [(topic(device, "ack"), encode(Ack(boot, seq))) for (device, boot), seq in acks.items()]
-        )
-        if self._circle is not None:
-            peers = self._circle.peers
-            self._receiver.publish([(peers.topic, payload) for payload in peers.due()])
-
-    def _request_births(self) -> None:
-        """Ask Sparkplug nodes for the births without which they cannot be understood."""
-        if self._host is None or self._receiver is None or not self._receiver.subscribed:
-            return
-        requests = self._host.requests(self._now_ms())
-        self._metrics.sparkplug_lost.inc(requests.lost)
-        self._metrics.rebirths.inc(len(requests.messages))
-        self._receiver.publish(requests.messages)

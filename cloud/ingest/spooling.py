@@ -22,7 +22,8 @@ from cloud.ingest.patience import Patience
 from cloud.ingest.spool.contents import census_of, contents_of, packed, packed_census
 from cloud.ingest.spool.draining import Drain, reconciled
 from cloud.ingest.spool.frame import Draft
-from cloud.ingest.spool.spool import Front, Spool, SpoolFull
+from cloud.ingest.spool.front import Front
+from cloud.ingest.spool.spool import Spool, SpoolFull
 from cloud.ingest.spool.survey import Known
 from cloud.ingest.writing import write_what_goes
 from cloud.timeseries.port import StoreAway, TimeSeries

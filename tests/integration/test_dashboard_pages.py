@@ -36,7 +36,7 @@ from tests.support.fake_context import FakeContext
 from tests.support.step_desk import FakeDesk, dead_event, facts
 from tidegate.contract import StepConfig
 from tidegate.http.request import Request
-from wire.ids import DeviceId, DeviceKey
+from wire.ids import INGEST, DeviceId, DeviceKey
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +112,21 @@ async def test_every_page_is_well_built(tmp_path: Path) -> None:
         assert any(attributes.get("id") == "main" for attributes in page.all("main"))
         assert len(ids) == len(set(ids))
         assert "Europe/Berlin, UTC+01:00" in page.text
+
+
+async def test_alerts_page_links_devices_only() -> None:
+    """What ingestion says of itself is told without a link: no device's page is behind it."""
+    ctx = await filled_context()
+    for alert_id in ("a1", "a2"):
+        alert = await ctx.state.get("alerts", alert_id)
+        await ctx.state.set("alerts", f"{alert_id}i", {**alert, **INGEST._asdict()})
+
+    page = Page(await alerts_page_step.handler(Request(query_params={}), ctx, settings=SETTINGS))
+
+    links = [link.get("href") or "" for link in page.all("a")]
+    assert [link for link in links if link.startswith("/devices/local/")] == []
+    assert len([link for link in links if link.startswith("/devices/plant/")]) == 2
+    assert page.text.count(INGEST.device) == 2
 
 
 async def test_every_page_but_the_login_has_the_navigation(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from paho.mqtt import publish
 from cloud.ingest.ledger.ledger import Ledger, LedgerAway
 from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
+from cloud.settings import Spool
 from cloud.timeseries.duckdb import DuckDB
 from tests.support.broker_clients import Client
 from tests.support.ingestion import Flaky, running, until
@@ -137,6 +138,33 @@ async def test_mqtt_store_away_loses_nothing(
         assert len(await run.points()) == 1000
 
 
+async def test_mqtt_reconnecting_while_the_store_is_away_stays_in_its_bound(
+    own_mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """A session begins with all that is not acknowledged: without room it is not begun."""
+    store = Flaky()
+    store.away = True
+    settings = Settings(
+        batch_readings=50, batch_wait_s=0.02, queue_messages=100, spool=Spool(max_bytes=0)
+    )
+    access = BrokerAccess(own_mosquitto.host, own_mosquitto.port, keepalive_s=1)
+    async with running(tmp_path, store, broker=access, settings=settings) as run:
+        await _publish(own_mosquitto, *map(_reading, range(1, 301)))
+        await until(lambda: run.service.gateway.held >= 100)
+        held = run.service.gateway.held
+        await anyio.to_thread.run_sync(own_mosquitto.stop)
+        await anyio.to_thread.run_sync(own_mosquitto.start)
+        await until(lambda: not run.service.is_connected)
+        with anyio.move_on_after(3):  # time enough to come back, were it meant to
+            await until(lambda: run.service.is_connected)
+        held_after = run.service.gateway.held
+        store.away = False
+        await until(lambda: store.written == 300 and run.service.gateway.held == 0)
+
+        assert held_after == held
+        assert (await run.ledger.view(_PUMP)).stored == 300
+
+
 async def test_mqtt_what_waits_while_we_are_down_comes_later(
     own_mosquitto: Mosquitto, access: BrokerAccess, tmp_path: Path
 ) -> None:
@@ -202,20 +230,25 @@ async def test_mqtt_stop_tells_senders_also_when_it_cannot_finish(
     assert view.stored - last in (0, batch_readings)
 
 
+class _ForgetsOnce(Ledger):
+    """A ledger that remembers no fact at the first attempt."""
+
+    _failures = 1
+
+    async def remember(self, name: str, value: str) -> None:
+        """Remember, but for the first time."""
+        if self._failures:
+            self._failures -= 1
+            raise LedgerAway("disk full")
+        await super().remember(name, value)
+
+
 async def test_mqtt_session_is_noted_after_the_ledger_was_away(
-    own_mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     """A full disk at that moment ends nothing: it is tried again."""
     access = BrokerAccess(own_mosquitto.host, own_mosquitto.port)
-    remember, failures = Ledger.remember, iter([LedgerAway("disk full")])
-
-    async def failing_once(ledger: Ledger, name: str, value: str) -> None:
-        for failure in failures:
-            raise failure
-        await remember(ledger, name, value)
-
-    monkeypatch.setattr(Ledger, "remember", failing_once)
-    async with running(tmp_path, Flaky(), broker=access) as run:
+    async with running(tmp_path, Flaky(), broker=access, open_ledger=_ForgetsOnce) as run:
         with anyio.fail_after(5):
             while await run.ledger.fact("mqtt_session") is None:  # noqa: ASYNC110 - in a file
                 await anyio.sleep(0.05)

@@ -1,5 +1,6 @@
 """The pipeline without a broker: what becomes of payloads when stores are away or refuse."""
 
+import gc
 from pathlib import Path
 
 import anyio
@@ -9,6 +10,7 @@ import pytest
 from cloud.ingest.http.gateway import Gateway
 from cloud.ingest.ledger.accounts import Entry, NewLetter, Tally
 from cloud.ingest.ledger.ledger import Ledger, LedgerAway
+from cloud.ingest.receiving.client import BrokerAccess
 from cloud.ingest.steps import post_telemetry_step
 from cloud.settings import Ingest as Settings
 from cloud.settings import Spool
@@ -171,6 +173,7 @@ async def test_pipeline_refuses_at_once_while_the_store_is_away(tmp_path: Path) 
         known_before = run.service.store_is_away
         with pytest.raises(HTTPError, match="later"):
             await gateway.accept(_PUMP, _payload(1))
+        await until(lambda: run.service.store_is_away)
         gateway.timeout_s = 15.0
         with anyio.fail_after(1), pytest.raises(HTTPError, match="nothing was kept") as refused:
             await gateway.accept(_PUMP, _payload(2))
@@ -387,22 +390,44 @@ async def test_pipeline_takes_nothing_larger_than_a_message(tmp_path: Path) -> N
         assert await run.ledger.dead_letters() == []
 
 
-async def test_pipeline_waits_for_the_ledger_when_it_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A disk that is full at that moment is waited out, like later."""
-    failures = iter([LedgerAway("disk full")])
+class _HeardAtTheSecondAttempt(Ledger):
+    """A ledger that is away when it is first asked, and then knows one device."""
 
-    async def heard(ledger: Ledger) -> dict[DeviceKey, int]:
-        for failure in failures:
-            raise failure
+    _failures = 1
+
+    async def heard(self) -> dict[DeviceKey, int]:
+        """Return one device, but for the first time."""
+        if self._failures:
+            self._failures -= 1
+            raise LedgerAway("disk full")
         return {_PUMP: 5}
 
-    monkeypatch.setattr(Ledger, "heard", heard)
-    async with running(tmp_path, Flaky()) as run:
+
+async def test_pipeline_waits_for_the_ledger_when_it_starts(tmp_path: Path) -> None:
+    """A disk that is full at that moment is waited out, like later."""
+    async with running(tmp_path, Flaky(), open_ledger=_HeardAtTheSecondAttempt) as run:
         await until(lambda: run.presence.of(_PUMP).last_heard_ms == 5)
 
         assert run.number("store_retries_total") == 1
+
+
+class _Away(Ledger):
+    """A ledger that says nothing of devices."""
+
+    async def heard(self) -> dict[DeviceKey, int]:
+        """Refuse."""
+        raise LedgerAway("disk full")
+
+
+async def test_pipeline_stopped_before_it_began_leaves_nothing_open(tmp_path: Path) -> None:
+    """A stop while the ledger is still awaited frees what a broker would have needed."""
+    broker = BrokerAccess("127.0.0.1", 1)
+    with anyio.move_on_after(0.3) as waiting:
+        async with running(tmp_path, Flaky(), broker=broker, open_ledger=_Away):
+            pytest.fail("it cannot have begun")
+
+    gc.collect()  # an open socket would warn, and warnings are errors
+    assert waiting.cancelled_caught
 
 
 async def _replayed(gateway: Gateway, letter_id: object) -> int:

@@ -174,13 +174,12 @@ async def test_session_half_open_connection_is_noticed(
 
 
 async def test_session_broker_that_accepts_and_is_silent_is_left(
-    own_mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     """A connection without an answer to its greeting is given up, and another one tried."""
-    monkeypatch.setattr("cloud.ingest.receiving.receiver._GREETING_S", 0.5)
     async with Proxy(own_mosquitto.port) as proxy:
         proxy.to_client.swallows = True
-        access = BrokerAccess("127.0.0.1", proxy.port)
+        access = BrokerAccess("127.0.0.1", proxy.port, greeting_timeout_s=0.5)
 
         async def heal() -> None:
             await until(lambda: proxy.accepted >= 2)

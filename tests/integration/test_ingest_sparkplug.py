@@ -25,6 +25,7 @@ from tests.support.sparkplug_node import TS_MS, EdgeNode
 from tidegate.errors import Misconfigured
 from wire.codecs.sparkplug import value_of
 from wire.ids import DeviceKey, device_id, tenant_id
+from wire.sparkplug.topics import Node
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +140,26 @@ async def test_sparkplug_births_survive_a_restart(access: BrokerAccess, tmp_path
             assert restored == (None, False)
             assert (await _temps(run, _EDGE))[-1] == 5.0
             assert run.number("rebirths_total") == 0
+
+
+async def test_sparkplug_births_are_forgotten_with_their_device(
+    access: BrokerAccess, tmp_path: Path
+) -> None:
+    """A deleted device is nobody who has died; of a deleted tenant no session is left."""
+    node_name = Node(_EDGE.tenant, _EDGE.device)
+    with EdgeNode(access.port, devices=("pump",)) as node:
+        async with running(tmp_path, Flaky(), broker=access, settings=_SETTINGS) as run:
+            node.births()
+            node.device_death("pump")
+            await until(lambda: _online(run) == (True, False))
+            await run.ledger.forget_births(*_PUMP)
+        async with running(tmp_path, Flaky(), broker=access, settings=_SETTINGS) as run:
+            restored, kept = _online(run), run.ledger.session_of(node_name)
+            await run.ledger.forget_births(_EDGE.tenant)
+
+            assert restored == (None, None)
+            assert list(kept.births) == [None]
+            assert run.ledger.session_of(node_name).births == {}
 
 
 async def test_sparkplug_what_is_lost_while_we_are_down_is_noticed(

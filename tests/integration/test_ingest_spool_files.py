@@ -175,6 +175,27 @@ def test_spool_believes_no_copy_under_another_name(tmp_path: Path) -> None:
     assert drain_all(again) == [1]
 
 
+def test_spool_counts_a_file_once_however_often_it_goes_bad(tmp_path: Path) -> None:
+    """Two places that go bad one after the other are two losses in one damaged file."""
+    spool, ends = spool_in(tmp_path), list[int]()
+    spool.recover(_NEW)
+    for seqs in _RECORDS:
+        put(spool, seqs)
+        ends.append(spool.size_bytes)
+    (path,) = files_in(tmp_path)
+
+    damaged = []
+    for end in (ends[0], ends[2]):
+        _harm(path, "flip", at=end - 1)
+        front = spool.front(1)
+        assert front is not None
+        damaged.append(front.is_damaged)
+        spool.drained(front)
+
+    assert damaged == [True, True]
+    assert spool.corrupt_files == 1
+
+
 @pytest.mark.parametrize("harm", ["flip", "cut", "delete"])
 def test_spool_finds_damage_while_it_runs(tmp_path: Path, harm: str) -> None:
     """A file that goes bad after the start: told once, and the census says what is left."""

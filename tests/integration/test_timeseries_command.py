@@ -21,6 +21,13 @@ _STEPS = [delete_telemetry_step, delete_tenant_telemetry_step]
 _DEVICES = (("acme", "pump"), ("acme", "kühl schrank"), ("b", "pump"))
 
 
+class _Births:
+    """A ledger without Sparkplug."""
+
+    async def forget_births(self, tenant: str, device: str | None = None) -> None:
+        """Nothing to forget."""
+
+
 @pytest.fixture
 async def telemetry(tmp_path: Path) -> AsyncIterator[Memory]:
     """Serve the steps as the instance of `data`, over a store with three devices."""
@@ -32,7 +39,7 @@ async def telemetry(tmp_path: Path) -> AsyncIterator[Memory]:
     (folder.path / "admin.token").write_text(ADMIN_TOKEN)
     files = {Path(str(step.__file__)).stem: _source(str(step.__file__)) for step in _STEPS}
     with folder.locked():
-        async with served_steps(tmp_path, files, telemetry=store) as (port, _):
+        async with served_steps(tmp_path, files, telemetry=store, ledger=_Births()) as (port, _):
             folder.note_address(f"http://127.0.0.1:{port}")
             yield store
 

@@ -135,6 +135,7 @@ async def running(
     settings: Settings | None = None,
     now_ms: Callable[[], int] | None = None,
     within_s: float = _SOON_S,
+    open_ledger: Callable[[Path], Ledger] = Ledger,
 ) -> AsyncIterator[Running]:
     """Run the service; it is connected, within `within_s` seconds, when there is a broker."""
     numbers, tapped, presence = CollectorRegistry(), list[StoredBatch](), Presence()
@@ -146,7 +147,7 @@ async def running(
     registry = Registry(folder / "fleet.db", new_account=new_account)
     settings = _with_all_times(settings or Settings(batch_wait_s=0.02))
     clock = {} if now_ms is None else {"now_ms": now_ms}
-    async with Ledger(folder / "ingest.db") as ledger:
+    async with open_ledger(folder / "ingest.db") as ledger:
         service = Ingest(
             store,
             ledger,

@@ -26,7 +26,7 @@ def test_client_paho_still_has_our_attributes() -> None:
     """What the bulk client sets is what paho reads."""
     client = Client(CallbackAPIVersion.VERSION2)
 
-    assert {"_in_packet", "_ping_t", "_last_bytes_received"} <= vars(client).keys()
+    assert {"_in_packet", "_out_packet", "_ping_t", "_last_bytes_received"} <= vars(client).keys()
     assert {"command", "packet", "pos", "remaining_length"} <= client._in_packet.keys()
 
 

@@ -6,9 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.ingest.batch import Batch
+from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake.intake import Intake
 from cloud.ingest.ledger.accounts import BootRow
 from cloud.ingest.ledger.spans import MAX_INTERVALS, Spans
+from cloud.ingest.messages import Messages
+from cloud.ingest.sharing.circle import Circle
 from cloud.ingest.sharing.peers import Peers, claims_of
 from cloud.settings import Ingest as Settings
 from tests.support.ingestion import Blank
@@ -61,6 +64,40 @@ def test_peers_payloads_are_bounded() -> None:
     assert len(payloads) > 2
     assert max(map(len, payloads)) < 256 * 1024
     assert sum(len(claims_of(payload)) for payload in payloads) == 60
+
+
+def test_peers_that_cannot_tell_remember_only_so_much() -> None:
+    """While the broker is away the boots that waited longest make room, and are counted."""
+    peers = Peers("g", "one")
+    first, last = (DeviceKey(tenant_id("acme"), device_id(name)) for name in ("first", "last"))
+    peers.note([_row((1, 1), device=first)])
+
+    dropped = peers.note(
+        _row((1, 1), device=DeviceKey(tenant_id("acme"), device_id(f"d{n}"))) for n in range(99_999)
+    )
+    dropped_then = peers.note([_row((1, 1), device=last)])
+
+    told = {claim.key() for payload in peers.due() for claim in claims_of(payload)}
+    assert (dropped, dropped_then, len(told)) == (0, 1, 100_000)
+    assert (first in told, last in told) == (False, True)
+
+
+def test_circle_calls_the_pipeline_once_until_it_comes() -> None:
+    """What others say while the pipeline is held up does not pile up in the inbox."""
+    inbox = Inbox(10)
+    circle, others = Circle("g", "one", inbox, now_ms=lambda: 0), Peers("g", "two")
+    payload = msgspec.json.encode([["acme", "pump", "k", [[1, 2]], 1, 7]])
+
+    def hear() -> None:
+        circle.hear(Messages([others.topic.encode()], [payload], [b""], [0]))
+
+    for _ in range(50):
+        hear()
+    calls, claims = len(inbox._chunks), len(circle.take())
+    hear()
+
+    assert (calls, claims, len(inbox._chunks)) == (1, 50, 2)
+    inbox.free()
 
 
 @pytest.mark.parametrize(

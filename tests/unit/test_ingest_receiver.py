@@ -23,12 +23,14 @@ class _Client:
     def __init__(self) -> None:
         self.acknowledged: list[bytes] = []
         self.published: list[str] = []
+        self.unsent = 0
 
     def acknowledge(self, mids: list[bytes]) -> None:
         self.acknowledged += mids
 
     def publish(self, topic: str, _payload: bytes, *, qos: int) -> None:
         self.published.append(topic)
+        self.unsent += 1
 
     def loop_read(self) -> None:
         """Have read two messages."""
@@ -90,7 +92,7 @@ def test_receiver_skips_acknowledgements_of_an_earlier_connection(receiver: Rece
 
 
 def test_receiver_reads_only_while_there_is_room(receiver: Receiver, inbox: Inbox) -> None:
-    """A full inbox stops the reading; before the subscription stands, reading goes on."""
+    """A full inbox stops the reading, also of what a session begins with."""
     client = cast("BulkClient", _Client())
     with_room = receiver._wanted(client)
     inbox.put(Chunk(Messages([b"t"], [b""], [b""], [0]), 0))
@@ -99,7 +101,24 @@ def test_receiver_reads_only_while_there_is_room(receiver: Receiver, inbox: Inbo
     while_connecting = receiver._wanted(client)
     inbox.release(1, 1)
 
-    assert (bool(with_room), without_room, bool(while_connecting)) == (True, 0, True)
+    assert (bool(with_room), without_room, while_connecting) == (True, 0, 0)
+
+
+def test_receiver_gives_a_broker_that_does_not_read_only_so_much(receiver: Receiver) -> None:
+    """What it does not take stays in the bounded queue, where the oldest make room."""
+    client = _Client()
+    client.unsent = 9_998
+    receiver.publish([(f"t/a/{n}/ack", b"{}") for n in range(4)])
+
+    receiver._flush(cast("BulkClient", client))
+    at_first = list(client.published)
+    wants_to_write = bool(receiver._wanted(cast("BulkClient", client)) & selectors.EVENT_WRITE)
+    client.unsent = 0
+    receiver._flush(cast("BulkClient", client))
+
+    assert at_first == ["t/a/0/ack", "t/a/1/ack"]
+    assert wants_to_write
+    assert len(client.published) == 4
 
 
 def test_receiver_takes_nothing_more_when_told_so(receiver: Receiver, inbox: Inbox) -> None:

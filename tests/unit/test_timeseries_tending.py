@@ -66,12 +66,36 @@ async def store() -> Memory:
     return store
 
 
+class Births:
+    """Remembers whose births were to be forgotten."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[tuple[str, str | None]] = []
+
+    async def forget_births(self, tenant: str, device: str | None = None) -> None:
+        """Note it."""
+        self.forgotten.append((tenant, device))
+
+
+async def test_deleting_forgets_what_sparkplug_knew(store: Memory) -> None:
+    """The births name the device's metrics: they go with its points."""
+    births, names = Births(), {"tenant": "acme", "device": "pump"}
+    request = Request(path_params=names)
+
+    for step in (delete_telemetry_step, delete_tenant_telemetry_step):
+        await step.handler(request, FakeContext(), telemetry=store, ledger=births)
+
+    assert births.forgotten == [("acme", "pump"), ("acme", None)]
+
+
 async def test_deleting_a_device_says_what_went(store: Memory) -> None:
     """One device's series are gone, the others are not; again there is nothing to delete."""
     request = Request(path_params={"tenant": "acme", "device": "pump"})
 
     answers: list[dict[str, Any]] = [
-        await delete_telemetry_step.handler(request, FakeContext(), telemetry=store)
+        await delete_telemetry_step.handler(
+            request, FakeContext(), telemetry=store, ledger=Births()
+        )
         for _ in range(2)
     ]
 
@@ -87,7 +111,9 @@ async def test_deleting_a_tenant_says_what_went(store: Memory) -> None:
     """All devices of the tenant, nobody else's."""
     request = Request(path_params={"tenant": "acme"})
 
-    answer = await delete_tenant_telemetry_step.handler(request, FakeContext(), telemetry=store)
+    answer = await delete_tenant_telemetry_step.handler(
+        request, FakeContext(), telemetry=store, ledger=Births()
+    )
 
     body = {"tenant": "acme", "device": None, "devices": 2, "series": 2}
     assert answer == {"status": 202, "body": body}
@@ -100,4 +126,4 @@ async def test_deleting_what_can_have_no_name_is_404(store: Memory) -> None:
 
     for step in (delete_telemetry_step, delete_tenant_telemetry_step):
         with pytest.raises(HTTPError, match="no such"):
-            await step.handler(request, FakeContext(), telemetry=store)
+            await step.handler(request, FakeContext(), telemetry=store, ledger=Births())

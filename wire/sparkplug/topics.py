@@ -73,6 +73,12 @@ def key_of(node: Node, device: str | None) -> DeviceKey:
     return DeviceKey(node.group, DeviceId(name))
 
 
+def names_of(device: str) -> tuple[str, str | None]:
+    """Return the node's and the device's own name (None: it is the node) of one as we call it."""
+    edge, _, below = device.partition(_JOINS_NAMES)
+    return edge, below or None
+
+
 def command_topic(node: Node) -> str:
     """Return the topic on which a node is told something."""
     return f"{NAMESPACE}/{node.group}/NCMD/{node.edge}"

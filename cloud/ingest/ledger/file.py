@@ -181,6 +181,11 @@ class LedgerFile:
         """Return the Sparkplug nodes and devices whose last word was a death."""
         return sparkplug_rows.dead(self._rows)
 
+    def forget_births(self, tenant: str, device: str | None) -> None:
+        """Forget a device's Sparkplug birth, or all of a tenant's."""
+        with translated():
+            sparkplug_rows.forget(self._writer.execute, tenant, device)
+
     def outcome(self, device: DeviceKey, key: str, *, now_ms: int) -> tuple[bytes, Outcome] | None:
         """Return the digest and the outcome of a request of the last day; see `ledger.outcomes`."""
         with translated(), self._reading:

@@ -102,6 +102,13 @@ class Ledger:
         """Return the Sparkplug nodes and devices whose last word was a death."""
         return await self._read(self._file.sparkplug_dead)
 
+    async def forget_births(self, tenant: str, device: str | None = None) -> None:
+        """Forget the Sparkplug births of a device, or of all of a tenant: they are asked for anew.
+
+        Again it is no error. A session that is followed now goes on until the next start.
+        """
+        await self._write(partial(self._file.forget_births, tenant, device))
+
     async def view(self, device: DeviceKey) -> LedgerView:
         """Return a device's account; all zero when it was never heard."""
         return await self._read(partial(self._view, device))

@@ -6,7 +6,7 @@ from typing import Any
 from wire.ids import DeviceId, DeviceKey, TenantId
 from wire.sparkplug.births import Birth
 from wire.sparkplug.session import Saved
-from wire.sparkplug.topics import Node, key_of
+from wire.sparkplug.topics import Node, key_of, names_of
 
 Execute = Callable[[str, tuple[object, ...]], object]
 Rows = Callable[[str, tuple[object, ...]], list[Any]]
@@ -21,6 +21,13 @@ _PUT_BIRTH = (
 _NODE = "SELECT bd_seq, birth_digest, expected FROM sparkplug_nodes WHERE tenant = ? AND edge = ?"
 _BIRTHS = "SELECT device, metrics FROM sparkplug_births WHERE tenant = ? AND edge = ?"
 _DEAD = "SELECT tenant, edge, device FROM sparkplug_births WHERE metrics IS NULL"
+
+_FORGET_TENANT = (
+    "DELETE FROM sparkplug_nodes WHERE tenant = ?",
+    "DELETE FROM sparkplug_births WHERE tenant = ?",
+)
+_FORGET_NODE = "DELETE FROM sparkplug_nodes WHERE tenant = ? AND edge = ?"
+_FORGET_BIRTH = "DELETE FROM sparkplug_births WHERE tenant = ? AND edge = ? AND device = ?"
 
 
 def put(execute: Execute, sessions: Iterable[Saved]) -> None:
@@ -43,6 +50,18 @@ def session_of(rows: Rows, node: Node) -> Saved:
         return Saved(node)
     bd_seq, birth_digest, expected = found[0]
     return Saved(node, bd_seq, birth_digest, expected, births)
+
+
+def forget(execute: Execute, tenant: str, name: str | None = None) -> None:
+    """Forget a device's birth, with a node's its session; None: all of the tenant's."""
+    if name is None:
+        for statement in _FORGET_TENANT:
+            execute(statement, (tenant,))
+        return
+    edge, device = names_of(name)
+    if device is None:
+        execute(_FORGET_NODE, (tenant, edge))
+    execute(_FORGET_BIRTH, (tenant, edge, device or ""))
 
 
 def dead(rows: Rows) -> list[DeviceKey]:

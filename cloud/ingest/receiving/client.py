@@ -36,7 +36,8 @@ _RETAINED_NEVER = 2
 class BrokerAccess:
     """Where the broker is and who we are there.
 
-    `session_expiry_s` is how long the broker keeps what we missed (MQTT 5).
+    `greeting_timeout_s` is how long it may take from the connection of TCP until the subscriptions
+    stand, `session_expiry_s` how long the broker keeps what we missed (MQTT 5).
     """
 
     host: str
@@ -47,6 +48,7 @@ class BrokerAccess:
     mqtt5: bool = True
     keepalive_s: int = 30
     connect_timeout_s: float = 5.0
+    greeting_timeout_s: float = 15.0
     session_expiry_s: int = 7 * 24 * 3_600
 
 
@@ -89,6 +91,11 @@ class BulkClient(Client):
             clean_start=False,
             properties=properties,
         )
+
+    @property
+    def unsent(self) -> int:
+        """Return how many packets wait to be written."""
+        return len(self._out_packet)
 
     def subscribe_to(self, filters: Sequence[Filter]) -> None:
         """Subscribe to all of them in one packet; the answers come in their order."""

@@ -1,7 +1,8 @@
 """The MQTT side: one persistent session, read by one thread, acknowledged when told to.
 
 The thread owns the connection; others reach it through `acknowledge` and `publish`, which only
-queue and wake it. When the inbox has no room the thread stops reading; TCP holds the rest back.
+queue and wake it. When the inbox has no room the thread stops reading, and makes no connection:
+a session begins with all that is not acknowledged yet. TCP and the broker hold the rest back.
 """
 
 import random
@@ -29,10 +30,10 @@ from cloud.ingest.receiving.standing import Standing
 from cloud.ingest.wake import Wake
 
 _TICK_S = 1.0
-# From the connection of TCP until the subscriptions stand; whoever is slower does not answer.
-_GREETING_S = 15.0
 _RECEIVE_MAXIMUM = 65_535
 _MAX_QUEUED_PUBLISHES = 100_000
+# Packets given to the connection and not sent: a broker that does not read gets no more of them.
+_MAX_UNSENT = 10_000
 _DROPPED = DROPPED_TOPIC.encode()
 
 
@@ -72,6 +73,7 @@ class Receiver:
         self._reconnecting = Reconnecting(rng)
         self._generation = 0
         self._greeting = Greeting(filters)
+        self._answer_by_s = 0.0
         self._standing = Standing(access.client_id, metrics)
         self.expects_session = False
         self.known_filters: Collection[str] = ()
@@ -91,6 +93,10 @@ class Receiver:
             finally:
                 self._stopping.set()
                 self._wake.set()
+
+    def free(self) -> None:
+        """Free what waking costs; for after the end, or when it has never run."""
+        self._wake.close()
 
     def stop_taking(self) -> None:
         """Take nothing more in; what was taken can still be acknowledged.
@@ -120,6 +126,9 @@ class Receiver:
 
     def _loop(self) -> None:
         while not (self._stopping.is_set() or self._is_done_taking.is_set()):
+            if not self._inbox.has_room():
+                self._stopping.wait(_TICK_S)
+                continue
             client = self._connected()
             lasted_s = 0.0
             if client is not None:
@@ -133,7 +142,6 @@ class Receiver:
                 lasted_s=lasted_s, seems_contested=self._reconnecting.seems_contested
             )
             self._stopping.wait(0 if self._stopping.is_set() else wait_s)
-        self._wake.close()
 
     def _connected(self) -> BulkClient | None:
         self._generation += 1
@@ -155,7 +163,7 @@ class Receiver:
 
     def _serve(self, client: BulkClient) -> None:
         """Drive one connection until it ends or we stop."""
-        answer_by_s = time.monotonic() + _GREETING_S
+        self._excuse_silence(client)
         with selectors.DefaultSelector() as selector:
             connection = client.socket()
             if connection is None:
@@ -171,19 +179,24 @@ class Receiver:
                 self._wake.clear()
                 self._flush(client)
                 self._turn(client, ready)
-                if not self.subscribed and time.monotonic() > answer_by_s:
+                if not self.subscribed and time.monotonic() > self._answer_by_s:
                     self._note_down("the broker does not answer")
                     client.hang_up()
         self._leave(client)
 
     def _wanted(self, client: BulkClient) -> int:
         """Return the events to wait for; while there is no room, reading is not one of them."""
-        wanted = selectors.EVENT_WRITE if client.want_write() else 0
-        takes = self.subscribed and not self._is_done_taking.is_set()
-        if self._inbox.has_room() or not takes:
+        has_more = self.subscribed and bool(self._publishes)
+        wanted = selectors.EVENT_WRITE if client.want_write() or has_more else 0
+        if self._inbox.has_room() or self._is_done_taking.is_set():
             return wanted | selectors.EVENT_READ
-        client.excuse_silence()
+        self._excuse_silence(client)
         return wanted
+
+    def _excuse_silence(self, client: BulkClient) -> None:
+        """Begin anew to wait for what the broker says."""
+        client.excuse_silence()
+        self._answer_by_s = time.monotonic() + self._access.greeting_timeout_s
 
     def _turn(self, client: BulkClient, ready: int) -> None:
         if ready & selectors.EVENT_WRITE:
@@ -213,7 +226,7 @@ class Receiver:
             generation, mids = self._acks.popleft()
             if generation == self._generation:
                 client.acknowledge(mids)
-        while self._publishes and self.subscribed:
+        while self._publishes and self.subscribed and client.unsent < _MAX_UNSENT:
             topic, payload = self._publishes.popleft()
             client.publish(topic, payload, qos=0)
 

@@ -61,6 +61,10 @@ class Session:
         self._news.append(news)
         self._wake.set()
 
+    def free(self) -> None:
+        """Free what waking costs; for after the end, or when it has never run."""
+        self._wake.close()
+
     async def is_expected(self) -> bool:
         """Return whether the broker should know us from before."""
         return await self._ask(partial(self._ledger.fact, _SESSION_FACT)) == self._name
@@ -77,14 +81,11 @@ class Session:
 
     async def run(self) -> None:
         """Keep the facts and tell of losses until cancelled."""
-        try:
-            while True:
-                while self._news:
-                    await self._handle(self._news.popleft())
-                await anyio.wait_readable(self._wake.readable)
-                self._wake.clear()
-        finally:
-            self._wake.close()
+        while True:
+            while self._news:
+                await self._handle(self._news.popleft())
+            await anyio.wait_readable(self._wake.readable)
+            self._wake.clear()
 
     async def _handle(self, news: News) -> None:
         match news.what:

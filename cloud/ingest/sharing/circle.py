@@ -25,6 +25,7 @@ class Circle:
         self._now_ms = now_ms
         self._claims: deque[Claim] = deque(maxlen=_MAX_CLAIMS)
         self._own = self.peers.topic.encode()
+        self._has_called = False
 
     def hear(self, messages: Messages) -> None:
         """Take the group's messages out of what arrived; wake the pipeline when there are some."""
@@ -32,12 +33,15 @@ class Circle:
         for topic, payload in heard:
             if topic != self._own:
                 self._hear(topic, payload)
-        if self._claims:
-            # Nothing to store, but the pipeline waits for chunks.
+        if self._claims and not self._has_called:
+            # Nothing to store, but the pipeline waits for chunks. One is enough until it comes.
+            self._has_called = True
             self._inbox.put(Chunk(Messages(), self._now_ms()))
 
     def take(self) -> list[Claim]:
         """Return the claims heard since the last call."""
+        # First: what is heard from here on calls again.
+        self._has_called = False
         claims = []
         while self._claims:
             claims.append(self._claims.popleft())

@@ -19,6 +19,8 @@ from wire.errors import Malformed
 from wire.ids import DeviceKey, device_id, tenant_id
 
 _MAX_REMEMBERED = 20_000
+# Of boots that have something to be told while the broker is away.
+_MAX_UNSAID = 100_000
 _MAX_PAYLOAD_BYTES = 128 * 1024
 _MAX_BOOT_CHARS = 64
 
@@ -46,14 +48,22 @@ class Peers:
         self.topic = f"ingest/{group}/{name}/seen"
         self.topic_filter = f"ingest/{group}/+/seen"
         self.prefix = f"ingest/{group}/".encode()
-        self._unsaid: dict[tuple[DeviceKey, str], BootRow] = {}
+        self._unsaid: OrderedDict[tuple[DeviceKey, str], BootRow] = OrderedDict()
         self._said: OrderedDict[tuple[DeviceKey, str], BootRow] = OrderedDict()
         self._greets = self._repeats = False
 
-    def note(self, rows: Iterable[BootRow]) -> None:
-        """Take rows that are durable here, to be told."""
+    def note(self, rows: Iterable[BootRow]) -> int:
+        """Take rows that are durable here, to be told.
+
+        Of more than 100,000 boots those that waited longest are let go, and told with their next
+        reading: a row says how things stand. Returns how many.
+        """
         for row in rows:
             self._unsaid[row.device, row.boot] = row
+        surplus = max(0, len(self._unsaid) - _MAX_UNSAID)
+        for _ in range(surplus):
+            self._unsaid.popitem(last=False)
+        return surplus
 
     def greet(self) -> None:
         """Say that we are here, and tell again what we told lately: it may not have arrived."""
@@ -68,10 +78,10 @@ class Peers:
         if self._greets:
             self._greets = False
             yield b"[]"
-        unsaid, self._unsaid = self._unsaid, {}
+        unsaid, self._unsaid = self._unsaid, OrderedDict()
         if self._repeats:
             self._repeats = False
-            unsaid = {**self._said, **unsaid}
+            unsaid = OrderedDict({**self._said, **unsaid})
         part, size = list[bytes](), 0
         for key, row in unsaid.items():
             self._remember(key, row)

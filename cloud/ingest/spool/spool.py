@@ -14,18 +14,11 @@ from typing import NamedTuple
 
 import structlog
 
-from cloud.ingest.spool.contents import Census, Contents, Unreadable, unpacked
+from cloud.ingest.spool.contents import Census
 from cloud.ingest.spool.folder import check_folder, new_file, remove
 from cloud.ingest.spool.frame import Draft, framed
-from cloud.ingest.spool.segment import (
-    SUFFIX,
-    Found,
-    Gap,
-    HalfWritten,
-    Segment,
-    Writing,
-    cut,
-)
+from cloud.ingest.spool.front import Front, front_of
+from cloud.ingest.spool.segment import SUFFIX, HalfWritten, Segment, Writing, cut
 from cloud.ingest.spool.survey import Known, count, survey
 from cloud.settings import Spool as Settings
 
@@ -41,16 +34,6 @@ def _wall_clock_ms() -> int:
 
 class SpoolFull(Exception):
     """The spool takes nothing now: its bound is reached, or the disk refuses. Nothing was kept."""
-
-
-class Front(NamedTuple):
-    """Records at the front, in order, for `Spool.drained`; `is_damaged`: some were lost here."""
-
-    segment: Segment
-    contents: list[Contents]
-    end: int
-    last_id: int
-    is_damaged: bool
 
 
 class _Pending(NamedTuple):
@@ -164,23 +147,11 @@ class Spool:
             last_id = self._drained_id
         if segment is None:
             return None
-        contents, readings, end, is_damaged = list[Contents](), 0, segment.at, False
-        for found in segment.records():
-            end = found.end
-            if isinstance(found, Found) and found.header.record_id <= last_id:
-                continue
-            record = _contents(found)
-            if record is None:
-                is_damaged |= found.start not in segment.gaps
-                segment.gaps.add(found.start)
-            elif isinstance(found, Found):
-                contents.append(record)
-                last_id, readings = found.header.record_id, readings + found.header.readings
-                if readings >= max_readings:
-                    break
-        if is_damaged:
+        was_whole = not segment.gaps
+        front = front_of(segment, after=last_id, max_readings=max_readings)
+        if front.is_damaged and was_whole:
             self._note_damage(segment)
-        return Front(segment, contents, end, last_id, is_damaged)
+        return front
 
     def drained(self, front: Front) -> None:
         """Let records go: they have their fate, and the ledger knows it."""
@@ -265,13 +236,3 @@ class Spool:
             file=segment.path.name,
             hint="its readable records are used, then it is kept as *.corrupt",
         )
-
-
-def _contents(found: Found | Gap) -> Contents | None:
-    """Return what a record holds, None when it cannot be read."""
-    if isinstance(found, Gap):
-        return None
-    try:
-        return unpacked(found.contents)
-    except Unreadable:
-        return None

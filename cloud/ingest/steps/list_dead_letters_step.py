@@ -3,14 +3,13 @@
 import base64
 from typing import Any
 
+from cloud.ingest.http.letters_asked import PROPERTIES
 from cloud.ingest.ledger.accounts import Letter
 from cloud.ingest.ledger.ledger import Ledger
 from tidegate.contract import Context
 from tidegate.http.request import Request
 
 _DEFAULT_LIMIT = 100
-_MAX_LIMIT = 1_000
-_INT64_MAX = 2**63 - 1
 
 config = {
     "type": "api",
@@ -23,13 +22,7 @@ config = {
     "emits": [],
     "queryParams": {
         "type": "object",
-        "properties": {
-            "tenant": {"type": "string"},
-            "device": {"type": "string"},
-            "reason": {"type": "string", "minLength": 1, "maxLength": 200},
-            "limit": {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT},
-            "cursor": {"type": "integer", "minimum": 1, "maximum": _INT64_MAX},
-        },
+        "properties": {**PROPERTIES},
     },
 }
 

@@ -5,12 +5,11 @@ from typing import Any
 import msgspec
 
 from cloud.ingest.http.gateway import Gateway
+from cloud.ingest.http.letters_asked import PROPERTIES
 from tidegate.contract import Context
 from tidegate.http.request import Request
 
 _DEFAULT_LIMIT = 200
-_MAX_LIMIT = 1_000
-_INT64_MAX = 2**63 - 1
 
 config = {
     "type": "api",
@@ -23,13 +22,7 @@ config = {
     "emits": [],
     "bodySchema": {
         "type": "object",
-        "properties": {
-            "tenant": {"type": "string"},
-            "device": {"type": "string"},
-            "reason": {"type": "string", "minLength": 1, "maxLength": 200},
-            "limit": {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT},
-            "cursor": {"type": "integer", "minimum": 1, "maximum": _INT64_MAX},
-        },
+        "properties": {**PROPERTIES},
         "additionalProperties": False,
     },
 }

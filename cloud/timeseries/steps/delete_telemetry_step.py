@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cloud.timeseries.births import Births
 from cloud.timeseries.port import TimeSeries
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
@@ -21,7 +22,9 @@ config = {
 }
 
 
-async def handler(req: Request, _ctx: Context, *, telemetry: TimeSeries) -> dict[str, Any]:
+async def handler(
+    req: Request, _ctx: Context, *, telemetry: TimeSeries, ledger: Births
+) -> dict[str, Any]:
     """Answer 202 with how many series had points: nobody can read them now.
 
     Deleting what is not there is no error. What arrives later is stored.
@@ -33,5 +36,6 @@ async def handler(req: Request, _ctx: Context, *, telemetry: TimeSeries) -> dict
         raise HTTPError(404, "no such device") from exc
     found = await telemetry.latest(tenant, device)
     await telemetry.delete(tenant, device)
+    await ledger.forget_births(tenant, device)
     body = {"tenant": tenant, "device": device, "devices": int(bool(found)), "series": len(found)}
     return {"status": 202, "body": body}

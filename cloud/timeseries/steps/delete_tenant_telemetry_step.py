@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cloud.timeseries.births import Births
 from cloud.timeseries.port import TimeSeries
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
@@ -21,7 +22,9 @@ config = {
 }
 
 
-async def handler(req: Request, _ctx: Context, *, telemetry: TimeSeries) -> dict[str, Any]:
+async def handler(
+    req: Request, _ctx: Context, *, telemetry: TimeSeries, ledger: Births
+) -> dict[str, Any]:
     """Answer 202 with how many devices and series had points: nobody can read them now.
 
     Deleting what is not there is no error. What arrives later is stored.
@@ -32,6 +35,7 @@ async def handler(req: Request, _ctx: Context, *, telemetry: TimeSeries) -> dict
         raise HTTPError(404, "no such tenant") from exc
     found = await telemetry.latest(tenant)
     await telemetry.delete(tenant)
+    await ledger.forget_births(tenant)
     devices = {one.key.device for one in found}
     body = {"tenant": tenant, "device": None, "devices": len(devices), "series": len(found)}
     return {"status": 202, "body": body}
