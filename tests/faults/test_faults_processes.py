@@ -123,9 +123,9 @@ async def test_faults_broker_stopped_and_continued(trial: Trial) -> None:
     async def stop(plant: Plant) -> None:
         for share in _SHARES[:2]:
             await plant.reached(share)
-            plant.broker.send_signal(signal.SIGSTOP)
+            plant.broker.pause()
             await anyio.sleep(5)
-            plant.broker.send_signal(signal.SIGCONT)
+            plant.broker.resume()
 
     account = await trial(stop, is_careless=True)
 
@@ -140,7 +140,7 @@ async def test_faults_everything_killed_at_once(trial: Trial) -> None:
         for share in _SHARES[:2]:
             await plant.reached(share)
             # Without a pause, and to the devices' harm: what only the broker held is gone.
-            plant.broker.send_signal(signal.SIGKILL)
+            await anyio.to_thread.run_sync(plant.broker.kill)
             await plant.ingester.kill()
             await _forgetful_restart(plant)
             await plant.ingester.start()

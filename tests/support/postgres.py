@@ -14,6 +14,7 @@ from typing import Self
 import pytest
 
 from tests.support.ports import unused_port
+from tests.support.server_process import required
 
 _TIMEOUT_S = 50.0
 # Debian keeps the server's programs where nobody's PATH looks, a folder for each version.
@@ -101,13 +102,7 @@ class Postgres:
 
 
 def _programs() -> Path:
-    found = postgres_programs()
-    if found is not None:
-        return found
-    reason = "postgresql is not installed: run scripts/system-packages"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return required(postgres_programs(), package="postgresql")
 
 
 @pytest.fixture(scope="session")
