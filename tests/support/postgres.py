@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import asyncpg
 import pytest
 
 from tests.support.ports import unused_port
@@ -123,3 +124,13 @@ def own_postgres() -> Iterator[Postgres]:
 def postgres_url(postgres: Postgres) -> str:
     """Return the URL of a new, empty database."""
     return postgres.new_database()
+
+
+async def sql(url: str, statement: str, *arguments: object) -> list[Any]:
+    """Return the rows that a statement gives, on a connection of its own."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows: list[Any] = await connection.fetch(statement, *arguments)
+        return rows
+    finally:
+        await connection.close()
