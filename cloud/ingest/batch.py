@@ -267,6 +267,7 @@ def _boot_row(device: DeviceKey, boot: str, spans: Spans, *, at_ms: int) -> Boot
         spans.declared_first,
         spans.forgotten,
         at_ms,
+        spans.closed,
         spans.newest_ms,
         Holes(*spans.holes()),
     )

@@ -7,9 +7,9 @@ import anyio
 import httpx
 import pytest
 
-from cloud.ingest.ledger import outcomes as kept_outcomes
 from cloud.ingest.ledger.accounts import Entry, KeptOutcome, Outcome, RequestKey
 from cloud.ingest.ledger.ledger import Ledger
+from cloud.ingest.ledger.limits import Limits
 from tests.support.ingest_http import FAN, PUMP, Served, served_ingestion
 from tests.support.ingestion import Flaky, until
 from wire.messages import Refusal
@@ -158,13 +158,10 @@ def _kept(key: str, at_ms: int, outcome: Outcome | None = None) -> KeptOutcome:
     return KeptOutcome(RequestKey(PUMP, key, b"d"), outcome or Outcome(1), at_ms)
 
 
-async def test_outcomes_are_kept_a_day_and_within_bounds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_outcomes_are_kept_a_day_and_within_bounds(tmp_path: Path) -> None:
     """The oldest go: of a device, of all, and what is older than a day."""
-    monkeypatch.setattr(kept_outcomes, "MAX_OF_A_DEVICE", 3)
-    monkeypatch.setattr(kept_outcomes, "MAX_OF_ALL", 4)
-    async with Ledger(tmp_path / "ingest.db") as ledger:
+    limits = Limits(outcomes_of_a_device=3, outcomes=4)
+    async with Ledger(tmp_path / "ingest.db", limits) as ledger:
         for at_ms in range(1, 6):
             await ledger.commit(Entry(outcomes=[_kept(f"k{at_ms}", at_ms)]))
         others = [KeptOutcome(RequestKey(FAN, f"f{n}", b"d"), Outcome(1), 10 + n) for n in (1, 2)]

@@ -9,11 +9,10 @@ import pytest
 
 from broker.accounts import new_account
 from cloud.fleet.registry import Registry
-from cloud.ingest.ledger import file as ledger_file
-from cloud.ingest.ledger import letters as ledger_letters
 from cloud.ingest.ledger.accounts import BootRow, BootView, Entry, LetterQuery, NewLetter, Tally
-from cloud.ingest.ledger.file import LedgerFile
+from cloud.ingest.ledger.file import LedgerAway, LedgerFile
 from cloud.ingest.ledger.ledger import Ledger
+from cloud.ingest.ledger.limits import Limits
 from cloud.ingest.steps import get_ledger_step
 from tests.support.fake_context import FakeContext
 from tidegate.errors import HTTPError, Misconfigured
@@ -34,7 +33,7 @@ async def test_ledger_adds_up_over_batches_and_restarts(tmp_path: Path) -> None:
     """Counts are sums; a boot's row is what it was at last; all of it survives closing."""
     path = tmp_path / "ingest.db"
     entry = Entry(tallies={_PUMP: Tally(3, 2, 1, 4, 50), _FAN: Tally(1)})
-    entry.boots = [BootRow(_PUMP, "k\"'", [(2, 3), (6, 9)], 2, 0, 50)]
+    entry.boots = [BootRow(_PUMP, "k\"'", [(2, 3), (6, 9)], 2, 8, 50, closed=7)]
     async with Ledger(path) as ledger:
         await ledger.commit(entry)
         await ledger.commit(Entry(tallies={_PUMP: Tally(7, heard_at_ms=40)}))
@@ -52,6 +51,7 @@ async def test_ledger_adds_up_over_batches_and_restarts(tmp_path: Path) -> None:
         assert await ledger.fact("name") == "value"
         spans = ledger.recall(_PUMP).boots["k\"'"]
         assert (spans.intervals(), spans.declared_first) == ([(2, 3), (6, 9)], 2)
+        assert (spans.closed, spans.forgotten) == (7, 8)
 
 
 async def test_ledger_unknown_device_is_all_zero(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ async def test_ledger_commits_all_or_nothing(tmp_path: Path) -> None:
     broken = Entry(tallies={_PUMP: Tally(1)}, closed_letters=["x" * 10])  # type: ignore[list-item]  # breaks on purpose
     broken.letters = [NewLetter(_PUMP, "t", "r", None, 1, 1)]  # type: ignore[arg-type]  # NOT NULL
     async with Ledger(tmp_path / "ingest.db") as ledger:
-        with pytest.raises(ledger_file.LedgerAway):
+        with pytest.raises(LedgerAway):
             await ledger.commit(broken)
 
         assert (await ledger.totals()).stored == 0
@@ -94,11 +94,9 @@ async def test_ledger_lists_letters_newest_first(tmp_path: Path) -> None:
         assert await ledger.letter(everything[1].id) == everything[1]
 
 
-def test_ledger_letters_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ledger_letters_are_bounded(tmp_path: Path) -> None:
     """Beyond the bound the oldest go, and are counted."""
-    monkeypatch.setattr(ledger_letters, "MAX_LETTERS", 3)
-    monkeypatch.setattr(ledger_letters, "MAX_LETTER_BYTES", 100)
-    file = LedgerFile(tmp_path / "ingest.db")
+    file = LedgerFile(tmp_path / "ingest.db", Limits(letters=3, letter_bytes=100))
 
     file.commit(Entry(letters=[_letter(number) for number in range(5)]))
     numbers = [one.received_at_ms for one in file.letters(LetterQuery())]
@@ -111,19 +109,16 @@ def test_ledger_letters_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     file.close()
 
 
-def test_ledger_storm_of_letters_pushes_out_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ledger_storm_of_letters_pushes_out_its_own(tmp_path: Path) -> None:
     """One device's poison leaves the others' letters; how many had to go outlives a restart."""
-    monkeypatch.setattr(ledger_letters, "MAX_LETTERS", 10)
-    file = LedgerFile(tmp_path / "ingest.db")
+    file = LedgerFile(tmp_path / "ingest.db", Limits(letters=10))
     good = NewLetter(_FAN, "t/acme/fan/telemetry", "good", b"x", 1, 1)
     nobody = NewLetter(None, "x", "foreign", b"x", 0, 1)
 
     file.commit(Entry(letters=[good, nobody]))
     file.commit(Entry(letters=[_letter(number) for number in range(500)]))
     file.close()
-    file = LedgerFile(tmp_path / "ingest.db")
+    file = LedgerFile(tmp_path / "ingest.db", Limits(letters=10))
     kept = [one.reason for one in file.letters(LetterQuery())]
 
     assert kept == [f"reason {number}" for number in range(499, 491, -1)] + ["foreign", "good"]
@@ -151,10 +146,9 @@ def test_ledger_finds_letters_by_reason(tmp_path: Path) -> None:
     file.close()
 
 
-def test_ledger_keeps_the_boots_heard_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ledger_keeps_the_boots_heard_last(tmp_path: Path) -> None:
     """A device that boots for ever does not fill the disk."""
-    monkeypatch.setattr(ledger_file, "MAX_BOOTS", 2)
-    file = LedgerFile(tmp_path / "ingest.db")
+    file = LedgerFile(tmp_path / "ingest.db", Limits(boots_of_a_device=2))
 
     for number in range(4):
         row = BootRow(_PUMP, f"k{number}", [(1, 1)], 1, 0, number)

@@ -14,7 +14,8 @@ from cloud.ingest.intake.bounds import within_retention
 from cloud.ingest.intake.intake import Backlog, Intake, Memory
 from cloud.ingest.intake.recent import Recent
 from cloud.ingest.ledger.accounts import Remembered, Tally
-from cloud.ingest.ledger.known import MAX_BOOTS, MAX_INTERVALS, Known
+from cloud.ingest.ledger.known import MAX_INTERVALS, Known
+from cloud.ingest.ledger.limits import MAX_BOOTS
 from cloud.ingest.ledger.spans import MAX_INTERVALS as MAX_INTERVALS_OF_A_BOOT
 from cloud.ingest.ledger.spans import Spans
 from cloud.ingest.messages import RETAINED, Messages

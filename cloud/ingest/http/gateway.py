@@ -10,7 +10,7 @@ from cloud.ingest.http.repeats import OutcomeOf, Repeats, request_key
 from cloud.ingest.http.replaying import Accepted, Replayed, ReplayOutcome
 from cloud.ingest.inbox import Chunk, Inbox, Replay, Reply
 from cloud.ingest.ledger.accounts import Letter, LetterQuery, Outcome
-from cloud.ingest.ledger.letters import MAX_LETTERS
+from cloud.ingest.ledger.limits import MAX_LETTERS
 from cloud.ingest.ledger.schema import LedgerAway
 from cloud.ingest.messages import Messages
 from cloud.ingest.metrics import Metrics

@@ -58,7 +58,7 @@ class Bounds:
 
 
 class SeriesLimits:
-    """Counts series when they are first seen; `count_of` says what a tenant has already."""
+    """Counts series when they are first seen, of tenants whose series were counted (`begin`)."""
 
     def __init__(self, settings: Settings) -> None:
         limits = settings.limits

@@ -70,7 +70,7 @@ class Holes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BootRow:
-    """One boot of a device as it stands after a batch."""
+    """One boot of a device as it stands after a batch (`ledger.spans.Spans`)."""
 
     device: DeviceKey
     boot: str
@@ -78,6 +78,7 @@ class BootRow:
     declared_first: int
     forgotten: int
     heard_at_ms: int
+    closed: int = 0
     newest_ms: int = 0
     holes: Holes = field(default_factory=Holes)
 

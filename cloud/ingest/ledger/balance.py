@@ -1,8 +1,8 @@
 """What became of all readings, in memory, so that it adds up at any moment.
 
-received = stored + duplicate + dead + filtered + in_flight, what is in the spool being in flight,
-durably. A batch that becomes durable moves
-from one side of the sum to the other in one step. Any thread may ask.
+received = stored + duplicate + dead + filtered + in_flight; what is in the spool is in flight,
+durably. A batch that becomes durable moves from one term of the sum to the others in one step.
+Any thread may ask.
 """
 
 import threading

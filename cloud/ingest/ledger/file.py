@@ -17,8 +17,8 @@ from cloud.ingest.ledger.accounts import (
     Outcome,
     Remembered,
 )
-from cloud.ingest.ledger.known import MAX_BOOTS
 from cloud.ingest.ledger.letters import Letters, letter_of
+from cloud.ingest.ledger.limits import SHIPPED, Limits
 from cloud.ingest.ledger.moments import recalled
 from cloud.ingest.ledger.outcomes import outcome_of, put_outcomes
 from cloud.ingest.ledger.rows import (
@@ -52,13 +52,14 @@ class LedgerFile:
     Writing is for one thread at a time; reading has a connection of its own.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits = SHIPPED) -> None:
+        self._limits = limits
         self._reading = threading.Lock()
         with translated():
             self._writer = connect(path)
             prepare(self._writer)
             self._reader = connect(path)
-            self._letters = Letters(self._writer)
+            self._letters = Letters(self._writer, limits)
 
     @property
     def letters_dropped(self) -> int:
@@ -146,7 +147,7 @@ class LedgerFile:
 
     def _spans_of(self, device: DeviceKey) -> dict[str, Spans]:
         rows = self._rows(
-            "SELECT boot, spans, declared_first, forgotten, newest_ms, missing, declared"
+            "SELECT boot, spans, declared_first, forgotten, closed, newest_ms, missing, declared"
             " FROM boots WHERE tenant = ? AND device = ? ORDER BY heard_at_ms, boot",
             device,
         )
@@ -155,10 +156,11 @@ class LedgerFile:
                 intervals(spans),
                 declared_first=first,
                 forgotten=forgotten,
+                closed=closed,
                 newest_ms=newest_ms,
                 told=(missing, declared),
             )
-            for boot, spans, first, forgotten, newest_ms, missing, declared in rows
+            for boot, spans, first, forgotten, closed, newest_ms, missing, declared in rows
         }
 
     def heard(self) -> dict[DeviceKey, int]:
@@ -180,7 +182,7 @@ class LedgerFile:
         return sparkplug_rows.dead(self._rows)
 
     def outcome(self, device: DeviceKey, key: str, *, now_ms: int) -> tuple[bytes, Outcome] | None:
-        """Return the digest and the outcome of a request of the last day; see `kept_outcomes`."""
+        """Return the digest and the outcome of a request of the last day; see `ledger.outcomes`."""
         with translated(), self._reading:
             return outcome_of(self._reader, device, key, now_ms=now_ms)
 
@@ -217,12 +219,12 @@ class LedgerFile:
             self._writer.execute(_ADD_SERIES, {"rows": series_rows(entry)})
         forgotten = []
         for tenant, device in entry.devices_with_new_boots:
-            names = {"tenant": tenant, "device": device, "keep": MAX_BOOTS}
+            names = {"tenant": tenant, "device": device, "keep": self._limits.boots_of_a_device}
             forgotten += self._writer.execute(_FORGET_BOOTS, names).fetchall()
         self._letters.close(entry.closed_letters)
         self._letters.add(entry.letters)
         if entry.outcomes:
-            put_outcomes(self._writer, entry.outcomes)
+            put_outcomes(self._writer, entry.outcomes, self._limits)
         sparkplug_rows.put(self._writer.execute, entry.sessions)
         self._put_facts(entry.facts)
         return Holes(*(sum(boot[at] for boot in forgotten) for at in (0, 1)))

@@ -1,10 +1,10 @@
 """One device: what is known of it between its messages, however many topics it has."""
 
 from cloud.ingest.ledger.accounts import Remembered
+from cloud.ingest.ledger.limits import MAX_BOOTS
 from cloud.ingest.ledger.spans import Spans
 from wire.ids import DeviceKey, MetricName, SeriesKey
 
-MAX_BOOTS = 64
 MAX_INTERVALS = 4_000
 
 

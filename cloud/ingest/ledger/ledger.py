@@ -26,6 +26,7 @@ from cloud.ingest.ledger.accounts import (
 )
 from cloud.ingest.ledger.balance import Balance
 from cloud.ingest.ledger.file import LedgerAway, LedgerFile
+from cloud.ingest.ledger.limits import SHIPPED, Limits
 from cloud.ingest.ledger.rows import last_gap
 from tidegate.errors import Misconfigured
 from wire.ids import DeviceKey, TenantId
@@ -45,8 +46,9 @@ class Ledger:
     Every call may raise `LedgerAway`: nothing was changed, the caller retries.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits = SHIPPED) -> None:
         self._path = path
+        self._limits = limits
         # Whoever holds it sees every batch either in flight or committed.
         self._settling = threading.Lock()
         self._one_writer = anyio.CapacityLimiter(1)
@@ -163,7 +165,7 @@ class Ledger:
         await anyio.to_thread.run_sync(write, limiter=self._one_writer)
 
     def _open(self) -> None:
-        self._file = LedgerFile(self._path)
+        self._file = LedgerFile(self._path, self._limits)
         self._balance = Balance(self._file.totals(), self._file.holes())
 
     def _commit(self, entry: Entry) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import msgspec
 
 from cloud.ingest.ledger.accounts import Letter, NewLetter
+from cloud.ingest.ledger.limits import Limits
 from cloud.ingest.ledger.rows import key_of
 
-MAX_LETTERS = 10_000
-MAX_LETTER_BYTES = 256 * 1024 * 1024
 _LETTERS_A_STATEMENT = 500
 _LETTERS_A_TRIM = 100
 _ADD = (
@@ -39,8 +38,9 @@ class Letters:
     After a rollback the caller calls `measure`.
     """
 
-    def __init__(self, writer: sqlite3.Connection) -> None:
+    def __init__(self, writer: sqlite3.Connection, limits: Limits) -> None:
         self._writer = writer
+        self._limits = limits
         self.dropped = 0
         self.measure()
 
@@ -52,7 +52,7 @@ class Letters:
             self._writer.execute(_ADD + marks, [value for row in rows for value in row])
         for letter in letters:
             self._hold(letter.device, 1, len(letter.payload))
-        while self._count > MAX_LETTERS or self._bytes > MAX_LETTER_BYTES:
+        while self._count > self._limits.letters or self._bytes > self._limits.letter_bytes:
             self._drop_oldest()
 
     def close(self, ids: Sequence[int]) -> None:
@@ -75,9 +75,9 @@ class Letters:
 
     def _drop_oldest(self) -> None:
         """Drop letters of whoever has the most; of the bytes, when those are too many."""
-        by = 0 if self._count > MAX_LETTERS else 1
+        by = 0 if self._count > self._limits.letters else 1
         tenant, device = max(self._held, key=lambda owner: self._held[owner][by])
-        surplus = min(max(self._count - MAX_LETTERS, 1), _LETTERS_A_TRIM)
+        surplus = min(max(self._count - self._limits.letters, 1), _LETTERS_A_TRIM)
         dropped = self._delete(_DROP, tenant, device, surplus)
         self.dropped += dropped
         self._writer.execute(

@@ -11,12 +11,11 @@ from importlib import resources
 import msgspec
 
 from cloud.ingest.ledger.accounts import KeptOutcome, Outcome
+from cloud.ingest.ledger.limits import Limits
 from wire.ids import DeviceKey
 from wire.messages import Refusal
 
 KEPT_MS = 24 * 3_600_000
-MAX_OF_A_DEVICE = 10_000
-MAX_OF_ALL = 200_000
 # Of one outcome; more refusals than these are not told again.
 MAX_REFUSALS = 1_000
 
@@ -37,16 +36,16 @@ _FORGET_SURPLUS = (
 )
 
 
-def put_outcomes(writer: sqlite3.Connection, kept: list[KeptOutcome]) -> None:
+def put_outcomes(writer: sqlite3.Connection, kept: list[KeptOutcome], limits: Limits) -> None:
     """Write outcomes, and forget those that are too old or too many; inside a transaction."""
     for request, outcome, at_ms in kept:
         packed = _packed(outcome)
         writer.execute(_PUT, (*request.device, request.key, request.digest, packed, at_ms))
     for tenant, device in {one.request.device for one in kept}:
-        names = {"tenant": tenant, "device": device, "keep": MAX_OF_A_DEVICE}
+        names = {"tenant": tenant, "device": device, "keep": limits.outcomes_of_a_device}
         writer.execute(_FORGET, names)
     writer.execute(_FORGET_OLD, (max(one.at_ms for one in kept) - KEPT_MS,))
-    writer.execute(_FORGET_SURPLUS, (MAX_OF_ALL,))
+    writer.execute(_FORGET_SURPLUS, (limits.outcomes,))
 
 
 def outcome_of(

@@ -56,6 +56,7 @@ def boot_rows(entry: Entry) -> str:
                 row.declared_first,
                 row.forgotten,
                 row.heard_at_ms,
+                row.closed,
                 row.newest_ms,
                 *row.holes,
             )

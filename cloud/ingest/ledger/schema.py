@@ -17,6 +17,7 @@ _NEW_COLUMNS = (
     ("devices", "newest_ms", "INTEGER NOT NULL DEFAULT 0"),
     ("devices", "skew_ms", "INTEGER"),
     ("devices", "last_gap", "TEXT"),
+    ("boots", "closed", "INTEGER NOT NULL DEFAULT 0"),
     ("boots", "newest_ms", "INTEGER NOT NULL DEFAULT 0"),
     ("boots", "missing", "INTEGER NOT NULL DEFAULT 0"),
     ("boots", "declared", "INTEGER NOT NULL DEFAULT 0"),

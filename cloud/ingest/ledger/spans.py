@@ -12,13 +12,24 @@ class Spans:
     `declared_first` is the lowest sequence that the sender said it still holds: what is missing
     below it will never come. With more than `MAX_INTERVALS` intervals the lowest hole is closed,
     and up to `forgotten` nothing is recognised any more: whatever comes there counts as new
-    (storing it twice is harmless, losing it would not be).
+    (storing it twice is harmless, losing it would not be). `closed` is the first sequence of the
+    lowest hole that was closed, 0 while none was: from there on `reach` vouches for nothing, up
+    to `forgotten`, and only a sender who declares that he starts above gets past.
 
     `newest_ms` is the newest time that a reading of the boot had. `opened`: a hole was opened
     since somebody set it back. `told` is what `holes` said when it was last written down.
     """
 
-    __slots__ = ("declared_first", "forgotten", "newest_ms", "opened", "starts", "stops", "told")
+    __slots__ = (
+        "closed",
+        "declared_first",
+        "forgotten",
+        "newest_ms",
+        "opened",
+        "starts",
+        "stops",
+        "told",
+    )
 
     def __init__(
         self,
@@ -26,6 +37,7 @@ class Spans:
         *,
         declared_first: int = 1,
         forgotten: int = 0,
+        closed: int = 0,
         newest_ms: int = 0,
         told: tuple[int, int] = (0, 0),
     ) -> None:
@@ -33,6 +45,8 @@ class Spans:
         self.stops = [stop for _, stop in intervals or []]
         self.declared_first = declared_first
         self.forgotten = forgotten
+        # Files of earlier versions do not name the hole.
+        self.closed = closed or min(forgotten, 1)
         self.newest_ms = newest_ms
         self.opened = False
         self.told = told
@@ -70,9 +84,11 @@ class Spans:
         """Return up to where every sequence has its fate; 0 when not even the first has."""
         first = self.declared_first
         at = bisect_left(self.stops, first)
-        if at < len(self.stops) and self.starts[at] <= first:
-            return self.stops[at]
-        return first - 1
+        if at == len(self.stops) or self.starts[at] > first:
+            return first - 1
+        if first <= self.forgotten:
+            return min(self.stops[at], max(self.closed, first) - 1)
+        return self.stops[at]
 
     def missing(self) -> list[tuple[int, int]]:
         """Return the holes between 1 and the highest sequence seen, both ends included."""
@@ -109,6 +125,18 @@ class Spans:
         """Return the intervals seen, both ends included, ascending."""
         return list(zip(self.starts, self.stops, strict=True))
 
+    def sure(self) -> list[tuple[int, int]]:
+        """Return the intervals in which nothing is missing, holes that were closed left out."""
+        first, last = self.closed, self.forgotten
+        if not first:
+            return self.intervals()
+        parts = [
+            part
+            for start, stop in self.intervals()
+            for part in ((start, min(stop, first - 1)), (max(start, last + 1), stop))
+        ]
+        return [(start, stop) for start, stop in parts if start <= stop]
+
     def _holds(self, start: int, stop: int) -> bool:
         at = bisect_left(self.stops, stop)
         return at < len(self.stops) and self.starts[at] <= start
@@ -136,5 +164,7 @@ class Spans:
 
     def _bound(self) -> None:
         if len(self.starts) > MAX_INTERVALS:
-            self.forgotten = self.starts[1] - 1
+            hole = self.stops[0] + 1
+            self.closed = min(self.closed, hole) if self.closed else hole
+            self.forgotten = max(self.forgotten, self.starts[1] - 1)
             del self.starts[1], self.stops[0]

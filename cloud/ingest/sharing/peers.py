@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from cloud.ingest.ledger.accounts import BootRow
-from cloud.ingest.ledger.spans import MAX_INTERVALS
+from cloud.ingest.ledger.spans import MAX_INTERVALS, Spans
 from wire.errors import Malformed
 from wire.ids import DeviceKey, device_id, tenant_id
 
@@ -99,7 +99,7 @@ def claims_of(payload: bytes) -> list[Claim]:
         raise Malformed(f"not what an ingester tells its group: {exc}") from exc
     for claim in claims:
         claim.key()
-        if not 0 < len(claim.boot) <= _MAX_BOOT_CHARS or len(claim.spans) > MAX_INTERVALS:
+        if not 0 < len(claim.boot) <= _MAX_BOOT_CHARS or len(claim.spans) > MAX_INTERVALS + 1:
             raise Malformed("a claim without a boot, or of too many intervals")
         if any(not 0 < start <= stop for start, stop in claim.spans):
             raise Malformed("an interval that is none")
@@ -108,4 +108,5 @@ def claims_of(payload: bytes) -> list[Claim]:
 
 def _claim(row: BootRow) -> Claim:
     tenant, device = row.device
-    return Claim(tenant, device, row.boot, row.spans, row.declared_first, row.heard_at_ms)
+    seen = Spans(row.spans, forgotten=row.forgotten, closed=row.closed)
+    return Claim(tenant, device, row.boot, seen.sure(), row.declared_first, row.heard_at_ms)

@@ -1,12 +1,12 @@
--- :rows is JSON [[tenant, device, boot, spans, declared_first, forgotten, heard_at_ms, newest_ms,
--- missing, declared], ...]
+-- :rows is JSON [[tenant, device, boot, spans, declared_first, forgotten, heard_at_ms, closed,
+-- newest_ms, missing, declared], ...]
 INSERT INTO boots (
-    tenant, device, boot, spans, declared_first, forgotten, heard_at_ms, newest_ms, missing,
-    declared
+    tenant, device, boot, spans, declared_first, forgotten, heard_at_ms, closed, newest_ms,
+    missing, declared
 )
 SELECT
     value ->> 0, value ->> 1, value ->> 2, value -> 3, value ->> 4, value ->> 5, value ->> 6,
-    value ->> 7, value ->> 8, value ->> 9
+    value ->> 7, value ->> 8, value ->> 9, value ->> 10
 FROM json_each(:rows)
 WHERE true
 ON CONFLICT (tenant, device, boot) DO UPDATE SET
@@ -14,6 +14,7 @@ ON CONFLICT (tenant, device, boot) DO UPDATE SET
     declared_first = excluded.declared_first,
     forgotten = excluded.forgotten,
     heard_at_ms = excluded.heard_at_ms,
+    closed = excluded.closed,
     newest_ms = excluded.newest_ms,
     missing = excluded.missing,
     declared = excluded.declared
