@@ -12,6 +12,7 @@ from tests.support.influxd import influx_url, influxd, own_influxd
 from tests.support.localstripe import localstripe
 from tests.support.ports import unused_port
 from tests.support.postgres import own_postgres, postgres, postgres_url
+from tests.support.server_process import required
 from tests.support.servers import Mosquitto, mosquitto_program
 from tests.support.victoria import victoria, victoria_url
 
@@ -29,16 +30,6 @@ __all__ = [
 ]
 
 _UNIT_TESTS = Path(__file__).parent / "unit"
-
-
-def _require(server: str, *, found: bool) -> None:
-    """Skip the test when a server is not installed; in CI its absence is a failure."""
-    if found:
-        return
-    reason = f"{server} is not installed: run scripts/system-packages"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -77,9 +68,7 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 
     Tests share it, so each uses topics of its own (fixture `unique_name`).
     """
-    program = mosquitto_program()
-    _require("mosquitto", found=program is not None)
-    assert program is not None
+    program = required(mosquitto_program(), package="mosquitto")
     with Mosquitto(program, folder=tmp_path_factory.mktemp("mosquitto")) as server:
         yield server
 
@@ -87,9 +76,7 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 @pytest.fixture
 def own_mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """Run a Mosquitto for this test alone, which may stop, kill and start it again."""
-    program = mosquitto_program()
-    _require("mosquitto", found=program is not None)
-    assert program is not None
+    program = required(mosquitto_program(), package="mosquitto")
     with Mosquitto(program, folder=tmp_path / "mosquitto") as server:
         yield server
 
@@ -97,10 +84,7 @@ def own_mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 @pytest.fixture
 def mosquitto_pub() -> str:
     """Return the path of Mosquitto's command line publisher."""
-    program = shutil.which("mosquitto_pub")
-    _require("mosquitto_pub (package mosquitto-clients)", found=program is not None)
-    assert program is not None
-    return program
+    return required(shutil.which("mosquitto_pub"), package="mosquitto-clients")
 
 
 @pytest.fixture

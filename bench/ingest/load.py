@@ -10,6 +10,7 @@ from bench.ingest.contenders import NotStored
 
 FILTER = "t/+/+/telemetry"
 _SETTLE_S = 0.5
+_PATIENCE_S = 600.0
 
 
 class Publisher:
@@ -52,12 +53,20 @@ def publisher(port: int, **options: float) -> Iterator[Publisher]:
 
 
 def drain_s(port: int, load: Publisher, messages: int) -> float:
-    """Return how long `mosquitto_sub -q 1` takes to receive all of a load."""
+    """Return how long `mosquitto_sub -q 1` takes to receive all of a load.
+
+    Raises:
+        NotStored: it did not receive all.
+    """
     command = ["mosquitto_sub", "-p", str(port), "-q", "1", "-t", FILTER, "-C", str(messages)]
     command += ["-i", "drain", "-c"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as subscriber:
         time.sleep(_SETTLE_S)  # noqa: TID251 - mosquitto_sub does not say when it is ready
         began_s = time.perf_counter()
         load.begin()
-        subscriber.wait()
+        try:
+            subscriber.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            subscriber.kill()
+            raise NotStored(f"mosquitto_sub has not received {messages} messages") from None
         return time.perf_counter() - began_s

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.broker import mosquitto
-from bench.ingest.contenders import NODE_RED, OURS, TUTORIAL, Contender, running
+from bench.ingest.contenders import NODE_RED, OURS, TUTORIAL, Contender, NotStored, running
 from bench.ingest.load import publisher
 from bench.ingest.rates import DEVICES, scaled
 from bench.ingest.stores import store
@@ -20,7 +20,7 @@ from bench.runs import Run, Series
 
 _RATE = 2_000
 _SECONDS = 8
-_KILL_AFTER_S = 4.0
+_KILLED_AFTER = 0.5
 _ESTIMATE_S = 40.0
 
 
@@ -81,8 +81,10 @@ def _kill(part: Part, folder: Path, messages: int) -> Callable[[], Mapping[str, 
             options = (part.contender, target, Path(name))
             with running(*options, port=port, messages=messages) as process:
                 load.begin()
-                time.sleep(_KILL_AFTER_S)  # noqa: TID251 - in the middle of the load
+                time.sleep(_KILLED_AFTER * messages / part.rate)  # noqa: TID251 - a load's middle
                 process.kill()
+            if target.stored() == messages:
+                raise NotStored(f"{part.contender.title} was killed when it had stored everything")
             load.await_sent()
             with running(*options, port=port, messages=messages) as process:
                 return {_name(part): messages - process.count_at_rest(enough=messages)}

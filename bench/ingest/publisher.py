@@ -1,7 +1,8 @@
 """A load generator in a process of its own: windowed QoS 1 publishing over a plain socket.
 
 At full speed all packets are made before the clock starts, so that it takes little of the machine
-it shares with what is measured. With `--rate` they are made as they are due and carry the time.
+it shares with what is measured. With `--rate` they are made as they are due and carry the
+time at which they were, however late they leave: a wait for room in the window is waiting too.
 Prints `ready`, then for each line on its standard input publishes everything once and prints
 `sent`.
 """
@@ -80,13 +81,19 @@ def _groups(options: argparse.Namespace) -> Iterator[tuple[bytes, int]]:
 
 
 def _pace(connection: Connection, options: argparse.Namespace) -> None:
-    """Send what is due every few milliseconds, each message with its time."""
-    began_s = time.perf_counter()
+    """Send what is due every few milliseconds, each message with the time when it was.
+
+    No two readings of a device have one time: a store would take them for the same.
+    """
+    began_s, began_ms = time.perf_counter(), time.time_ns() // 1_000_000
+    step_ms = 1_000 / options.rate
     sent = 0
     while sent < options.messages:
         due = min(options.messages, int((time.perf_counter() - began_s) * options.rate))
-        now_ms = time.time_ns() // 1_000_000
-        packets = [packet(index, options.devices, ts_ms=now_ms) for index in range(sent, due)]
+        packets = [
+            packet(index, options.devices, ts_ms=began_ms + int((index + 1) * step_ms))
+            for index in range(sent, due)
+        ]
         for start in range(0, len(packets), _GROUP):
             group = packets[start : start + _GROUP]
             connection.send(b"".join(group), len(group))

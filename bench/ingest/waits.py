@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.broker import mosquitto
-from bench.ingest.contenders import OURS, running
+from bench.ingest.contenders import OURS, NotStored, running
 from bench.ingest.load import publisher
 from bench.ingest.rates import DEVICES, ROUNDS, scaled
 from bench.ingest.stores import store
@@ -29,7 +29,8 @@ def runs(folder: Path, *, scale: float) -> list[Run]:
     for _ in range(ROUNDS):
         found.append(Run("publish to stored", _ESTIMATE_S, _wait(folder, scale)))
         for devices in _FLEETS:
-            messages = scaled(_FLEET_MESSAGES, scale)
+            # Of each device one at least, however quick the try: else it is a smaller fleet.
+            messages = max(_FLEETS[-1], scaled(_FLEET_MESSAGES, scale))
             measure = _fleet(folder, devices, messages)
             found.append(Run(f"{devices:,} devices", _ESTIMATE_S, measure))
     return found
@@ -92,10 +93,14 @@ def _run(
         store("duckdb", Path(name)) as target,
         mosquitto() as port,
         publisher(port, **load_options) as load,
-        running(OURS["duckdb"], target, Path(name), port=port, messages=messages) as process,
     ):
-        began_s = time.perf_counter()
-        load.begin()
-        process.await_stored()
-        took_s = time.perf_counter() - began_s
-        return messages / took_s, process.figures()
+        with running(OURS["duckdb"], target, Path(name), port=port, messages=messages) as process:
+            began_s = time.perf_counter()
+            load.begin()
+            process.await_stored()
+            took_s = time.perf_counter() - began_s
+            said = process.figures()
+        found = target.stored()
+        if found != messages:
+            raise NotStored(f"{OURS['duckdb'].title}: {found} stored, {messages} published")
+        return messages / took_s, said

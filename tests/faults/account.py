@@ -17,7 +17,8 @@ class Account:
     """Readings by what became of them.
 
     `lost` were published and are nowhere: not stored, dead, or in a gap that the ledger
-    declares. `acked_and_missing` were acknowledged end to end and are neither stored nor dead.
+    declares. `stored_in_gaps` are stored though the ledger declares them missing.
+    `acked_and_missing` were acknowledged end to end and are neither stored nor dead.
     `stored_twice` are points beyond the first of a sequence, `miscounted` is how far the
     ledger's count of stored readings is from what is stored.
     """
@@ -28,6 +29,7 @@ class Account:
     duplicate: int
     dead: int
     in_gaps: int
+    stored_in_gaps: int
     lost: int
     acked_and_missing: int
     stored_twice: int
@@ -41,7 +43,7 @@ class Account:
 
 async def account_of(folder: Path, store: str | None, orders: Orders, outcome: Outcome) -> Account:
     """Count; nobody may have the store or the ledger open."""
-    totals = [0] * 8
+    totals = [0] * 9
     async with open_timeseries(secret_url(store), data_dir=folder) as series:
         stored = await _stored(series, orders)
     async with Ledger(folder / "ingest.db") as ledger:
@@ -79,6 +81,7 @@ async def _of_device(
         view.duplicate,
         view.dead,
         sum(intervals(boot.missing) for boot in boots),
+        len(stored & gaps),
         max(0, len({seq for seq in missing - gaps if seq <= max(seen_last, acked)}) - view.dead)
         + max(0, last - seen_last),
         max(0, sum(seq <= acked for seq in missing) - view.dead),

@@ -28,6 +28,8 @@ _TELL_S = 0.1
 _GROUP = 50
 _MAX_MID = 65_000
 _MAX_QUEUED_BYTES = 1 << 20
+# The longest text that is taken, about.
+_TEXT_CHARS = 4_000
 # How far devices run ahead of what is durable, together.
 _MAX_AHEAD = 40_000
 
@@ -71,7 +73,9 @@ class Publisher:
         self.sent = self.connections = 0
         self._progress_at_s = self._heard_at_s = self._told_at_s = 0.0
         self._began_s = self._acked_at_s = time.monotonic()
-        self._padding = "x" * orders.padding
+        sizes = range(orders.padding, 0, -_TEXT_CHARS)
+        texts = (f',"note{n}":"{"x" * min(n, _TEXT_CHARS)}"' for n in sizes)
+        self._padding = "".join(texts)
 
     def run(self) -> Outcome:
         """Publish until everything is done."""
@@ -167,8 +171,7 @@ class Publisher:
             self._mid = self._mid % _MAX_MID + 1
         self._in_flight[self._mid] = (device, seq)
         ts_ms = self._orders.first_ts_ms + seq
-        padding = f',"note":"{self._padding}"' if self._padding else ""
-        payload = f'{{"boot":"b","seq":{seq},"ts":{ts_ms},"values":{{"v":{seq}{padding}}}}}'
+        payload = f'{{"boot":"b","seq":{seq},"ts":{ts_ms},"values":{{"v":{seq}{self._padding}}}}}'
         return packets.publish(self._topics[device], self._mid, payload.encode())
 
     def _receive(self, connection: socket.socket, unread: bytearray) -> None:

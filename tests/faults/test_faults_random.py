@@ -43,9 +43,9 @@ async def _restart_broker(plant: Plant, _rng: Random) -> None:
 
 
 async def _freeze_broker(plant: Plant, rng: Random) -> None:
-    plant.broker.send_signal(signal.SIGSTOP)
+    plant.broker.pause()
     await anyio.sleep(rng.uniform(0.2, 5))
-    plant.broker.send_signal(signal.SIGCONT)
+    plant.broker.resume()
 
 
 async def _cut(plant: Plant, rng: Random) -> None:

@@ -4,29 +4,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anyio
-import msgspec
 import pytest
 
 from modules.saas.events import InvoiceOrder
 from modules.saas.settings import SaasSettings
 from modules.saas.steps import generate_invoice_step
 from modules.saas.terms import Terms
-from tests.support.saas import ACME, Saas, saas
+from tests.support.saas import ACME, FEBRUARY, of, saas, used
 from tidegate.contract import Context
 
 pytestmark = pytest.mark.anyio
-
-FEBRUARY = datetime(2026, 2, 2, 9, tzinfo=UTC)
-
-
-async def used(s: Saas, calls: int, *, tenant_id: str = "acme", day: str = "2026-01-20") -> None:
-    """Let the tenant have used that much on a day, without counting one by one."""
-    await s.put("analytics", f"usage:{tenant_id}:{day}", {"/users": calls, "total": calls})
-
-
-def of(s: Saas, path: str, tenant_id: str = "acme") -> Any:
-    """Get a path as a caller of a tenant; await it."""
-    return s.h.client.get(path, headers={"x-of-tenant": tenant_id})
 
 
 async def test_invoice_bills_the_plan_and_what_was_used_beyond_it() -> None:
@@ -154,35 +141,6 @@ async def test_numbers_run_per_tenant() -> None:
         assert numbers == ["acme-00001", "acme-00002", "globex-00001"]
 
 
-async def test_invoice_whose_printing_fails_is_printed_later_as_it_was_issued() -> None:
-    """A retry prints the invoice that was issued: neither a second one nor other figures."""
-    async with saas(now=FEBRUARY, failures=3) as s:
-        await s.bill("2026-01")
-        before = await s.invoice("acme-00001")
-        waiting = await of(s, "/billing/acme/invoices/acme-00001.pdf")
-        await s.put("tenants", "acme", {**ACME, "name": "Renamed Ltd", "plan": "pro"})
-        await s.h.tick(60)
-
-        assert waiting.status_code == 202
-        assert await s.invoice("acme-00001") == before
-        assert s.printer.printed == ["acme-00001"]
-        assert len(s.h.capture("invoice.created")) == 1
-
-
-async def test_invoice_whose_printing_fails_for_good_is_finished_by_a_redrive() -> None:
-    """When the operator has mended the printer, a redrive of the dead letter is enough."""
-    async with saas(now=FEBRUARY, failures=8) as s:
-        await s.bill("2026-01")
-        await s.h.tick(3600)
-        [dead] = await s.h.dead()
-        nothing = list(s.h.capture("invoice.created"))
-        await s.h.engine.redrive([dead.id])
-        await s.h.drain()
-
-        assert (dead.error, dead.attempts, nothing) == ("PrintFailed: no paper", 8, [])
-        assert [event["number"] for event in s.h.capture("invoice.created")] == ["acme-00001"]
-
-
 @pytest.mark.parametrize(
     ("record", "order", "reason"),
     [
@@ -267,137 +225,3 @@ async def test_invoice_long_before_the_months_end_closes_it_early() -> None:
 
         bills = [(await s.invoice(f"acme-0000{n}"))["calls"] for n in (1, 2)]
         assert bills == [2, 3]
-
-
-async def test_invoice_is_paid_from_credit_as_far_as_there_is_one() -> None:
-    """A credit pays the total, the rest of it stays; then there is nothing to pay."""
-    async with saas(now=FEBRUARY) as s:
-        await s.put("credits", "acme", {"minor": 30_00, "currency": "EUR"})
-        await s.bill("2025-12")
-        await s.bill("2026-01")
-
-        sums = [(await s.invoice(f"acme-0000{n}"))["sums"] for n in (1, 2)]
-        assert [(one["credit_minor"], one["due_minor"]) for one in sums] == [
-            (22_61, 0),
-            (7_39, 15_22),
-        ]
-        assert await s.h.state("credits", "acme") == {"minor": 0, "currency": "EUR"}
-        assert "There is nothing to pay." in s.h.capture("email.send")[0]["text"]
-
-
-@pytest.mark.parametrize("credit", [None, {"minor": 0}, {"minor": 0, "currency": "USD"}])
-async def test_credit_of_nothing_changes_nothing(credit: Any) -> None:
-    """No credit and an empty one, in whatever currency, are the same."""
-    async with saas(now=FEBRUARY) as s:
-        await s.put("credits", "acme", credit)
-        await s.bill("2026-01")
-
-        sums = (await s.invoice("acme-00001"))["sums"]
-        assert (sums["credit_minor"], sums["due_minor"]) == (0, 22_61)
-
-
-@pytest.mark.parametrize(
-    "credit", [{"minor": 5, "currency": "USD"}, {"minor": -5}, {"minor": 1.5}, 7]
-)
-async def test_credit_that_makes_no_sense_is_not_spent(credit: Any) -> None:
-    """A credit in another currency, negative or broken stops the invoice with a reason."""
-    async with saas(now=FEBRUARY) as s:
-        await s.put("credits", "acme", credit)
-        await s.bill("2026-01")
-
-        [dead] = await s.h.dead()
-        assert "credit of tenant 'acme'" in dead.error
-
-
-async def test_invoice_of_a_free_plan_without_usage_is_an_invoice_of_nothing() -> None:
-    """The month is closed by an invoice all the same, so that the sequence says all."""
-    async with saas(now=FEBRUARY, tenants={"acme": {"plan": "free"}}) as s:
-        await s.bill("2026-01")
-
-        sums = (await s.invoice("acme-00001"))["sums"]
-        assert (sums["total_minor"], sums["due_minor"]) == (0, 0)
-
-
-async def test_invoice_in_yen_has_no_smaller_unit() -> None:
-    """In a currency without cents the amounts are whole yen, rounded once."""
-    tenant = {**ACME, "currency": "JPY", "taxRate": "10"}
-    async with saas(now=FEBRUARY, tenants={"acme": tenant}) as s:
-        await used(s, 100_010)
-        await s.bill("2026-01")
-
-        sums = (await s.invoice("acme-00001"))["sums"]
-        # 10 calls at 50 yen per 1,000 are half a yen: one
-        assert (sums["net_minor"], sums["tax_minor"], sums["total_minor"]) == (1901, 190, 2091)
-
-
-async def test_invoice_under_reverse_charge_has_no_tax_and_says_why() -> None:
-    """The recipient owes the tax, and the law wants that written."""
-    tenant = {**ACME, "reverseCharge": True, "vatId": "FR12345678901", "taxRate": "20"}
-    async with saas(now=FEBRUARY, tenants={"acme": tenant}) as s:
-        await s.bill("2026-01")
-
-        invoice = await s.invoice("acme-00001")
-        assert (invoice["sums"]["tax_minor"], invoice["lines"][0]["tax_rate"]) == (0, "0")
-        assert "Reverse charge" in invoice["notes"][0]
-
-
-async def test_pdf_is_given_to_its_tenant_only() -> None:
-    """Another tenant's caller and a stranger get nothing, nor does a number lead elsewhere."""
-    async with saas(now=FEBRUARY, tenants={"acme": ACME, "globex": ACME}) as s:
-        await s.bill("2026-01")
-        path = "/billing/acme/invoices/acme-00001.pdf"
-        own = await of(s, path)
-        answers = [
-            await of(s, path, "globex"),
-            await of(s, "/billing/globex/invoices/acme-00001.pdf", "globex"),
-            await of(s, "/billing/acme/invoices", "globex"),
-            await of(s, "/billing/acme/invoices/..%2Fglobex%2Fx.pdf"),
-            await s.h.client.get(path, headers={"authorization": "", "x-of-tenant": "acme"}),
-        ]
-
-        assert (own.status_code, own.content) == (200, s.files.kept[("acme", "acme-00001")])
-        assert own.headers["content-type"] == "application/pdf"
-        assert own.headers["content-disposition"] == 'inline; filename="acme-00001.pdf"'
-        assert [answer.status_code for answer in answers] == [404, 404, 404, 404, 401]
-
-
-async def test_pdf_that_was_lost_is_printed_again_with_the_same_bytes() -> None:
-    """A reprint says what was issued, also when the tenant has moved and pays more since."""
-    async with saas(now=FEBRUARY) as s:
-        await s.bill("2026-01")
-        first = s.files.kept.pop(("acme", "acme-00001"))
-        await s.put("tenants", "acme", {**ACME, "name": "Moved Ltd", "plan": "pro"})
-        again = await of(s, "/billing/acme/invoices/acme-00001.pdf")
-
-        assert again.content == first == s.files.kept[("acme", "acme-00001")]
-
-
-async def test_pdf_that_cannot_be_printed_now_is_503() -> None:
-    """The caller is told to come again; why it failed is no business of his."""
-    async with saas(now=FEBRUARY) as s:
-        await s.bill("2026-01")
-        s.files.kept.clear()
-        s.printer.failures = 1
-        answer = await of(s, "/billing/acme/invoices/acme-00001.pdf")
-
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        assert "paper" not in answer.text
-
-
-async def test_invoices_are_kept_without_a_float() -> None:
-    """Money stays whole on its way through state and events."""
-    async with saas(now=FEBRUARY) as s:
-        await used(s, 123_457)
-        await s.bill("2026-01")
-
-        texts = [await s.invoice("acme-00001"), *s.h.capture("invoice.created")]
-        assert not list(_floats(msgspec.to_builtins(texts)))
-
-
-def _floats(value: Any) -> Any:
-    if isinstance(value, float):
-        yield value
-    for item in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    ):
-        yield from _floats(item)

@@ -1,250 +1,35 @@
-"""What only the store on PostgreSQL does: batches, other processes, a database that goes away."""
-
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any
+"""A PostgreSQL that goes away, hangs and comes back, and what other processes are told."""
 
 import anyio
 import anyio.from_thread
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.support.postgres import Postgres
+from tests.support.postgres import Postgres, sql
 from tests.support.steps import until
 from tests.support.stores import (
     KEY,
     STEP,
-    change,
     claim,
     claim_one,
     emit,
     end,
     event,
     setting,
-    winners,
 )
-from tidegate.errors import Conflict, Misconfigured, StoreAway
+from tidegate.errors import StoreAway
 from tidegate.store.model import (
-    ABSENT,
     WAITS,
     Commit,
     Event,
-    GroupRead,
     Key,
     Suspension,
     Waiter,
-    Write,
 )
-from tidegate.store.open import open_store
 from tidegate.store.port import Store
-from tidegate.store.postgres import migrations
 from tidegate.store.postgres.store import open_postgres
 
 pytestmark = pytest.mark.anyio
-
-_KEYS = [Key(group, key) for group in "gh" for key in "ab"]
-
-
-async def _sql(url: str, statement: str, *arguments: object) -> list[Any]:
-    connection = await asyncpg.connect(url)
-    try:
-        rows: list[Any] = await connection.fetch(statement, *arguments)
-        return rows
-    finally:
-        await connection.close()
-
-
-# What one commit does: which keys it reads and writes, whether it lists a group and deletes.
-_Plan = tuple[frozenset[int], frozenset[int], bool, bool]
-_PLANS = st.lists(
-    st.tuples(
-        st.frozensets(st.integers(0, 3), max_size=3),
-        st.frozensets(st.integers(0, 3), max_size=2),
-        st.booleans(),
-        st.booleans(),
-    ),
-    min_size=2,
-    max_size=8,
-)
-
-
-async def _plan(store: Store, number: int, plan: _Plan) -> Commit:
-    reads, writes, lists, deletes = plan
-    commit = Commit(now_ms=0)
-    for place in sorted(reads):
-        commit.reads[_KEYS[place]] = (await store.read(_KEYS[place], 0)).version
-    if lists:
-        rows = await store.read_group("g", None, 0)
-        versions = tuple((key, value.version) for key, value in rows)
-        commit.group_reads.append(GroupRead("g", None, versions))
-    for place in sorted(writes):
-        commit.writes[_KEYS[place]] = Write(None if deletes else b"%d" % number)
-    return commit
-
-
-async def _outcomes(stores: list[Store], commits: list[Commit]) -> list[bool]:
-    applied = [False] * len(commits)
-
-    async def attempt(number: int, commit: Commit) -> None:
-        try:
-            await stores[number % 2].commit(commit)
-            applied[number] = True
-        except Conflict:
-            pass
-
-    async with anyio.create_task_group() as tasks:
-        for number, commit in enumerate(commits):
-            tasks.start_soon(attempt, number, commit)
-    return applied
-
-
-def _serial(
-    before: dict[Key, bytes], commits: list[Commit], applied: list[bool], after: dict[Key, bytes]
-) -> bool:
-    """Tell whether some order of the applied commits leads from one state to the other.
-
-    All commits have seen the state before: each must find what it read as it was there.
-    """
-
-    def reads_the_same(commit: Commit, state: dict[Key, tuple[int, bytes]]) -> bool:
-        listed = {read.group for read in commit.group_reads}
-        return all(
-            state.get(key) == first.get(key)
-            for key in _KEYS
-            if key in commit.reads or key.group in listed
-        )
-
-    def reaches(state: dict[Key, tuple[int, bytes]], left: list[int]) -> bool:
-        if not left:
-            return {key: data for key, (_, data) in state.items()} == after
-        for number in left:
-            if not reads_the_same(commits[number], state):
-                continue
-            then = dict(state)
-            for key, write in commits[number].writes.items():
-                then.pop(key, None)
-                if write.data is not None:
-                    then[key] = (number, write.data)
-            if reaches(then, [other for other in left if other != number]):
-                return True
-        return False
-
-    first = {key: (-1, data) for key, data in before.items()}
-    return reaches(first, [number for number, ok in enumerate(applied) if ok])
-
-
-async def _values(store: Store) -> dict[Key, bytes]:
-    found = {}
-    for group in "gh":
-        for key, value in await store.read_group(group, None, 0):
-            found[Key(group, key)] = value.data or b""
-    return found
-
-
-async def test_postgres_batches_equal_some_serial_order(postgres_url: str) -> None:
-    """Whatever commits two stores hand in at once, those applied make sense one after another."""
-    async with AsyncExitStack() as stack:
-        stores: list[Store] = [
-            await stack.enter_async_context(open_postgres(postgres_url)) for _ in range(2)
-        ]
-        portal = await stack.enter_async_context(anyio.from_thread.BlockingPortal())
-
-        async def run(plans: list[_Plan]) -> None:
-            before = await _values(stores[0])
-            commits = [await _plan(stores[0], n, plan) for n, plan in enumerate(plans)]
-            applied = await _outcomes(stores, commits)
-            after = await _values(stores[0])
-            assert any(applied)
-            assert _serial(before, commits, applied, after), (plans, applied)
-
-        @settings(
-            max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None
-        )
-        @given(_PLANS)
-        def check(plans: list[_Plan]) -> None:
-            portal.call(run, plans)
-
-        await anyio.to_thread.run_sync(check)
-
-
-@asynccontextmanager
-async def _held_up(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
-    """Hold every commit that changes a stream up, shortly before its end.
-
-    Gives a function that returns how many wait for a lock; on leaving they go on.
-    """
-    blocker = await asyncpg.connect(url)
-
-    async def waiting() -> int:
-        query = """
-        SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'
-    """
-        return int((await _sql(url, query))[0][0])
-
-    try:
-        async with blocker.transaction():
-            await blocker.execute("SELECT FROM tidegate.stream_head FOR UPDATE")
-            yield waiting
-    finally:
-        await blocker.close()
-
-
-async def _both_held_up(url: str, commits: list[tuple[Store, Commit]]) -> int:
-    """Have two commits of two stores under way at the same time; return how many were applied."""
-    for store, commit in commits:
-        await store.commit(Commit(now_ms=0, changes=[change()]))
-        commit.changes = [change()]
-    applied = [0]
-
-    async def hand_in() -> None:
-        applied[0] = await winners(commits)
-
-    async with anyio.create_task_group() as tasks, _held_up(url) as waiting:
-
-        async def both_wait() -> bool:
-            return await waiting() == len(commits)
-
-        tasks.start_soon(hand_in)
-        await until(both_wait, timeout_s=7)
-    return applied[0]
-
-
-async def test_postgres_holds_what_is_read_until_the_end(postgres_url: str) -> None:
-    """Of two commits that each read what the other writes the second waits, and is refused."""
-    async with open_postgres(postgres_url) as store, open_postgres(postgres_url) as other:
-        a, b = Key("g", "a"), Key("g", "b")
-        await store.commit(setting(a, b))
-        versions = {key: (await store.read(key, 0)).version for key in (a, b)}
-        first = Commit(now_ms=0, reads={a: versions[a]}, writes={b: Write(b"2")})
-        second = Commit(now_ms=0, reads={b: versions[b]}, writes={a: Write(b"2")})
-
-        assert await _both_held_up(postgres_url, [(store, first), (other, second)]) == 1
-
-
-async def test_postgres_holds_what_is_absent_until_the_end(postgres_url: str) -> None:
-    """The same when neither of the values is there."""
-    async with open_postgres(postgres_url) as store, open_postgres(postgres_url) as other:
-        a, b = Key("g", "a"), Key("h", "b")
-        first = Commit(now_ms=0, reads={a: ABSENT}, writes={b: Write(b"2")})
-        second = Commit(now_ms=0, reads={b: ABSENT}, writes={a: Write(b"2")})
-
-        assert await _both_held_up(postgres_url, [(store, first), (other, second)]) == 1
-
-
-async def test_postgres_makes_one_of_an_empty_lane_ready(postgres_url: str) -> None:
-    """Of two events that enter an empty lane at the same time one is due."""
-    async with open_postgres(postgres_url) as store, open_postgres(postgres_url) as other:
-        commits = [Commit(now_ms=0, events=[event(lane="a")]) for _ in range(2)]
-
-        assert (
-            await _both_held_up(postgres_url, list(zip((store, other), commits, strict=True))) == 2
-        )
-
-        assert len(await claim(store)) == 1
 
 
 async def test_postgres_outlives_a_killed_backend(postgres_url: str) -> None:
@@ -272,7 +57,7 @@ async def test_postgres_outlives_a_killed_backend(postgres_url: str) -> None:
             killed = 0
             while killed < 8 or not {"ok", "away"} <= set(outcomes):
                 await _grown(outcomes, by=20)
-                await _sql(postgres_url, kill, "tidegate")
+                await sql(postgres_url, kill, "tidegate")
                 killed += 1
             over.set()
         await until(lambda: _works(store), timeout_s=10)
@@ -371,7 +156,7 @@ async def test_postgres_tells_other_processes(postgres_url: str) -> None:
             assert own in ([None], [None, WAITS])
             tasks.cancel_scope.cancel()
 
-        assert await _sql(postgres_url, "SELECT * FROM tidegate.watcher") == []
+        assert await sql(postgres_url, "SELECT * FROM tidegate.watcher") == []
 
 
 async def _holds(condition: bool) -> bool:  # noqa: FBT001 - a condition is what it is
@@ -403,7 +188,7 @@ async def test_postgres_watches_again_after_a_lost_connection(postgres_url: str)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(other.watch, heard.append)
             await until(lambda: _holds(heard == [None]), timeout_s=10)
-            await _sql(
+            await sql(
                 postgres_url,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'",
             )
@@ -411,78 +196,3 @@ async def test_postgres_watches_again_after_a_lost_connection(postgres_url: str)
             await emit(store, event())
             await until(lambda: _holds(heard == [None, None, STEP]), timeout_s=10)
             tasks.cancel_scope.cancel()
-
-
-async def test_postgres_keeps_so_many_dead_letters(postgres_url: str) -> None:
-    """Beyond the bound the oldest letters go, also when numbers between them are missing."""
-    bury = "SELECT tidegate.bury('', $1, 1, 'step', NULL, '', '', 0, 3)"
-    async with open_postgres(postgres_url) as store:
-        await emit(store, *(event() for _ in range(6)))
-        held = await claim(store)
-
-        async def dropped(place: int) -> int:
-            [[count]] = await _sql(postgres_url, bury, held[place].id)
-            return int(count)
-
-        assert [await dropped(place) for place in range(4)] == [0, 0, 0, 1]
-        await store.purge_dead([3])
-        assert [await dropped(place) for place in (4, 5)] == [0, 1]
-        assert [letter.id for letter in await store.dead(limit=9)] == [4, 5, 6]
-
-
-async def test_postgres_brings_an_old_database_up_to_date(postgres_url: str) -> None:
-    """What the first schema held is there after the migrations, whoever starts first."""
-    async with open_postgres(postgres_url):
-        pass
-    await _downgrade(postgres_url)
-    async with anyio.create_task_group() as tasks:
-        for _ in range(3):
-            tasks.start_soon(_open_and_close, postgres_url)
-
-    async with open_postgres(postgres_url) as store:
-        assert (await store.read(KEY, 0)).data == b"1"
-        [held] = await claim(store)
-        assert (held.fence, held.attempt, held.payload) == (3, 3, b"x")
-        await emit(store, event(known_as="known"))
-        assert await store.pending(STEP) == 1
-
-
-async def _open_and_close(url: str) -> None:
-    async with open_postgres(url):
-        pass
-
-
-async def _downgrade(url: str) -> None:
-    """Put the database into the shape in which the first version left it."""
-    first = min((Path(migrations.__file__).parent / "schema").glob("*.sql"))
-    connection = await asyncpg.connect(url)
-    await connection.execute("DROP SCHEMA tidegate CASCADE")
-    await connection.execute(first.read_text("utf-8"))
-    await connection.execute(
-        """
-        INSERT INTO tidegate.state VALUES ('group', 'key', '1', 7, NULL);
-        INSERT INTO tidegate.delivery (step, topic, payload, due_at, attempt, trace_id)
-        VALUES ('step', 'topic', 'x', 0, 2, 'trace');
-        INSERT INTO tidegate.emitted VALUES ('topic', 'known', 'a', 1), ('topic', 'known', 'b', 2);
-        """
-    )
-    await connection.close()
-
-
-async def test_postgres_refuses_a_newer_database(postgres_url: str) -> None:
-    """A schema from the future is the operator's to solve: install that version."""
-    async with open_postgres(postgres_url):
-        pass
-    await _sql(postgres_url, "INSERT INTO tidegate.migration (number) VALUES (99)")
-
-    with pytest.raises(Misconfigured, match="newer version"):
-        await _open_and_close(postgres_url)
-
-
-async def test_postgres_is_misconfigured_without_its_database(postgres_url: str) -> None:
-    """A database that is not there, or a user who may not, is not waited for."""
-    for url in (f"{postgres_url}_not", postgres_url.replace("tests@", "nobody:secret@")):
-        with pytest.raises(Misconfigured) as caught:
-            async with open_store(url):
-                pass
-        assert "secret" not in str(caught.value)

@@ -1,12 +1,11 @@
 """Our decoder of line protocol beside a real InfluxDB 1.x: the same lines, the same values."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.line_oracle import LineOracle, influxd_program, line_oracle
+from tests.support.influxd import Influxd, influxd_program
+from tests.support.line_oracle import LineOracle, line_oracle
 from wire.codecs.line.protocol import decode_lines
 from wire.messages import Value
 
@@ -54,11 +53,8 @@ _THEIRS_ALONE = [
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LineOracle]:
     """Run one server for the module."""
-    program = influxd_program()
-    if program is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("influxd is not installed")
-    folder: Path = tmp_path_factory.mktemp("influxd")
-    with line_oracle(str(program), folder) as running:
+    server = Influxd(influxd_program(), folder=tmp_path_factory.mktemp("influxd"))
+    with server, line_oracle(server) as running:
         yield running
 
 

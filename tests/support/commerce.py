@@ -118,3 +118,11 @@ class FailingPayments:
         if self.lost.get(call, 0):
             self.lost[call] -= 1
             raise PaymentAway(f"{call}: the answer got lost")
+
+
+ALL_RETRIES_S = 3600.0
+
+
+async def order_status(h: Harness, order_id: str = "o1") -> str:
+    """Return how far an order is."""
+    return str((await h.state("orders", order_id))["status"])

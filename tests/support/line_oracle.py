@@ -1,25 +1,15 @@
 """A real InfluxDB 1.x that says which lines it takes, and as what."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.support.ports import unused_port, wait_for_port
+from tests.support.influxd import Influxd
 
-_START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 10.0
 _HTTP_TIMEOUT_S = 20.0
 _DATABASE = "oracle"
-
-
-def influxd_program() -> str | None:
-    """Return the path of the server, or None when it is not installed."""
-    return shutil.which("influxd")
 
 
 class LineOracle:
@@ -54,38 +44,7 @@ class LineOracle:
 
 
 @contextmanager
-def line_oracle(program: str, folder: Path) -> Iterator[LineOracle]:
-    """Run a server that keeps what it has in `folder`, until the context is left."""
-    port = unused_port()
-    conf = folder / "influxdb.conf"
-    conf.write_text(_conf(folder, port))
-    with (folder / "influxd.log").open("ab") as log:
-        process = subprocess.Popen(
-            [program, "run", "-config", str(conf)], stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
-        wait_for_port(port, timeout_s=_START_TIMEOUT_S)
-        address = f"http://127.0.0.1:{port}"
-        with httpx.Client(base_url=address, timeout=_HTTP_TIMEOUT_S) as http:
-            yield LineOracle(http)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _conf(folder: Path, port: int) -> str:
-    return "\n".join(
-        [
-            "reporting-disabled = true",
-            f'bind-address = "127.0.0.1:{unused_port()}"',
-            f'[meta]\ndir = "{folder}/meta"',
-            f'[data]\ndir = "{folder}/data"\nwal-dir = "{folder}/wal"',
-            f'[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false',
-            "[monitor]\nstore-enabled = false",
-            "",
-        ]
-    )
+def line_oracle(server: Influxd) -> Iterator[LineOracle]:
+    """Ask a running server that nobody else uses."""
+    with httpx.Client(base_url=server.http_url, timeout=_HTTP_TIMEOUT_S) as http:
+        yield LineOracle(http)

@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import asyncpg
 import pytest
 
 from tests.support.ports import unused_port
+from tests.support.server_process import required
 
 _TIMEOUT_S = 50.0
 # Debian keeps the server's programs where nobody's PATH looks, a folder for each version.
@@ -101,13 +103,7 @@ class Postgres:
 
 
 def _programs() -> Path:
-    found = postgres_programs()
-    if found is not None:
-        return found
-    reason = "postgresql is not installed: run scripts/system-packages"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return required(postgres_programs(), package="postgresql")
 
 
 @pytest.fixture(scope="session")
@@ -128,3 +124,13 @@ def own_postgres() -> Iterator[Postgres]:
 def postgres_url(postgres: Postgres) -> str:
     """Return the URL of a new, empty database."""
     return postgres.new_database()
+
+
+async def sql(url: str, statement: str, *arguments: object) -> list[Any]:
+    """Return the rows that a statement gives, on a connection of its own."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows: list[Any] = await connection.fetch(statement, *arguments)
+        return rows
+    finally:
+        await connection.close()

@@ -124,3 +124,16 @@ async def saas(
             for tenant_id, record in (tenants or {"acme": ACME}).items():
                 await it.put("tenants", tenant_id, record)
             yield it
+
+
+FEBRUARY = datetime(2026, 2, 2, 9, tzinfo=UTC)
+
+
+async def used(s: Saas, calls: int, *, tenant_id: str = "acme", day: str = "2026-01-20") -> None:
+    """Let the tenant have used that much on a day, without counting one by one."""
+    await s.put("analytics", f"usage:{tenant_id}:{day}", {"/users": calls, "total": calls})
+
+
+def of(s: Saas, path: str, tenant_id: str = "acme") -> Any:
+    """Get a path as a caller of a tenant; await it."""
+    return s.h.client.get(path, headers={"x-of-tenant": tenant_id})

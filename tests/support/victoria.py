@@ -1,42 +1,34 @@
 """A real VictoriaMetrics on a free port, and a name of its own for each test's data."""
 
-import os
 import secrets
-import shutil
-import subprocess
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import ClassVar
 
 import anyio.to_thread
 import msgspec
 import pytest
 
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, TimeSeries
-from tests.support.ports import unused_port, wait_for_port
+from tests.support.server_process import ServerProcess, program_path, required
 from wire.points import PointBatch
 
-_START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 10.0
 # A multiple of every step that tests use.
 _SHIFT_MS = 1_600_000_000_000
 
 
-class Victoria:
-    """A server whose data lie in `folder`; it keeps everything since 1970."""
+class Victoria(ServerProcess):
+    """A server that keeps everything since 1970, unless `retention` says less."""
+
+    name: ClassVar[str] = "victoria"
 
     def __init__(
         self, program: str, *, folder: Path, retention: str = "100y", flags: Sequence[str] = ()
     ) -> None:
-        self.host = "127.0.0.1"
-        self.port = unused_port()
-        self.folder = folder
-        self._program = program
+        super().__init__(program, folder=folder)
         self._retention = retention
         self._flags = flags
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def http_url(self) -> str:
@@ -47,10 +39,13 @@ class Victoria:
         """Return the address of somebody's data in the form of `[timeseries] url`."""
         return f"victoria://{self.host}:{self.port}/{name}"
 
-    def start(self) -> None:
-        """Start the server and return when it listens; what it had stored is there again."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        command = [
+    def flush(self) -> None:
+        """Make visible what has been written; by itself that takes up to a second."""
+        with urllib.request.urlopen(f"{self.http_url}/internal/force_flush", timeout=10):
+            pass
+
+    def _command(self) -> list[str]:
+        return [
             self._program,
             f"-httpListenAddr={self.host}:{self.port}",
             f"-storageDataPath={self.folder}/data",
@@ -60,52 +55,6 @@ class Victoria:
             "-memory.allowedBytes=256MiB",
             *self._flags,
         ]
-        with (self.folder / "victoria.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            wait_for_port(self.port, timeout_s=_START_TIMEOUT_S)
-        except TimeoutError:
-            self.kill()
-            raise
-
-    def flush(self) -> None:
-        """Make visible what has been written; by itself that takes up to a second."""
-        with urllib.request.urlopen(f"{self.http_url}/internal/force_flush", timeout=10):
-            pass
-
-    def stop(self) -> None:
-        """Stop the server as an operator does (SIGTERM)."""
-        if self._process is not None:
-            self._process.terminate()
-            self._end(self._process)
-
-    def kill(self) -> None:
-        """Kill the server (SIGKILL) in the middle of whatever it does."""
-        if self._process is not None:
-            self._process.kill()
-            self._end(self._process)
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop it, whatever the test did to it."""
-        self.stop()
-
-    def _end(self, process: "subprocess.Popen[bytes]") -> None:
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._process = None
 
 
 class Settled:
@@ -173,13 +122,7 @@ def _unshifted(found: list[Series]) -> list[Series]:
 
 def victoria_program() -> str:
     """Return the server's path; without it the test is skipped, or fails in CI."""
-    found = shutil.which("victoria-metrics")
-    if found is not None:
-        return found
-    reason = "victoria-metrics is not installed: run scripts/system-packages"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return required(program_path("victoria-metrics"), package="victoria-metrics")
 
 
 @pytest.fixture(scope="session")

@@ -1,71 +1,24 @@
-"""The steps of the alert service, called as plain functions."""
+"""The steps that begin and end alerts, called as plain functions."""
 
-import threading
-from typing import Any, NamedTuple
-
-import msgspec
 import pytest
 
 from cloud.alerts import changes, register
-from cloud.alerts.deliveries import DeliveryRequested
 from cloud.alerts.rules import Rules, typed_rules
 from cloud.alerts.steps import (
-    check_presence_step,
     close_orphaned_alerts_step,
     close_quiet_anomalies_step,
-    deliver_webhook_step,
-    list_alerts_step,
     open_anomaly_alert_step,
-    route_notice_step,
     track_alert_step,
 )
-from cloud.settings import AlertRule, Alerts, Settings, Smtp, Webhook
+from cloud.settings import AlertRule
 from tests.support.fake_context import FakeContext
 from tidegate.contract import Context
-from tidegate.errors import HTTPError
-from tidegate.http.request import Request
-from wire.events import AlertNotice, AnomalyDetected, ConditionChanged
-from wire.ids import DeviceKey
+from wire.events import AnomalyDetected, ConditionChanged
 
 pytestmark = pytest.mark.anyio
 
+
 CHANGED = changes.TOPIC
-
-
-class _Sight(NamedTuple):
-    last_heard_ms: int | None = None
-    online: bool | None = None
-
-
-class _Presence:
-    """Who was heard; a new one remembers nobody, as after a restart."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, _Sight] = {}
-
-    def of(self, device: DeviceKey) -> _Sight:
-        return self.seen.get(device.device, _Sight())
-
-
-class _Device(NamedTuple):
-    tenant: str
-    device: str
-
-
-class _Registry:
-    """Registered devices of one tenant."""
-
-    def __init__(self, *devices: str) -> None:
-        self.names = list(devices)
-        self.asked_in: threading.Thread | None = None
-
-    def devices(self) -> list[_Device]:
-        self.asked_in = threading.current_thread()
-        return [_Device("demo", name) for name in self.names]
-
-
-def _settings(**parts: Any) -> Settings:
-    return Settings(alerts=Alerts(rules=[], **parts))
 
 
 def _rules(*rules: AlertRule) -> Rules:
@@ -78,11 +31,6 @@ def _change(*, holds: bool, at_ms: int = 1_000, rule: str = "hot") -> ConditionC
 
 def _anomaly(ts_ms: int = 1_000, device: str = "pump") -> AnomalyDetected:
     return AnomalyDetected("demo", device, "flow", ts_ms, 9.5, 2.0, 0.999, "residual")
-
-
-def _notice(alert_id: str = "a1", **changed: Any) -> AlertNotice:
-    notice = AlertNotice(alert_id, "hot", "demo", "pump", "t", "firing", "critical", "s", 1_000)
-    return msgspec.structs.replace(notice, **changed)
 
 
 async def test_track_alert_fires_and_resolves_once_each() -> None:
@@ -238,200 +186,6 @@ async def test_close_orphaned_alerts_ends_what_no_rule_watches() -> None:
 
     (ended,) = ctx.take_emitted(CHANGED)
     assert (ended.rule, ended.holds) == ("removed", False)
-
-
-class _Watched:
-    """CheckPresence and TrackAlert on one state, as the runtime runs them."""
-
-    def __init__(self, *devices: str) -> None:
-        self.ctx = FakeContext()
-        self.presence = _Presence()
-        self.registry = _Registry(*devices)
-        self.rules = _rules(AlertRule(name="silent", type="offline", after_s=60))
-
-    def hear(self, device: str, *, online: bool | None = True) -> None:
-        self.presence.seen[device] = _Sight(self.ctx.clock.now_ms(), online)
-
-    async def check(self) -> list[tuple[str, str]]:
-        """Run both steps; return the notices as (topic, device)."""
-        await check_presence_step.handler(
-            self.ctx, presence=self.presence, registry=self.registry, rules=self.rules
-        )
-        for change in self.ctx.take_emitted(CHANGED):
-            await track_alert_step.handler(change, self.ctx)
-        told, self.ctx.emitted = self.ctx.emitted, []
-        return [(topic, notice.device) for topic, notice in told]
-
-    async def check_for_s(self, seconds: int) -> list[tuple[str, str]]:
-        told = []
-        for _ in range(seconds // 5):
-            self.ctx.clock.pass_s(5)
-            told += await self.check()
-        return told
-
-
-async def test_check_presence_fires_on_silence_and_resolves_when_heard() -> None:
-    """A silent device fires once; heard again it resolves once; a never-heard one is not missed."""
-    watched = _Watched("pump", "never-heard")
-    watched.hear("pump")
-
-    assert await watched.check_for_s(60) == []
-    assert await watched.check_for_s(60) == [("alert.fired", "pump")]
-    watched.hear("pump")
-    assert await watched.check_for_s(60) == [("alert.resolved", "pump")]
-
-
-async def test_check_presence_does_not_read_the_fleet_in_the_event_loop() -> None:
-    """Reading a large fleet takes a while; everything else goes on meanwhile."""
-    watched = _Watched("pump")
-
-    await watched.check()
-
-    assert watched.registry.asked_in is not None
-    assert watched.registry.asked_in is not threading.current_thread()
-
-
-async def test_check_presence_takes_a_last_will_at_once() -> None:
-    """A broker that saw the connection die need not be waited for."""
-    watched = _Watched("pump")
-    watched.hear("pump")
-    await watched.check()
-
-    watched.hear("pump", online=False)
-
-    assert await watched.check() == [("alert.fired", "pump")]
-
-
-@pytest.mark.parametrize("remembers", [True, False])
-async def test_check_presence_gives_devices_time_after_a_quick_restart(
-    monkeypatch: pytest.MonkeyPatch, *, remembers: bool
-) -> None:
-    """Only who does not come back in time is offline, whatever presence knows at the start."""
-    watched = _Watched("comes-back", "stays-away")
-    watched.hear("comes-back")
-    watched.hear("stays-away")
-    await watched.check_for_s(55)
-
-    monkeypatch.setattr(check_presence_step, "LISTENER", "the next process")
-    if not remembers:
-        watched.presence.seen.clear()
-    early = await watched.check_for_s(60)
-    watched.hear("comes-back")
-    late = await watched.check_for_s(10)
-
-    assert early == []
-    assert late == [("alert.fired", "stays-away")]
-
-
-async def test_check_presence_neither_repeats_nor_forgets_over_a_restart() -> None:
-    """An alert of before stays open through the restart and resolves when its device is heard."""
-    watched = _Watched("pump")
-    watched.hear("pump")
-    assert await watched.check_for_s(70) == [("alert.fired", "pump")]
-
-    watched.presence.seen.clear()
-    watched.ctx.clock.pass_s(3_600)
-    assert await watched.check_for_s(120) == []
-    watched.hear("pump")
-
-    assert await watched.check() == [("alert.resolved", "pump")]
-
-
-async def test_check_presence_blames_no_device_for_our_own_absence() -> None:
-    """After a long absence (or a suspended machine) silence counts from our return."""
-    watched = _Watched("pump")
-    watched.hear("pump")
-    await watched.check()
-
-    watched.ctx.clock.pass_s(8 * 3_600)
-
-    assert await watched.check_for_s(60) == []
-    assert await watched.check_for_s(15) == [("alert.fired", "pump")]
-
-
-async def test_check_presence_resolves_devices_that_are_no_longer_registered() -> None:
-    """A device that was taken away cannot come back to resolve its alert."""
-    watched = _Watched("pump")
-    watched.hear("pump")
-    await watched.check_for_s(70)
-
-    watched.registry.names.clear()
-
-    assert await watched.check() == [("alert.resolved", "pump")]
-
-
-async def test_route_notice_requests_one_delivery_per_target() -> None:
-    """Each target gets an event of its own, and no URL leaves the settings."""
-    settings = _settings(
-        webhooks=[Webhook("https://a.example/token-1"), Webhook("https://b.example/token-2")],
-        email_to=["one@example.com", "two@example.com"],
-    )
-    ctx = FakeContext()
-
-    await route_notice_step.handler(_notice(), ctx, settings=settings)
-
-    assert [topic for topic, _ in ctx.emitted] == ["delivery.requested.webhook"] * 2 + [
-        "delivery.requested.email"
-    ] * 2
-    asked = [data for _, data in ctx.emitted]
-    assert len({one.id for one in asked}) == 4
-    assert b"token" not in msgspec.json.encode(asked)
-    records = await ctx.state.get_group("deliveries")
-    assert {record["status"] for record in records} == {"queued"}
-    assert {record["target"] for record in records} == {
-        "https://a.example/…",
-        "https://b.example/…",
-        "one@example.com",
-        "two@example.com",
-    }
-
-
-@pytest.mark.parametrize(("host", "mails"), [(None, 1), ("smtp.example.com", 0)])
-async def test_route_notice_without_recipients_keeps_a_mail_unless_there_is_a_server(
-    host: str | None, mails: int
-) -> None:
-    """A newcomer finds mails in the outbox before naming anybody; nobody is written to."""
-    settings = msgspec.structs.replace(_settings(), smtp=Smtp(host=host))
-    ctx = FakeContext()
-
-    await route_notice_step.handler(_notice(), ctx, settings=settings)
-
-    assert len(ctx.take_emitted("delivery.requested.email")) == mails
-
-
-async def test_deliver_webhook_gives_up_on_a_target_that_is_no_longer_configured() -> None:
-    """The delivery is logged as failed and not tried again."""
-    ctx = FakeContext()
-    asked = DeliveryRequested("d1", "webhook", "unknown", "https://a.example/…", _notice())
-
-    await deliver_webhook_step.handler(asked, ctx, settings=_settings())
-
-    record = await ctx.state.get("deliveries", "d1")
-    assert (record["status"], record["attempts"]) == ("failed", 1)
-    assert "no longer" in record["error"]
-
-
-async def test_list_alerts_shows_firing_first_and_newest_first() -> None:
-    """What burns now stands at the top."""
-    ctx = FakeContext()
-    for notice in (
-        _notice("old", started_at_ms=1),
-        _notice("over", status="resolved", started_at_ms=9, ended_at_ms=10),
-        _notice("new", started_at_ms=2),
-    ):
-        await register.keep(ctx.state, notice)
-
-    answer = await list_alerts_step.handler(Request(query_params={}), ctx)
-    firing = await list_alerts_step.handler(Request(query_params={"status": "firing"}), ctx)
-
-    assert [alert["alert_id"] for alert in answer["body"]["alerts"]] == ["new", "old", "over"]
-    assert [alert["alert_id"] for alert in firing["body"]["alerts"]] == ["new", "old"]
-
-
-async def test_list_alerts_refuses_an_unknown_status() -> None:
-    """A misspelt filter is no empty answer."""
-    with pytest.raises(HTTPError, match="firing, resolved"):
-        await list_alerts_step.handler(Request(query_params={"status": "fired"}), FakeContext())
 
 
 def test_fake_context_fits_the_contract() -> None:
