@@ -16,6 +16,7 @@ from broker.certificates import main, make_device
 from broker.installed import find_program
 from tests.support.broker_clients import Client
 from tests.support.ports import unused_port, wait_for_port
+from tests.support.server_process import required
 from tidegate.errors import Misconfigured
 
 DEVICE = "acme/pump-1"
@@ -25,10 +26,7 @@ SHIPPED = Path(broker.__file__).parent
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Make a CA, the broker's certificate and a device's."""
-    if shutil.which("openssl") is None and os.environ.get("CI"):
-        pytest.fail("openssl is not installed")
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
+    required(shutil.which("openssl"), package="openssl")
     folder = tmp_path / "certificates"
     options = ["--folder", str(folder), "--host", "localhost", "--host", "127.0.0.1"]
     assert main([*options, "--device", DEVICE]) == 0
@@ -83,11 +81,7 @@ def test_names_that_no_certificate_can_hold_are_refused(tmp_path: Path, name: st
 
 def test_shipped_tls_listener_works(folder: Path, tmp_path: Path) -> None:
     """Its lines without the comment sign are a working TLS listener under the same rules."""
-    program = find_program()
-    if program is None and os.environ.get("CI"):
-        pytest.fail("mosquitto is not installed")
-    if program is None:
-        pytest.skip("mosquitto is not installed")
+    program = required(find_program(), package="mosquitto")
     shutil.copy(SHIPPED / "acl", tmp_path)
     (tmp_path / "accounts").write_text(
         render_password_file([Account(DEVICE, hash_password("geheim"))])

@@ -21,6 +21,7 @@ from broker.port import BrokerEnded, BrokerKind
 from broker.run import run_broker
 from tests.support.broker_clients import Client
 from tests.support.ports import wait_for_port
+from tests.support.server_process import required
 from tidegate.errors import Misconfigured
 
 pytestmark = pytest.mark.anyio
@@ -52,12 +53,7 @@ anyio.run(main, Path(sys.argv[1]), int(sys.argv[2]))
 @pytest.fixture
 def program() -> str:
     """Return the path of mosquitto; without it skip, in CI fail."""
-    path = find_program()
-    if path is None and os.environ.get("CI"):
-        pytest.fail("mosquitto is not installed")
-    if path is None:
-        pytest.skip("mosquitto is not installed")
-    return path
+    return required(find_program(), package="mosquitto")
 
 
 @pytest.fixture
@@ -128,8 +124,7 @@ async def _until_answers(port: int) -> None:
 
 def test_find_process_knows_without_proc_as_well() -> None:
     """Where there is no /proc, ps says the same of a process, and of one that has ended."""
-    if shutil.which("ps") is None:
-        pytest.skip("ps is not installed")
+    required(shutil.which("ps"), package="procps")
     with _start("true") as ended:
         pass
 
@@ -332,9 +327,7 @@ async def test_wait_ended_tells_when_restarting_is_no_use(
 
 async def test_hashes_are_those_of_mosquitto_passwd(tmp_path: Path) -> None:
     """What the tool writes we verify, what we write Mosquitto accepts (test_broker_rules)."""
-    tool = shutil.which("mosquitto_passwd")
-    if tool is None:
-        pytest.skip("mosquitto_passwd is not installed")
+    tool = required(shutil.which("mosquitto_passwd"), package="mosquitto")
     file = tmp_path / "accounts"
 
     await anyio.run_process([tool, "-c", "-b", str(file), DEVICE, "gehéim"])
@@ -346,9 +339,7 @@ async def test_hashes_are_those_of_mosquitto_passwd(tmp_path: Path) -> None:
 
 async def test_shipped_conf_runs_as_it_stands(program: str, tmp_path: Path, free_port: int) -> None:
     """With accounts made by mosquitto_passwd, and nothing changed but the port."""
-    tool = shutil.which("mosquitto_passwd")
-    if tool is None:
-        pytest.skip("mosquitto_passwd is not installed")
+    tool = required(shutil.which("mosquitto_passwd"), package="mosquitto")
     shipped = REPOSITORY / "broker"
     shutil.copy(shipped / "acl", tmp_path)
     conf = (

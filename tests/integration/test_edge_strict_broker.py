@@ -11,6 +11,7 @@ import pytest
 from edge_agent.agent import Agent
 from edge_agent.outbox import Sample
 from edge_agent.settings import AgentSource, HostSource, Mqtt, Settings, Sources
+from tests.support.server_process import required
 from tests.support.servers import Mosquitto
 from tidegate.configuration import Secret
 from wire.ids import MetricName
@@ -82,9 +83,7 @@ def _eventually(is_true: Callable[[], object]) -> bool:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """Make a certificate of 127.0.0.1 and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed")
+    openssl = required(shutil.which("openssl"), package="openssl")
     certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run(

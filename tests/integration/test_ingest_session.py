@@ -15,6 +15,7 @@ from cloud.settings import Ingest as Settings
 from cloud.settings import Topic
 from tests.support.ingestion import Flaky, Running, running, until
 from tests.support.proxy import Proxy
+from tests.support.server_process import required
 from tests.support.servers import Mosquitto, NarrowBroker, mosquitto_program
 
 pytestmark = pytest.mark.anyio
@@ -56,9 +57,7 @@ async def test_session_lost_is_told(own_mosquitto: Mosquitto, tmp_path: Path) ->
 
 async def test_session_tells_what_the_broker_dropped(tmp_path: Path) -> None:
     """A full queue is silent for whoever publishes; its count is told, also when we were down."""
-    program = mosquitto_program()
-    if program is None:
-        pytest.skip("mosquitto is not installed")
+    program = required(mosquitto_program(), package="mosquitto")
     with NarrowBroker(program, folder=tmp_path / "narrow") as broker:
         access, store = BrokerAccess(broker.host, broker.port), Flaky()
         async with running(tmp_path, store, broker=access) as run:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from devices.simulator.cli import replay, simulate
 from devices.simulator.recording import write_recording
 from tests.support.ports import unused_port
+from tests.support.server_process import required
 from tests.support.servers import Mosquitto, SilentBroker, mosquitto_program
 
 
@@ -47,9 +48,7 @@ def test_replay_command_without_a_broker_ends_with_1(tmp_path: Path) -> None:
 
 def test_replay_command_that_is_refused_ends_with_1(tmp_path: Path) -> None:
     """Messages that the broker refuses are exit code 1 and one line that names their topic."""
-    program = mosquitto_program()
-    if program is None:
-        pytest.skip("mosquitto is not installed")
+    program = required(mosquitto_program(), package="mosquitto")
     write_recording(tmp_path / "r.csv", seed=7, points=3)
 
     with SilentBroker(program, folder=tmp_path / "mosquitto") as broker:

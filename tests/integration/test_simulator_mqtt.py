@@ -24,6 +24,7 @@ from devices.simulator.recording import write_recording
 from devices.simulator.replay import ReplayOptions, replay
 from devices.simulator.signals import Device
 from tests.support.ports import unused_port, wait_for_port
+from tests.support.server_process import required
 from tests.support.servers import Mosquitto, SilentBroker, mosquitto_program
 from wire.codecs.json import decode_status, decode_telemetry
 from wire.ids import DeviceId, DeviceKey, MetricName, TenantId
@@ -213,10 +214,8 @@ async def test_replay_tells_of_a_refused_account(tmp_path: Path) -> None:
     """A wrong password ends at once: waiting would not help."""
     path = tmp_path / "recorded.csv"
     write_recording(path, seed=7, points=3)
-    program = mosquitto_program()
+    program = required(mosquitto_program(), package="mosquitto")
     login = Login(_login("a").device, "a/recorder", "wrong")
-    if program is None:
-        pytest.skip("mosquitto is not installed")
 
     with _Closed(program, folder=tmp_path / "mosquitto") as broker:
         for target in (_target(broker, mqtt5=True), _target(broker, mqtt5=False)):
@@ -228,9 +227,7 @@ async def test_replay_tells_of_a_refused_message(tmp_path: Path, unique_name: st
     """A PUBACK that says no is no delivery: the replay ends at once and names the topic."""
     path = tmp_path / "recorded.csv"
     write_recording(path, seed=7, points=3)
-    program = mosquitto_program()
-    if program is None:
-        pytest.skip("mosquitto is not installed")
+    program = required(mosquitto_program(), package="mosquitto")
 
     with SilentBroker(program, folder=tmp_path / "mosquitto") as broker:
         with pytest.raises(NotDelivered, match=f"t/{unique_name}/recorder/telemetry .Not auth"):
@@ -246,9 +243,7 @@ async def test_fleet_keeps_trying_when_it_is_refused(
     tmp_path: Path, unique_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A refused device says so once, keeps its readings and does not end."""
-    counts, program = FleetCounts(), mosquitto_program()
-    if program is None:
-        pytest.skip("mosquitto is not installed")
+    counts, program = FleetCounts(), required(mosquitto_program(), package="mosquitto")
 
     with SilentBroker(program, folder=tmp_path / "mosquitto") as broker:
         with anyio.move_on_after(2) as scope:
