@@ -104,21 +104,9 @@ class Ingest:
             metrics=self._metrics,
             after_s=settings.spool.after_s,
         )
-        self._link: BrokerLink | None = None
-        if broker is not None:
-            self._link = BrokerLink(
-                broker,
-                self._inbox,
-                ledger,
-                self._patience,
-                settings=settings,
-                own_filters=self._intake.own_filters,
-                host=self._host,
-                metrics=self._metrics,
-                now_ms=now_ms,
-                rng=rng,
-                on_loss=on_loss,
-            )
+        self._link = (
+            None if broker is None else self._linked(broker, settings, rng=rng, on_loss=on_loss)
+        )
         self.gateway = Gateway(
             self._inbox,
             letters=ledger,
@@ -126,6 +114,23 @@ class Ingest:
             store_is_away=lambda: self.store_is_away,
             metrics=self._metrics,
             now_ms=now_ms,
+        )
+
+    def _linked(
+        self, broker: BrokerAccess, settings: Settings, *, rng: random.Random, on_loss: OnLoss
+    ) -> BrokerLink:
+        return BrokerLink(
+            broker,
+            self._inbox,
+            self._ledger,
+            self._patience,
+            settings=settings,
+            own_filters=self._intake.own_filters,
+            host=self._host,
+            metrics=self._metrics,
+            now_ms=self._now_ms,
+            rng=rng,
+            on_loss=on_loss,
         )
 
     async def run(self) -> None:
