@@ -74,7 +74,7 @@ class Posting:
         except (OSError, http.client.HTTPException) as exc:
             self.close()
             raise Cut(f"the connection to {name} broke off") from exc
-        if not response.isclosed():
+        if response.will_close or not response.isclosed():
             self.close()
         return answer
 
