@@ -119,7 +119,7 @@ class _Errand:
         """Note what was refused; False when it is still to be found out."""
         await self._probe(answer)
         reason = f"{self._target.name} refuses it ({answer.status}): {answer.text}"
-        if stop - first > 1 and not refuses_all(answer.text, stop - first):
+        if stop - first > 1 and not refuses_all(answer.body, stop - first):
             return False
         for line in range(first, stop):
             self._refused[line] = reason
