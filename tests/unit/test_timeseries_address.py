@@ -3,7 +3,7 @@
 import pytest
 
 from cloud.timeseries.servers.address import parse_address
-from cloud.timeseries.servers.http import seconds_of
+from cloud.timeseries.servers.answers import seconds_of
 from tidegate.configuration import Secret
 from tidegate.errors import Misconfigured
 

@@ -19,8 +19,9 @@ from cloud.timeseries.port import (
     SeriesQuery,
     StoreAway,
 )
+from cloud.timeseries.servers.answers import Answer
 from cloud.timeseries.servers.detect import Server
-from cloud.timeseries.servers.http import Answer, Http
+from cloud.timeseries.servers.http import Http
 from cloud.timeseries.servers.posting import Posting
 from cloud.timeseries.servers.writing import Target, write_lines
 from wire.points import PointBatch

@@ -10,8 +10,8 @@ from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Result, Span, Whose
 from cloud.timeseries.influx.lines import NS_PER_MS, STATES, TELEMETRY, time_ns
 from cloud.timeseries.influx.names import name_of
-from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
-from cloud.timeseries.servers.detect import refused
+from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery
+from cloud.timeseries.servers.answers import good
 from cloud.timeseries.servers.http import Http
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
@@ -21,7 +21,6 @@ _METRICS_AT_ONCE = 50
 _GROUP_CHARS = 6_000
 _FIRST_GROUP = 4
 _ALWAYS = SeriesQuery(-(2**62), 2**62)
-_DENIED = (401, 403)
 
 _Rows = dict[int, Value]
 
@@ -185,17 +184,10 @@ class Reader:
         address = self._http.address
         params = {"db": address.database, "q": "; ".join(statements), "epoch": "ns"}
         answer = await self._http.get("/query", params)
-        if answer.status in _DENIED:
-            raise StoreAway(refused(address.name, answer))
         if not answer.is_good and influxql.is_not_there(answer.text):
             # As InfluxDB 3 says it; 1.x says it with 200, in the results.
             return [Result() for _ in statements]
-        if not answer.is_good:
-            raise StoreAway(
-                f"{address.name} does not answer a query ({answer.status}): {answer.text}",
-                retry_after_s=answer.retry_after_s or 0.0,
-            )
-        results = influxql.decode_reply(answer.body).results
+        results = influxql.decode_reply(good(address.name, answer).body).results
         # After a statement that fails the rest are not executed: nothing is there for them either.
         return results + [Result() for _ in statements[len(results) :]]
 

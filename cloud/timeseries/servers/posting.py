@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from cloud.timeseries.port import StoreAway
 from cloud.timeseries.servers.address import SCHEMES, Address
-from cloud.timeseries.servers.http import CONNECT_TIMEOUT_S, Answer, Cut, seconds_of
+from cloud.timeseries.servers.answers import Answer, seconds_of
+from cloud.timeseries.servers.http import CONNECT_TIMEOUT_S, Cut
 
 # More of an answer is not looked at: it is a word or two about what went wrong.
 _MOST_BYTES = 64 * 1024

@@ -14,8 +14,8 @@ import anyio
 import structlog
 
 from cloud.timeseries.port import StoreAway
-from cloud.timeseries.servers.detect import refused
-from cloud.timeseries.servers.http import Answer, Cut
+from cloud.timeseries.servers.answers import Answer, refused
+from cloud.timeseries.servers.http import Cut
 from cloud.timeseries.servers.outcomes import outcome_of, refuses_all
 
 # InfluxDB 3 takes 10 MiB, 1.x 25 MB.

@@ -7,23 +7,27 @@ the samples. PromQL invents the values of the last seconds, so those are made he
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 
-from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
-from cloud.timeseries.servers.http import Answer, Http
+from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery
+from cloud.timeseries.servers.answers import decoded, good
+from cloud.timeseries.servers.http import Http
 from cloud.timeseries.stepping import Points, stepped
 from cloud.timeseries.victoria.flags import AHEAD_MS
 from cloud.timeseries.victoria.samples import (
     NUMBERS,
     STATES,
     Limits,
-    decode_samples,
+    Samples,
     key_of,
     selector,
     value_of,
 )
 from wire.ids import SeriesKey
+
+T = TypeVar("T")
 
 _BOTH = f"{NUMBERS}|{STATES}"
 # Nothing is older: see `flags.Flags.limits`.
@@ -68,7 +72,7 @@ class Reader:
 
     def __init__(self, http: Http) -> None:
         self._http = http
-        self._database = http.address.database
+        self._name, self._database = http.address.name, http.address.database
 
     async def read(self, query: SeriesQuery, *, limits: Limits, most: int) -> list[Series]:
         """Return at most `most` raw points of the range."""
@@ -158,9 +162,9 @@ class Reader:
         if span.from_ms >= span.to_ms:
             return {}
         params = {"match[]": self._selector(span, _BOTH), **_times(span)}
-        answer = _good(self._http, await self._http.get("/api/v1/series", params))
+        listed = await self._get("series", params, _Listed)
         keys: dict[SeriesKey, set[str]] = defaultdict(set)
-        for metric in msgspec.json.decode(answer.body, type=_Listed).data:
+        for metric in listed.data:
             keys[key_of(metric)].add(metric["__name__"])
         return keys
 
@@ -174,9 +178,9 @@ class Reader:
             mine = SeriesQuery(span.from_ms, span.to_ms, *key)
             params = {"match[]": self._selector(mine, name), "max_rows_per_line": _LINE_ROWS}
             got = 0
-            async with self._http.lines("/api/v1/export", params | _times(mine)) as response:
-                async for line in response.aiter_lines():
-                    samples = decode_samples(line)
+            async with self._http.lines("/api/v1/export", params | _times(mine)) as lines:
+                async for line in lines:
+                    samples = decoded(self._name, line, Samples)
                     state = samples.metric.get("state", "")
                     before = len(points)
                     points.update(
@@ -222,22 +226,16 @@ class Reader:
         return found
 
     async def _ask(self, path: str, params: dict[str, str]) -> list[_Row]:
-        answer = _good(self._http, await self._http.get(f"/api/v1/{path}", params))
-        return msgspec.json.decode(answer.body, type=_Answered).data.result
+        return (await self._get(path, params, _Answered)).data.result
+
+    async def _get(self, path: str, params: dict[str, str], kind: type[T]) -> T:
+        answer = good(self._name, await self._http.get(f"/api/v1/{path}", params))
+        return decoded(self._name, answer.body, kind)
 
     def _selector(self, query: SeriesQuery, names: str) -> str:
         return selector(
             names, self._database, tenant=query.tenant, device=query.device, metric=query.metric
         )
-
-
-def _good(http: Http, answer: Answer) -> Answer:
-    if not answer.is_good:
-        raise StoreAway(
-            f"{http.address.name} does not answer a query ({answer.status}): {answer.text}",
-            retry_after_s=answer.retry_after_s or 0.0,
-        )
-    return answer
 
 
 def _within(query: SeriesQuery, limits: Limits) -> SeriesQuery:

@@ -71,11 +71,6 @@ def encode(batch: PointBatch, database: str, limits: Limits) -> Encoded:
     return Encoded(lines, list(rows.values()), refused)
 
 
-def decode_samples(line: str) -> Samples:
-    """Return what one line of an export holds."""
-    return msgspec.json.decode(line, type=Samples)
-
-
 def value_of(metric: dict[str, str], number: float) -> Value:
     """Return the value that a sample stands for."""
     state = metric.get("state")
@@ -92,11 +87,20 @@ def key_of(metric: dict[str, str]) -> SeriesKey:
     )
 
 
-def selector(names: str, database: str, **labels: str | None) -> str:
-    """Return a selector of series: `names` is a pattern, labels that are None do not matter."""
-    wanted = {"db": database or None, **labels}
-    parts = [f"{label}={_json(text)}" for label, text in wanted.items() if text is not None]
-    return "{" + ",".join([f'__name__=~"{names}"', *parts]) + "}"
+def selector(
+    names: str, database: str, *, tenant: str | None, device: str | None, metric: str | None = None
+) -> str:
+    """Return a selector of series of ours: `names` is a pattern, None stands for all.
+
+    Without a database only those without one: other installations' are not ours.
+    """
+    parts = [f'__name__=~"{names}"', f"db={_json(database)}"]
+    for label, text in (("tenant", tenant), ("device", device), ("metric", metric)):
+        # Somebody else's series of the same name do not have it.
+        parts.append(f'{label}!=""')
+        if text is not None:
+            parts.append(f"{label}={_json(text)}")
+    return "{" + ",".join(parts) + "}"
 
 
 def probe(database: str, ts_ms: int) -> str:
