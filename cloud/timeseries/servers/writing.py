@@ -63,6 +63,7 @@ class _Errand:
         self._refused: Refused = {}
         self._is_probed = False
         self._has_created = False
+        self._cuts_of_one = 0
 
     async def run(self) -> Refused:
         parts = [(0, len(self._lines))]
@@ -84,9 +85,11 @@ class _Errand:
         try:
             answer = await self._post(body)
         except Cut:
-            if is_one:
-                raise
             # A server that closes before it has read everything cannot say that it was too much.
+            # One line has no halves, but is sent again: next time its answer may be heard.
+            self._cuts_of_one += is_one
+            if self._cuts_of_one == _ATTEMPTS:
+                raise
             await self._target.ping()
             return False
         outcome = outcome_of(answer.status)
