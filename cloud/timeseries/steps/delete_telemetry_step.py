@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cloud.timeseries.port import TimeSeries
+from cloud.timeseries.port import TimeSeries, Unsupported
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
@@ -32,6 +32,9 @@ async def handler(req: Request, _ctx: Context, *, telemetry: TimeSeries) -> dict
     except Malformed as exc:
         raise HTTPError(404, "no such device") from exc
     found = await telemetry.latest(tenant, device)
-    await telemetry.delete(tenant, device)
+    try:
+        await telemetry.delete(tenant, device)
+    except Unsupported as exc:
+        raise HTTPError(501, str(exc)) from exc
     body = {"tenant": tenant, "device": device, "devices": int(bool(found)), "series": len(found)}
     return {"status": 202, "body": body}

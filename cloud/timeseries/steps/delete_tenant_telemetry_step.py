@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cloud.timeseries.port import TimeSeries
+from cloud.timeseries.port import TimeSeries, Unsupported
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
@@ -31,7 +31,10 @@ async def handler(req: Request, _ctx: Context, *, telemetry: TimeSeries) -> dict
     except Malformed as exc:
         raise HTTPError(404, "no such tenant") from exc
     found = await telemetry.latest(tenant)
-    await telemetry.delete(tenant)
+    try:
+        await telemetry.delete(tenant)
+    except Unsupported as exc:
+        raise HTTPError(501, str(exc)) from exc
     devices = {one.key.device for one in found}
     body = {"tenant": tenant, "device": None, "devices": len(devices), "series": len(found)}
     return {"status": 202, "body": body}
