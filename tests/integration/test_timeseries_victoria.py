@@ -16,6 +16,7 @@ from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import (
     Aggregate,
     Latest,
+    Page,
     Place,
     PointsRejected,
     Series,
@@ -139,6 +140,19 @@ async def test_victoria_pages_join_to_the_whole(store: TimeSeries, limit: int) -
 
     assert found[:5] == [(1, 0.0), (5, 1.0), (5, 2.0), (5, 3.0), (9, 4.0)]
     assert found[5:] == [(5, 7.0), (5, "a")]
+
+
+async def test_victoria_pages_part_a_millisecond_by_all_its_values(store: TimeSeries) -> None:
+    """Also where the server's own portion of 10,000 ends among them, in an order of its own."""
+    times_ms = [*range(9_998), 9_998, 9_998, 9_998]
+    values: list[Value] = [*[0.0] * 9_998, 5.0, 7.0, 3.0]
+    await store.write(PointBatch([_KEY] * 10_001, times_ms, values))
+
+    first = await store.page(_ALWAYS, limit=9_999)
+    second = await store.page(_ALWAYS, limit=9_999, start=first.next)
+
+    assert first.series[0].points[-2:] == [(9_997, 0.0), (9_998, 3.0)]
+    assert second == Page([Series(_KEY, [(9_998, 5.0), (9_998, 7.0)])], None)
 
 
 async def test_victoria_refuses_what_it_would_drop(tmp_path: Path) -> None:
