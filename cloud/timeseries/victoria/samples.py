@@ -6,11 +6,11 @@ any characters come back as they were. Times are milliseconds, and a series has 
 of a millisecond and a value: the order that tells readings of the same millisecond apart is lost.
 """
 
-import math
 from typing import Any
 
 import msgspec
 
+from cloud.timeseries.finite import check_finite
 from cloud.timeseries.port import PointsRejected
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
@@ -34,11 +34,6 @@ class Samples(msgspec.Struct):
     metric: dict[str, str]
     values: list[float | None]
     timestamps: list[int]
-
-    @property
-    def key(self) -> SeriesKey:
-        """Return whose they are."""
-        return key_of(self.metric)
 
 
 class Encoded(msgspec.Struct):
@@ -127,12 +122,7 @@ def _line(batch: PointBatch, key: SeriesKey, state: str, database: str, points: 
 def _check(batch: PointBatch) -> None:
     if min(batch.ts_ms) < _INT64_MIN or max(batch.ts_ms) > _INT64_MAX:
         raise PointsRejected("a time (in ms) does not fit 64 bits")
-    try:
-        is_finite = all(math.isfinite(v) for v in batch.values if not isinstance(v, str))
-    except OverflowError as exc:
-        raise PointsRejected("a number does not fit a float of 64 bits") from exc
-    if not is_finite:
-        raise PointsRejected("a number is not finite")
+    check_finite(batch.values)
 
 
 def _fault(state: str, ts_ms: int, limits: Limits) -> str | None:
