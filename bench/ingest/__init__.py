@@ -50,7 +50,9 @@ def run(*, only: str | None = None, scale: float = 1.0) -> Report:
         figures.update(part_figures(series))
     if scale != 1.0:
         figures["scale"] = scale
-    return Report("ingest: QoS 1, three values a reading, medians of three runs, losses one", rows, figures)
+    return Report(
+        "ingest: QoS 1, three values a reading, medians of three runs, losses one", rows, figures
+    )
 
 
 def _announced(parts: tuple[str, ...], folder: Path, scale: float) -> list[Run]:

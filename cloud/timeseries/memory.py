@@ -1,8 +1,8 @@
 """Telemetry in memory: for trials, and for tests of what uses a store. Gone at the end."""
 
 import bisect
-import math
 
+from cloud.timeseries.finite import check_finite
 from cloud.timeseries.port import (
     Latest,
     Page,
@@ -61,11 +61,10 @@ class Memory:
     async def write(self, batch: PointBatch) -> None:
         """Store a batch (see the port); all or nothing."""
         spots = list(zip(batch.ts_ms, batch.order, strict=True))
-        for spot, value in zip(spots, batch.values, strict=True):
+        for spot in spots:
             if not _INT64_MIN <= min(spot) <= max(spot) <= _INT64_MAX:
                 raise PointsRejected("a time (in ms) or an order does not fit 64 bits")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise PointsRejected("a number is not finite")
+        check_finite(batch.values)
         for key, spot, value in zip(batch.series, spots, batch.values, strict=True):
             self._series.setdefault(key, _Stored()).put(spot, value)
 

@@ -20,7 +20,7 @@ def stepped(points: Points, step_ms: int, aggregate: Aggregate) -> Points:
 def _aggregated(numbers: list[float], aggregate: Aggregate) -> float:
     match aggregate:
         case "mean":
-            return math.fsum(numbers) / len(numbers)
+            return _sum(numbers) / len(numbers)
         case "min":
             return min(numbers)
         case "max":
@@ -28,6 +28,14 @@ def _aggregated(numbers: list[float], aggregate: Aggregate) -> float:
         case "last":
             return numbers[-1]
         case "sum":
-            return math.fsum(numbers)
+            return _sum(numbers)
         case "count":
             return float(len(numbers))
+
+
+def _sum(numbers: list[float]) -> float:
+    """Return the exact sum; one that fits no float is infinite, as in the stores that add up."""
+    try:
+        return math.fsum(numbers)
+    except OverflowError:
+        return sum(numbers)

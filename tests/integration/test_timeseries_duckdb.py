@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -10,6 +11,7 @@ import pytest
 
 from cloud.settings import TimeSeriesStore
 from cloud.timeseries.duckdb import DuckDB
+from cloud.timeseries.duckdb.file import File
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import Latest, Series, SeriesQuery
 from tests.support.processes import kill_when_it_says
@@ -247,3 +249,20 @@ async def test_open_takes_a_file_by_url(tmp_path: Path) -> None:
         await store.ping()
 
     assert path.exists()
+
+
+def test_duckdb_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """Whatever made it fail; and the next one is another."""
+    file = File(tmp_path / "t.duckdb", TimeSeriesStore())
+    file.open()
+    insert = "INSERT INTO series VALUES (?, 'acme', 'pump', 't')"
+
+    with suppress(LookupError), file.transaction() as connection:
+        connection.execute(insert, [1])
+        raise LookupError
+    with file.transaction() as connection:
+        connection.execute(insert, [2])
+        left = connection.execute("SELECT id FROM series").fetchall()
+    file.close()
+
+    assert left == [(2,)]

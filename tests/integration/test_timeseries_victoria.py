@@ -16,6 +16,7 @@ from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import (
     Aggregate,
     Latest,
+    Page,
     Place,
     PointsRejected,
     Series,
@@ -38,7 +39,8 @@ _KEY = SeriesKey(TenantId("acme"), DeviceId("pump"), MetricName("t"))
 _DAY_MS = 86_400_000
 
 _keys = st.builds(SeriesKey, device_names, device_names, names)
-_values = st.one_of(st.integers(-(10**12), 10**12).map(float), st.booleans(), names)
+_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+_values = st.one_of(st.integers(-(10**12), 10**12).map(float), st.booleans(), _texts)
 
 
 @pytest.fixture
@@ -140,6 +142,19 @@ async def test_victoria_pages_join_to_the_whole(store: TimeSeries, limit: int) -
     assert found[5:] == [(5, 7.0), (5, "a")]
 
 
+async def test_victoria_pages_part_a_millisecond_by_all_its_values(store: TimeSeries) -> None:
+    """Also where the server's own portion of 10,000 ends among them, in an order of its own."""
+    times_ms = [*range(9_998), 9_998, 9_998, 9_998]
+    values: list[Value] = [*[0.0] * 9_998, 5.0, 7.0, 3.0]
+    await store.write(PointBatch([_KEY] * 10_001, times_ms, values))
+
+    first = await store.page(_ALWAYS, limit=9_999)
+    second = await store.page(_ALWAYS, limit=9_999, start=first.next)
+
+    assert first.series[0].points[-2:] == [(9_997, 0.0), (9_998, 3.0)]
+    assert second == Page([Series(_KEY, [(9_998, 5.0), (9_998, 7.0)])], None)
+
+
 async def test_victoria_refuses_what_it_would_drop(tmp_path: Path) -> None:
     """Too old, too far ahead, too long a text: named, and everything else is stored."""
     now_ms = time.time_ns() // 1_000_000
@@ -176,8 +191,8 @@ async def test_victoria_that_keeps_otherwise_than_it_should_is_told_of(victoria:
 
 
 async def test_victoria_names_keep_installations_apart(victoria: Victoria) -> None:
-    """Two names on one server see nothing of each other, and delete nothing of each other."""
-    urls = [Secret(victoria.url(f"apart_{name}")) for name in "ab"]
+    """Two on one server see and delete nothing of each other, also when one has no name."""
+    urls = [Secret(victoria.url(name)) for name in ("", "apart")]
     async with (
         open_timeseries(urls[0], data_dir=Path()) as first,
         open_timeseries(urls[1], data_dir=Path()) as second,
@@ -239,16 +254,68 @@ async def test_victoria_killed_loses_nothing_of_what_it_took(tmp_path: Path, see
     assert [ts - now_ms for ts, _ in found.points][:5] == [0, 1, 2, 3, 4]
 
 
+async def test_victoria_killed_brings_back_nothing_that_was_deleted(tmp_path: Path) -> None:
+    """What is sent again once it is back is deleted again, and what came afterwards is there."""
+    now_ms = time.time_ns() // 1_000_000
+    with Victoria(victoria_program(), folder=tmp_path) as server:
+        async with open_timeseries(Secret(server.url("x")), data_dir=Path()) as store:
+            await store.write(PointBatch([_KEY], [now_ms], [0.0]))
+            await store.delete("acme")
+            await store.write(PointBatch([_KEY], [now_ms + 1], [1.0]))
+            await anyio.sleep(1.1)  # its start is told in seconds
+            server.kill()
+            server.start()
+
+            await store.write(PointBatch([_KEY], [now_ms + 2], [2.0]))
+            server.flush()
+
+            assert await store.read(_ALWAYS) == [
+                Series(_KEY, [(now_ms + 1, 1.0), (now_ms + 2, 2.0)])
+            ]
+
+
+async def test_victoria_deletes_what_it_took_just_before(
+    victoria: Victoria, victoria_url: str
+) -> None:
+    """Also a series that does not show yet."""
+    now_ms = time.time_ns() // 1_000_000
+    async with open_timeseries(Secret(victoria_url), data_dir=Path()) as store:
+        await store.write(PointBatch([_KEY], [now_ms], [0.0]))
+        await store.delete("acme", "pump")
+        victoria.flush()
+
+        assert await store.read(_ALWAYS) == []
+
+
+async def test_victoria_leaves_out_what_is_not_ours(tmp_path: Path) -> None:
+    """Series of our names that others write are no points of ours, and break no answer."""
+    line = (
+        b'{"metric":{"__name__":"telemetry","job":"x"},"values":[1],"timestamps":[1600000000000]}'
+    )
+    with Victoria(victoria_program(), folder=tmp_path) as server:
+        async with httpx.AsyncClient(base_url=server.http_url, trust_env=False) as client:
+            await client.post("/api/v1/import", content=line)
+        async with open_timeseries(Secret(server.url("")), data_dir=Path()) as opened:
+            store = Settled(opened, server)
+            await store.write(PointBatch([_KEY], [1], [1.0]))
+
+            found = [await store.read(_ALWAYS), await store.read(SeriesQuery(0, 10, step_ms=10))]
+            latest = await store.latest()
+
+    assert found == [[Series(_KEY, [(1, 1.0)])], [Series(_KEY, [(0, 1.0)])]]
+    assert latest == [Latest(_KEY, 1, 1.0)]
+
+
 def test_victoria_recent_is_bounded() -> None:
     """By age, and by bytes: then the oldest go, and that is counted."""
     recent = Recent(keep_s=10, most_bytes=10)
 
     for second in (0, 5, 11):
         recent.add(b"%d" % second, second)
-    by_age = recent.bodies()
+    by_age = recent.taken()
     recent.add(b"x" * 8, 12)
 
-    assert (by_age, recent.bodies(), recent.cut_short) == ([b"5", b"11"], [b"11", b"x" * 8], 1)
+    assert (by_age, recent.taken(), recent.cut_short) == ([b"5", b"11"], [b"11", b"x" * 8], 1)
 
 
 def _aggregates() -> tuple[Aggregate, ...]:

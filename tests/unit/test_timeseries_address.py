@@ -3,7 +3,7 @@
 import pytest
 
 from cloud.timeseries.servers.address import parse_address
-from cloud.timeseries.servers.http import seconds_of
+from cloud.timeseries.servers.answers import seconds_of
 from tidegate.configuration import Secret
 from tidegate.errors import Misconfigured
 
@@ -40,12 +40,15 @@ def test_address_of_victoria_needs_no_name() -> None:
         "influx://me:hunter2@host/db?bucket=x",
         "influx://me:hunter2@host/db?org",
         "influx://me:hunter2@[host/db",
+        "influx://me:hunter2%0A@host/db",
+        "influx://:hunter2%0D@host/db",
+        "influx://:hunter2%C3%BC@host/db",
         "other://me:hunter2@host/db",
     ],
 )
 def test_address_that_is_none_is_not_repeated(url: str) -> None:
     """It says how to write one, never the password."""
-    with pytest.raises(Misconfigured, match="influx://") as refused:
+    with pytest.raises(Misconfigured, match=r"timeseries\.url") as refused:
         parse_address(Secret(url))
 
     assert "hunter2" not in str(refused.value)

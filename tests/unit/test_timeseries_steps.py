@@ -1,12 +1,25 @@
 """Reading stored points over the api, in pages or in steps."""
 
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from cloud.timeseries.memory import Memory
-from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
-from cloud.timeseries.steps import get_series_step
+from cloud.timeseries.port import (
+    Latest,
+    Page,
+    Place,
+    Series,
+    SeriesQuery,
+    StoreAway,
+    Unsupported,
+)
+from cloud.timeseries.steps import (
+    delete_telemetry_step,
+    delete_tenant_telemetry_step,
+    get_series_step,
+)
 from tests.support.fake_context import FakeContext
 from tidegate import errors
 from tidegate.errors import HTTPError
@@ -138,3 +151,22 @@ async def test_series_of_a_store_that_is_away_are_the_runtimes_to_answer() -> No
     """The step lets it pass: the runtime knows it by its own class, and answers 503."""
     with pytest.raises(errors.StoreAway, match="disk is full"):
         await _get(_Away(), step=5)
+
+
+class _Undeletable(Memory):
+    """A store that has no way to delete, as InfluxDB 3."""
+
+    async def delete(self, tenant: str, device: str | None = None) -> None:
+        """Refuse."""
+        raise Unsupported("this server cannot delete points")
+
+
+@pytest.mark.parametrize("step", [delete_telemetry_step, delete_tenant_telemetry_step])
+async def test_deletion_that_the_store_has_no_way_to_do_is_refused(step: ModuleType) -> None:
+    """The caller is told why: it is no failure of ours, and nothing to try again."""
+    request = Request(path_params={"tenant": "acme", "device": "pump"})
+
+    with pytest.raises(HTTPError, match="cannot delete") as refused:
+        await step.handler(request, FakeContext(), telemetry=_Undeletable())
+
+    assert refused.value.status == 501

@@ -12,10 +12,15 @@ import duckdb
 
 from cloud.settings import TimeSeriesStore
 from cloud.timeseries.duckdb.migrations import migrate
-from cloud.timeseries.port import PointsRejected, StoreAway
+from cloud.timeseries.duckdb.transactions import (
+    Connection,
+    transaction,
+    translated,
+    translated_as_away,
+)
+from cloud.timeseries.port import StoreAway
 from tidegate.errors import Misconfigured
 
-Connection = duckdb.DuckDBPyConnection
 CHECKPOINT_AT = "64MiB"
 
 
@@ -66,16 +71,12 @@ class File:
         """Give the writing connection; commit at the end, or change nothing."""
         connection = self.connection
         try:
-            with translated():
-                connection.begin()
+            with translated(), transaction(connection):
                 yield connection
-                connection.commit()
-        except BaseException as exc:
+        except StoreAway as exc:
             self.is_broken = isinstance(
                 exc.__cause__, duckdb.FatalException | duckdb.InternalException
             )
-            with contextlib.suppress(duckdb.Error):
-                connection.rollback()
             raise
 
     def checkpoint(self) -> None:
@@ -91,28 +92,6 @@ class File:
         connection.execute(f"SET memory_limit = '{self._settings.memory_mb}MiB'")
         if self._settings.threads is not None:
             connection.execute(f"SET threads = {self._settings.threads}")
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Tell DuckDB's errors as those of the port."""
-    try:
-        yield
-    except (duckdb.DataError, duckdb.IntegrityError) as exc:
-        raise PointsRejected(f"DuckDB refuses the points: {exc}") from exc
-    except duckdb.Error as exc:
-        raise StoreAway(f"DuckDB does not answer: {exc}") from exc
-
-
-@contextlib.contextmanager
-def translated_as_away() -> Iterator[None]:
-    """Tell all of DuckDB's errors but conflicts as `StoreAway`."""
-    try:
-        yield
-    except duckdb.TransactionException:
-        raise
-    except duckdb.Error as exc:
-        raise StoreAway(f"DuckDB does not answer: {exc}") from exc
 
 
 def _close(connection: Connection | None) -> None:

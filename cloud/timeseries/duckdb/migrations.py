@@ -2,8 +2,7 @@
 
 from importlib import resources
 
-import duckdb
-
+from cloud.timeseries.duckdb.transactions import Connection, transaction
 from tidegate.errors import Misconfigured
 
 _SCHEMA = resources.files("cloud.timeseries.duckdb") / "schema"
@@ -26,7 +25,7 @@ WHERE NOT internal AND database_name = current_database()
 """
 
 
-def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+def migrate(connection: Connection) -> None:
     """Run the scripts that this file has not seen; each is applied whole or not at all.
 
     Raises:
@@ -40,19 +39,14 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
             f" {len(scripts)}): install that version again"
         )
     for number, name in enumerate(scripts[seen:], start=seen + 1):
-        connection.begin()
-        try:
+        with transaction(connection):
             connection.execute((_SCHEMA / name).read_text("utf-8"))
             connection.execute("CREATE TABLE IF NOT EXISTS version (number INTEGER NOT NULL)")
             connection.execute("DELETE FROM version")
             connection.execute("INSERT INTO version VALUES (?)", [number])
-            connection.commit()
-        except BaseException:
-            connection.rollback()
-            raise
 
 
-def _version_of(connection: duckdb.DuckDBPyConnection) -> int:
+def _version_of(connection: Connection) -> int:
     """Return how many scripts a file has seen: none of an empty one, nor of the first versions."""
     columns = set(connection.execute(_COLUMNS).fetchall())
     if columns and not columns >= _OURS:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cloud.timeseries.duckdb.columns import decode_state
-from cloud.timeseries.duckdb.file import Connection
 from cloud.timeseries.duckdb.progress import (
     EARLIEST_MS,
     HOUR_MS,
@@ -20,6 +19,7 @@ from cloud.timeseries.duckdb.progress import (
 )
 from cloud.timeseries.duckdb.rollups import load
 from cloud.timeseries.duckdb.statements import floored, sql
+from cloud.timeseries.duckdb.transactions import Connection
 from cloud.timeseries.port import Aggregate, Series, SeriesQuery
 from wire.ids import SeriesKey
 from wire.messages import Value

@@ -4,7 +4,7 @@ import numpy as np
 
 from cloud.settings import TimeSeriesStore
 from cloud.timeseries.duckdb.catalog import Catalog
-from cloud.timeseries.duckdb.file import Connection, File
+from cloud.timeseries.duckdb.file import File
 from cloud.timeseries.duckdb.progress import (
     DAY_MS,
     EARLIEST_MS,
@@ -21,6 +21,7 @@ from cloud.timeseries.duckdb.rollups import (
     first_stored,
     save,
 )
+from cloud.timeseries.duckdb.transactions import Connection
 
 _TABLES = {
     "points": "ts_ms",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cloud.timeseries.duckdb.catalog import Catalog
 from cloud.timeseries.duckdb.columns import Columns
-from cloud.timeseries.duckdb.file import Connection, File
+from cloud.timeseries.duckdb.file import File
 from cloud.timeseries.duckdb.progress import (
     EARLIEST_MS,
     HOUR_MS,
@@ -21,6 +21,7 @@ from cloud.timeseries.duckdb.progress import (
     floor_to,
 )
 from cloud.timeseries.duckdb.statements import floored, sql
+from cloud.timeseries.duckdb.transactions import Connection
 
 SETTLE_MS = 2 * 60_000
 """How long after its end a bucket is rolled up: points that are late by less cost nothing more."""

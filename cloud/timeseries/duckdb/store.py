@@ -13,12 +13,13 @@ import numpy as np
 from cloud.settings import TimeSeriesStore
 from cloud.timeseries.duckdb.catalog import Catalog
 from cloud.timeseries.duckdb.columns import columns_of, decode_state
-from cloud.timeseries.duckdb.file import Connection, File, translated
+from cloud.timeseries.duckdb.file import File
 from cloud.timeseries.duckdb.progress import Pace
 from cloud.timeseries.duckdb.reading import Start, raw_rows, register, series_of, stepped
 from cloud.timeseries.duckdb.retention import Purge, Retention
 from cloud.timeseries.duckdb.rollups import Rollups
 from cloud.timeseries.duckdb.statements import sql
+from cloud.timeseries.duckdb.transactions import Connection, translated
 from cloud.timeseries.duckdb.writing import delete_series, forget, insert, insert_series
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
 from tidegate.errors import Misconfigured

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cloud.timeseries.duckdb.columns import Columns
-from cloud.timeseries.duckdb.file import Connection
 from cloud.timeseries.duckdb.statements import sql
+from cloud.timeseries.duckdb.transactions import Connection
 from wire.ids import SeriesKey
 
 _FORGET = sql("forget")

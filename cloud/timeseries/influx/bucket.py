@@ -15,7 +15,8 @@ from influxdb_client.rest import ApiException
 
 from cloud.timeseries.port import StoreAway
 from cloud.timeseries.servers.address import Address
-from cloud.timeseries.servers.http import CONNECT_TIMEOUT_S, Answer, Cut, seconds_of
+from cloud.timeseries.servers.answers import Answer, seconds_of
+from cloud.timeseries.servers.http import CONNECT_TIMEOUT_S, Cut
 
 
 class Bucket:

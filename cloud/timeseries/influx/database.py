@@ -19,8 +19,9 @@ from cloud.timeseries.port import (
     SeriesQuery,
     StoreAway,
 )
+from cloud.timeseries.servers.answers import Answer
 from cloud.timeseries.servers.detect import Server
-from cloud.timeseries.servers.http import Answer, Http
+from cloud.timeseries.servers.http import Http
 from cloud.timeseries.servers.posting import Posting
 from cloud.timeseries.servers.writing import Target, write_lines
 from wire.points import PointBatch
@@ -124,7 +125,7 @@ class Database:
     ) -> None:
         async with send:
             for begin in range(0, len(batch), PART_POINTS):
-                part = _part(batch, begin)
+                part = batch.part(begin, begin + PART_POINTS)
                 try:
                     lines: Lines | PointsRejected = await anyio.to_thread.run_sync(
                         self._encoder.lines, part, limiter=self._encoding
@@ -162,10 +163,3 @@ class Database:
         from cloud.timeseries.influx.bucket import Bucket  # noqa: PLC0415
 
         return Bucket(address, timeout_s=timeout_s)
-
-
-def _part(batch: PointBatch, begin: int) -> PointBatch:
-    if begin == 0 and len(batch) <= PART_POINTS:
-        return batch
-    part = slice(begin, begin + PART_POINTS)
-    return PointBatch(batch.series[part], batch.ts_ms[part], batch.values[part], batch.order[part])

@@ -7,13 +7,13 @@ from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Reply, Whose
 from cloud.timeseries.influx.lines import STATES, TELEMETRY
 from cloud.timeseries.influx.names import stored_name
-from cloud.timeseries.port import StoreAway, Unsupported
-from cloud.timeseries.servers.detect import Server, refused
-from cloud.timeseries.servers.http import Answer, Http
+from cloud.timeseries.port import Unsupported
+from cloud.timeseries.servers.answers import Answer, decoded, good
+from cloud.timeseries.servers.detect import Server
+from cloud.timeseries.servers.http import Http
 
 MEASUREMENTS = (TELEMETRY, STATES)
 _EVERY_MS = 3_600_000
-_DENIED = (401, 403)
 # All of time that a delete of 2.x takes.
 _BEGIN, _END = "1678-01-01T00:00:00Z", "2262-01-01T00:00:00Z"
 _DAY_S = 86_400
@@ -107,7 +107,7 @@ class Keeping:
         address = self._http.address
         params = {"name": address.database, "org": address.org}
         found = self._good(await self._http.get("/api/v2/buckets", params))
-        for bucket in msgspec.json.decode(found.body, type=_Buckets).buckets:
+        for bucket in decoded(address.name, found.body, _Buckets).buckets:
             if [rule.every_seconds for rule in bucket.retention_rules] != [wanted_s]:
                 rules = [{"type": "expire", "everySeconds": wanted_s}]
                 await self._send("PATCH", f"/api/v2/buckets/{bucket.id}", {"retentionRules": rules})
@@ -144,14 +144,7 @@ class Keeping:
         return influxql.decode_reply(self._good(await self._statement(statement)).body)
 
     def _good(self, answer: Answer) -> Answer:
-        if answer.status in _DENIED:
-            raise StoreAway(refused(self._http.address.name, answer))
-        if not answer.is_good:
-            raise StoreAway(
-                f"{self._http.address.name} answers {answer.status}: {answer.text}",
-                retry_after_s=answer.retry_after_s or 0.0,
-            )
-        return answer
+        return good(self._http.address.name, answer)
 
 
 def _shard_s(duration_s: int) -> int:

@@ -5,13 +5,13 @@ are the fields of one line of `telemetry`; its texts and booleans are JSON in on
 that no field ever changes its type. The order stands in the nanoseconds below the millisecond.
 """
 
-import math
 from itertools import compress, pairwise
 from operator import ne, or_
 from typing import NamedTuple
 
 import msgspec
 
+from cloud.timeseries.finite import check_finite
 from cloud.timeseries.influx.names import stored_name
 from cloud.timeseries.port import PointsRejected
 from wire.ids import SeriesKey
@@ -42,7 +42,7 @@ def check(batch: PointBatch) -> None:
     """
     if len(batch):
         _check_times(batch)
-        _check_numbers(batch.values)
+        check_finite(batch.values)
 
 
 def time_ns(ts_ms: int, order: int) -> int:
@@ -167,16 +167,6 @@ def _starts(batch: PointBatch) -> list[int]:
 def _check_times(batch: PointBatch) -> None:
     if min(batch.ts_ms) < FIRST_MS or max(batch.ts_ms) > LAST_MS:
         raise PointsRejected("a time does not fit 64 bits of nanoseconds (the years 1678 to 2261)")
-
-
-def _check_numbers(values: list[Value]) -> None:
-    numbers = (value for value in values if not isinstance(value, str))
-    try:
-        if all(map(math.isfinite, numbers)):
-            return
-    except OverflowError as exc:
-        raise PointsRejected("a number does not fit a float of 64 bits") from exc
-    raise PointsRejected("a number is not finite")
 
 
 def _number(value: Value) -> str:

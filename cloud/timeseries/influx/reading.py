@@ -1,29 +1,25 @@
 """Read what is stored in InfluxDB: statements in groups, answers in portions of bounded size."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from cloud.timeseries.influx import influxql
-from cloud.timeseries.influx.influxql import Result, Span, Whose
-from cloud.timeseries.influx.lines import NS_PER_MS, STATES, TELEMETRY, time_ns
+from cloud.timeseries.influx.influxql import Result, Rows, Whose
+from cloud.timeseries.influx.lines import NS_PER_MS, STATES, TELEMETRY
 from cloud.timeseries.influx.names import name_of
-from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
-from cloud.timeseries.servers.detect import refused
+from cloud.timeseries.influx.scanning import joined, scan_of, unfinished, value_of
+from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery
+from cloud.timeseries.servers.answers import good
 from cloud.timeseries.servers.http import Http
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
 
-MOST_ROWS = 10_000
 _METRICS_AT_ONCE = 50
 _GROUP_CHARS = 6_000
 _FIRST_GROUP = 4
 _ALWAYS = SeriesQuery(-(2**62), 2**62)
-_DENIED = (401, 403)
-
-_Rows = dict[int, Value]
 
 
 class Found(NamedTuple):
@@ -31,35 +27,6 @@ class Found(NamedTuple):
 
     key: SeriesKey
     points: list[tuple[int, Value]]
-
-
-@dataclass(slots=True)
-class _Scan:
-    """One metric's values in one measurement, read portion by portion until `most` are there."""
-
-    statement: Callable[[Span, int], str]
-    span: Span
-    most: int
-    step_ns: int
-    rows: _Rows = field(default_factory=dict)
-    is_done: bool = False
-
-    def next_statement(self) -> str:
-        return self.statement(self.span, min(self.most - len(self.rows), MOST_ROWS))
-
-    def take(self, result: Result) -> None:
-        asked = min(self.most - len(self.rows), MOST_ROWS)
-        got = 0
-        is_partial = False
-        last_ns = self.span.from_ns
-        for rows in result.series:
-            is_partial |= rows.partial
-            for last_ns, value in rows.values:
-                got += 1
-                if value is not None:
-                    self.rows[last_ns] = value
-        self.is_done = len(self.rows) >= self.most or got == 0 or (got < asked and not is_partial)
-        self.span = Span(last_ns + self.step_ns, self.span.to_ns)
 
 
 class Reader:
@@ -87,6 +54,8 @@ class Reader:
 
     async def keys(self, query: SeriesQuery, measurement: str) -> set[SeriesKey]:
         """Return the series that have values in a measurement in the query's range."""
+        if "" in (query.tenant, query.device, query.metric):
+            return set()
         if query.metric is not None and query.device is not None and query.tenant is not None:
             return {_key(query.tenant, query.device, query.metric)}
         names = [query.metric] if query.metric else await self.metrics(measurement)
@@ -100,7 +69,7 @@ class Reader:
         return {
             _key(name_of(rows.tags["tenant"]), name_of(rows.tags["device"]), metric)
             for group, result in zip(groups, results, strict=True)
-            for rows in result.series
+            for rows in _ours(result)
             for metric, newest in zip(group, rows.values[0][1:], strict=True)
             if newest is not None
         }
@@ -133,11 +102,10 @@ class Reader:
                 influxql.newest_of(measurement, [metric], whose=whose, span=span)
                 for metric in metrics
             )
-            for key, point in _newest(metrics, results):
-                value = _value(measurement, point[1])
+            for key, point in _newest(measurement, metrics, results):
                 # A state at the time of a number was the later: see `lines.Encoder`.
                 if point[0] >= newest.get(key, point)[0]:
-                    newest[key] = (point[0], value)
+                    newest[key] = point
         return [Latest(key, ns // NS_PER_MS, value) for key, (ns, value) in sorted(newest.items())]
 
     async def _found(self, query: SeriesQuery, *, most: int, start: Place | None) -> list[Found]:
@@ -165,83 +133,42 @@ class Reader:
     async def _group(
         self, query: SeriesQuery, keys: Sequence[SeriesKey], *, most: int, start: Place | None
     ) -> list[Found]:
-        """Return the points of some series, at most `most` of each."""
+        """Return the first `most` points of some series, and perhaps more."""
         measurements = (TELEMETRY,) if query.step_ms is not None else (TELEMETRY, STATES)
         scans = {
-            (key, measurement): _scan(query, key, measurement, most=most, start=start)
+            key: [scan_of(query, key, name, most=most, start=start) for name in measurements]
             for key in keys
-            for measurement in measurements
         }
-        while pending := [scan for scan in scans.values() if not scan.is_done]:
-            results = await self.ask(scan.next_statement() for scan in pending)
+        while pending := unfinished(scans.values(), most):
+            results = await self.ask(scan.statement() for scan in pending)
             for scan, result in zip(pending, results, strict=True):
                 scan.take(result)
-        return [
-            Found(key, _joined([(name, scans[key, name].rows) for name in measurements]))
-            for key in keys
-        ]
+        return [Found(key, joined(of_one)) for key, of_one in scans.items()]
 
     async def _ask_once(self, statements: list[str]) -> list[Result]:
         address = self._http.address
         params = {"db": address.database, "q": "; ".join(statements), "epoch": "ns"}
         answer = await self._http.get("/query", params)
-        if answer.status in _DENIED:
-            raise StoreAway(refused(address.name, answer))
         if not answer.is_good and influxql.is_not_there(answer.text):
             # As InfluxDB 3 says it; 1.x says it with 200, in the results.
             return [Result() for _ in statements]
-        if not answer.is_good:
-            raise StoreAway(
-                f"{address.name} does not answer a query ({answer.status}): {answer.text}",
-                retry_after_s=answer.retry_after_s or 0.0,
-            )
-        results = influxql.decode_reply(answer.body).results
+        results = influxql.decode_reply(good(address.name, answer).body).results
         # After a statement that fails the rest are not executed: nothing is there for them either.
         return results + [Result() for _ in statements[len(results) :]]
 
 
-def _scan(
-    query: SeriesQuery, key: SeriesKey, measurement: str, *, most: int, start: Place | None
-) -> _Scan:
-    span, whose = influxql.span_of(query), Whose(key.tenant, key.device)
-    if start is not None and start.key == key:
-        begin_ns = time_ns(start.ts_ms, start.order)
-        span = Span(min(max(span.from_ns, begin_ns), span.to_ns), span.to_ns)
-    if query.step_ms is not None:
-
-        def statement(span: Span, limit: int) -> str:
-            return influxql.steps_of(query, key.metric, whose=whose, span=span, limit=limit)
-
-        return _Scan(statement, span, most, query.step_ms * NS_PER_MS)
-
-    def rows(span: Span, limit: int) -> str:
-        return influxql.rows_of(measurement, key.metric, whose=whose, span=span, limit=limit)
-
-    return _Scan(rows, span, most, 1)
-
-
-def _joined(measured: list[tuple[str, _Rows]]) -> list[tuple[int, Value]]:
-    """Return numbers and states in order of time; of one time the state counts."""
-    joined: _Rows = {}
-    for measurement, rows in measured:
-        for ns, value in rows.items():
-            joined[ns] = _value(measurement, value)
-    return sorted(joined.items(), key=lambda point: point[0])
-
-
-def _value(measurement: str, stored: Value) -> Value:
-    if measurement == TELEMETRY:
-        return float(stored)
-    value: Value = msgspec.json.decode(str(stored), type=bool | float | str)
-    return value
+def _ours(result: Result) -> Iterator[Rows]:
+    """Leave out what others have written without a tenant or a device."""
+    return (rows for rows in result.series if rows.tags["tenant"] and rows.tags["device"])
 
 
 def _newest(
-    metrics: Sequence[str], results: list[Result]
+    measurement: str, metrics: Sequence[str], results: list[Result]
 ) -> Iterator[tuple[SeriesKey, tuple[int, Value]]]:
     for metric, result in zip(metrics, results, strict=True):
-        for rows in result.series:
-            ns, value = rows.values[0]
+        for rows in _ours(result):
+            ns, stored = rows.values[0]
+            value = value_of(measurement, stored)
             if value is not None:
                 tenant, device = name_of(rows.tags["tenant"]), name_of(rows.tags["device"])
                 yield _key(tenant, device, metric), (ns, value)

@@ -67,12 +67,24 @@ def parse_address(url: Secret) -> Address:
     database = unquote(parts.path.strip("/"))
     if not database and parts.scheme.startswith("influx"):
         raise Misconfigured(f"timeseries.url names no database: {_FORMS}")
+    user = unquote(parts.username) if parts.username else None
+    password = Secret(unquote(parts.password)) if parts.password else None
+    _check_account(user, password)
     return Address(
         parts.scheme,
         parts.hostname,
         SCHEMES[parts.scheme][1] if port is None else port,
         database,
-        unquote(parts.username) if parts.username else None,
-        Secret(unquote(parts.password)) if parts.password else None,
+        user,
+        password,
         options.get("org", [""])[0],
     )
+
+
+def _check_account(user: str | None, password: Secret | None) -> None:
+    """See that a header can hold it: who refuses it later repeats it in his error."""
+    words = [word for word in (user, password.reveal() if password else None) if word]
+    if not all(word.isprintable() for word in words):
+        raise Misconfigured("timeseries.url: the account holds a line end or another control")
+    if user is None and not all(word.isascii() for word in words):
+        raise Misconfigured("timeseries.url: the token holds a character that is not ASCII")

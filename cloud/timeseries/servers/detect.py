@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from cloud.timeseries.port import StoreAway
-from cloud.timeseries.servers.http import Answer, Http
+from cloud.timeseries.servers.answers import DENIED, refused
+from cloud.timeseries.servers.http import Http
 
 Kind = Literal["influx1", "influx2", "influx3", "victoria"]
 _KINDS: dict[str, Kind] = {"1": "influx1", "2": "influx2", "3": "influx3"}
 # VictoriaMetrics says so on some paths, to please clients.
 _BORROWED = "1.8.0"
-_UNAUTHORIZED = (401, 403)
 
 
 class Server(NamedTuple):
@@ -33,7 +33,7 @@ async def detect(http: Http) -> Server:
         StoreAway: it does not answer, refuses us, or is none that we know.
     """
     ping = await http.get("/ping")
-    if ping.status in _UNAUTHORIZED:
+    if ping.status in DENIED:
         raise StoreAway(refused(http.address.name, ping))
     if ping.status >= 500:  # noqa: PLR2004 - the server's faults
         raise StoreAway(f"{http.address.name} answers {ping.status}: {ping.text}")
@@ -51,14 +51,6 @@ async def detect(http: Http) -> Server:
             "correct timeseries.url"
         )
     return server
-
-
-def refused(name: str, answer: Answer) -> str:
-    """Return what to tell the operator when a server does not accept our account."""
-    return (
-        f"{name} refuses our account ({answer.status}): correct user and password, or the token, "
-        f"in timeseries.url, and see that they may read and write. It says: {answer.text}"
-    )
 
 
 def _by_version(version: str | None) -> Server | None:

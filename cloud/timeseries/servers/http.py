@@ -1,45 +1,24 @@
 """HTTP to a server that keeps telemetry: persistent connections, limits, one kind of failure."""
 
-import math
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import httpx
 
 from cloud.timeseries.port import StoreAway
 from cloud.timeseries.servers.address import Address
+from cloud.timeseries.servers.answers import Answer, good, seconds_of
 
 TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
-LONGEST_WAIT_S = 600.0
 _CONNECTIONS = 8
-_FAULT_CHARS = 300
 
 
 class Cut(StoreAway):
     """The connection broke while a request was under way: nobody knows what became of it."""
-
-
-class Answer(NamedTuple):
-    """What a server said, whatever the status."""
-
-    status: int
-    body: bytes
-    version: str | None = None
-    retry_after_s: float | None = None
-
-    @property
-    def is_good(self) -> bool:
-        """Return whether the request did what it was for."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the statuses of success
-
-    @property
-    def text(self) -> str:
-        """Return the beginning of the body: what went wrong, in the server's words."""
-        return self.body[:_FAULT_CHARS].decode(errors="replace").strip()
 
 
 class Http:
@@ -106,37 +85,45 @@ class Http:
         return await self._ask(request)
 
     @asynccontextmanager
-    async def lines(self, path: str, params: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
-        """Ask for what comes line by line (`aiter_lines`); leaving early ends it.
+    async def lines(
+        self, path: str, params: Mapping[str, str]
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Ask for what comes line by line; leaving early ends it.
 
         Raises:
             StoreAway: it did not answer in time, broke off, or said no.
         """
         with _translated(self.address.name):
             async with self._client.stream("GET", path, params=params) as response:
-                if response.is_error:
-                    text = (await response.aread())[:_FAULT_CHARS].decode(errors="replace")
-                    raise StoreAway(f"{self.address.name} says {response.status_code}: {text}")
-                yield response
+                if not response.is_success:
+                    await response.aread()
+                    good(self.address.name, _answer(response))
+                async with aclosing(_lines(response.aiter_bytes())) as lines:
+                    yield lines
 
     async def _ask(self, request: httpx.Request) -> Answer:
         with _translated(self.address.name):
-            response = await self._client.send(request)
-        return Answer(
-            response.status_code,
-            response.content,
-            response.headers.get("x-influxdb-version"),
-            seconds_of(response.headers.get("retry-after")),
-        )
+            return _answer(await self._client.send(request))
 
 
-def seconds_of(header: str | None) -> float | None:
-    """Return what a `Retry-After` header says, at most 600 s; None when it is no number."""
-    try:
-        seconds = float(header or "")
-    except ValueError:
-        return None
-    return min(max(seconds, 0.0), LONGEST_WAIT_S) if math.isfinite(seconds) else None
+def _answer(response: httpx.Response) -> Answer:
+    return Answer(
+        response.status_code,
+        response.content,
+        response.headers.get("x-influxdb-version"),
+        seconds_of(response.headers.get("retry-after")),
+    )
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """Cut at line feeds alone: texts hold other characters that Python takes for ends of lines."""
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
+    if rest:
+        yield rest
 
 
 @contextmanager

@@ -21,7 +21,8 @@ _OUTCOMES: dict[int, Outcome] = {
     503: "busy",
     504: "busy",
 }
-_DROPPED = re.compile(r"\bdropped=(\d+)")
+# It ends the message; before it stand names and texts of devices, which may say anything.
+_DROPPED = re.compile(rb'\bdropped=(\d+)"?\s*\}?\s*\Z')
 
 
 def outcome_of(status: int) -> Outcome:
@@ -38,7 +39,7 @@ def outcome_of(status: int) -> Outcome:
     return outcome
 
 
-def refuses_all(fault: str, lines: int) -> bool:
+def refuses_all(body: bytes, lines: int) -> bool:
     """Return whether a refusal says that not one of the lines was stored (`dropped=N`)."""
-    dropped = _DROPPED.search(fault)
+    dropped = _DROPPED.search(body)
     return dropped is not None and int(dropped[1]) >= lines

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from cloud.timeseries.port import StoreAway
 from cloud.timeseries.servers.address import SCHEMES, Address
-from cloud.timeseries.servers.http import CONNECT_TIMEOUT_S, Answer, Cut, seconds_of
+from cloud.timeseries.servers.answers import Answer, seconds_of
+from cloud.timeseries.servers.http import CONNECT_TIMEOUT_S, Cut
 
 # More of an answer is not looked at: it is a word or two about what went wrong.
 _MOST_BYTES = 64 * 1024
@@ -74,7 +75,7 @@ class Posting:
         except (OSError, http.client.HTTPException) as exc:
             self.close()
             raise Cut(f"the connection to {name} broke off") from exc
-        if not response.isclosed():
+        if response.will_close or not response.isclosed():
             self.close()
         return answer
 

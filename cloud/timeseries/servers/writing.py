@@ -14,8 +14,8 @@ import anyio
 import structlog
 
 from cloud.timeseries.port import StoreAway
-from cloud.timeseries.servers.detect import refused
-from cloud.timeseries.servers.http import Answer, Cut
+from cloud.timeseries.servers.answers import Answer, refused
+from cloud.timeseries.servers.http import Cut
 from cloud.timeseries.servers.outcomes import outcome_of, refuses_all
 
 # InfluxDB 3 takes 10 MiB, 1.x 25 MB.
@@ -63,6 +63,7 @@ class _Errand:
         self._refused: Refused = {}
         self._is_probed = False
         self._has_created = False
+        self._cuts_of_one = 0
 
     async def run(self) -> Refused:
         parts = [(0, len(self._lines))]
@@ -84,9 +85,11 @@ class _Errand:
         try:
             answer = await self._post(body)
         except Cut:
-            if is_one:
-                raise
             # A server that closes before it has read everything cannot say that it was too much.
+            # One line has no halves, but is sent again: next time its answer may be heard.
+            self._cuts_of_one += is_one
+            if self._cuts_of_one == _ATTEMPTS:
+                raise
             await self._target.ping()
             return False
         outcome = outcome_of(answer.status)
@@ -119,7 +122,7 @@ class _Errand:
         """Note what was refused; False when it is still to be found out."""
         await self._probe(answer)
         reason = f"{self._target.name} refuses it ({answer.status}): {answer.text}"
-        if stop - first > 1 and not refuses_all(answer.text, stop - first):
+        if stop - first > 1 and not refuses_all(answer.body, stop - first):
             return False
         for line in range(first, stop):
             self._refused[line] = reason

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cloud.timeseries.births import Births
-from cloud.timeseries.port import TimeSeries
+from cloud.timeseries.port import TimeSeries, Unsupported
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
@@ -35,7 +35,10 @@ async def handler(
     except Malformed as exc:
         raise HTTPError(404, "no such device") from exc
     found = await telemetry.latest(tenant, device)
-    await telemetry.delete(tenant, device)
+    try:
+        await telemetry.delete(tenant, device)
+    except Unsupported as exc:
+        raise HTTPError(501, str(exc)) from exc
     await ledger.forget_births(tenant, device)
     body = {"tenant": tenant, "device": device, "devices": int(bool(found)), "series": len(found)}
     return {"status": 202, "body": body}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cloud.timeseries.births import Births
-from cloud.timeseries.port import TimeSeries
+from cloud.timeseries.port import TimeSeries, Unsupported
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
@@ -34,7 +34,10 @@ async def handler(
     except Malformed as exc:
         raise HTTPError(404, "no such tenant") from exc
     found = await telemetry.latest(tenant)
-    await telemetry.delete(tenant)
+    try:
+        await telemetry.delete(tenant)
+    except Unsupported as exc:
+        raise HTTPError(501, str(exc)) from exc
     await ledger.forget_births(tenant)
     devices = {one.key.device for one in found}
     body = {"tenant": tenant, "device": None, "devices": len(devices), "series": len(found)}

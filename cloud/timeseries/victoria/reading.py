@@ -6,32 +6,28 @@ the samples. PromQL invents the values of the last seconds, so those are made he
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 
 import msgspec
 
-from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
-from cloud.timeseries.servers.http import Answer, Http
+from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery
+from cloud.timeseries.servers.http import Http
 from cloud.timeseries.stepping import Points, stepped
 from cloud.timeseries.victoria.flags import AHEAD_MS
 from cloud.timeseries.victoria.samples import (
     NUMBERS,
     STATES,
     Limits,
-    decode_samples,
     key_of,
-    selector,
     value_of,
 )
+from cloud.timeseries.victoria.source import Source, seconds
 from wire.ids import SeriesKey
 
-_BOTH = f"{NUMBERS}|{STATES}"
 # Nothing is older: see `flags.Flags.limits`.
 _FIRST_MS = 86_400_000
 _UNSURE_MS = 120_000
 _MOST_STEPS = 10_000
 _MOST_QUERIES = 20
-_LINE_ROWS = "10000"
 _FUNCTIONS = {
     "mean": "avg_over_time",
     "min": "min_over_time",
@@ -44,38 +40,18 @@ _FUNCTIONS = {
 _STEADY = frozenset({"min", "max", "last"})
 
 
-class _Row(msgspec.Struct):
-    metric: dict[str, str]
-    value: tuple[float, str] = (0.0, "")
-    values: list[tuple[float, str]] = []
-
-
-class _Data(msgspec.Struct, frozen=True):
-    result: list[_Row] = []
-
-
-class _Answered(msgspec.Struct):
-    data: _Data = _Data()
-    error: str | None = None
-
-
-class _Listed(msgspec.Struct):
-    data: list[dict[str, str]] = []
-
-
 class Reader:
     """Reads what one installation has stored."""
 
     def __init__(self, http: Http) -> None:
-        self._http = http
-        self._database = http.address.database
+        self._source = Source(http)
 
     async def read(self, query: SeriesQuery, *, limits: Limits, most: int) -> list[Series]:
         """Return at most `most` raw points of the range."""
         span = _within(query, limits)
         found: list[Series] = []
-        for key, names in sorted((await self._keys(span)).items()):
-            points = (await self._points(key, names, span, most=most))[:most]
+        for key, names in sorted((await self._source.keys(span)).items()):
+            points = (await self._source.points(key, names, span, most=most))[:most]
             most -= len(points)
             if points:
                 found.append(Series(key, points))
@@ -117,7 +93,7 @@ class Reader:
         span = _within(query, limits)
         found: list[Series] = []
         left = limit
-        for key, names in sorted((await self._keys(span)).items()):
+        for key, names in sorted((await self._source.keys(span)).items()):
             if start is not None and key < start.key:
                 continue
             from_ms, skipped = span.from_ms, 0
@@ -125,7 +101,7 @@ class Reader:
                 from_ms, skipped = start.ts_ms, max(start.order, 0)
             part = _cut(span, from_ms, span.to_ms)
             # Of the start's own millisecond some are skipped, all of them may have to be.
-            points = await self._points(key, names, part, most=left + 1 + skipped)
+            points = await self._source.points(key, names, part, most=left + 1 + skipped)
             points = _after(points, from_ms, skipped)
             if points[:left]:
                 found.append(Series(key, points[:left]))
@@ -139,11 +115,11 @@ class Reader:
         """Return the newest point of each series; of a state and a number the state."""
         newest: dict[SeriesKey, Latest] = {}
         for name in (NUMBERS, STATES):
-            wanted = self._selector(whose, name)
+            wanted = self._source.selector(whose, name)
             window = f"{wanted}[{limits.newest_ms - _FIRST_MS}ms]"
-            at_s = {"time": _seconds(limits.newest_ms), "nocache": "1"}
-            times = await self._ask("query", {"query": f"tlast_over_time({window})", **at_s})
-            values = await self._ask("query", {"query": f"last_over_time({window})", **at_s})
+            at_s = {"time": seconds(limits.newest_ms), "nocache": "1"}
+            times = await self._source.ask("query", {"query": f"tlast_over_time({window})", **at_s})
+            values = await self._source.ask("query", {"query": f"last_over_time({window})", **at_s})
             value_by = {_labels(row.metric): float(row.value[1]) for row in values}
             for row in times:
                 key, ts_ms = key_of(row.metric), round(float(row.value[1]) * 1_000)
@@ -153,91 +129,33 @@ class Reader:
                     newest[key] = Latest(key, ts_ms, value_of(metric, number))
         return [newest[key] for key in sorted(newest)]
 
-    async def _keys(self, span: SeriesQuery) -> dict[SeriesKey, set[str]]:
-        """Return the series that may have points in the range, and in which of both kinds."""
-        if span.from_ms >= span.to_ms:
-            return {}
-        params = {"match[]": self._selector(span, _BOTH), **_times(span)}
-        answer = _good(self._http, await self._http.get("/api/v1/series", params))
-        keys: dict[SeriesKey, set[str]] = defaultdict(set)
-        for metric in msgspec.json.decode(answer.body, type=_Listed).data:
-            keys[key_of(metric)].add(metric["__name__"])
-        return keys
-
-    async def _points(
-        self, key: SeriesKey, names: Iterable[str], span: SeriesQuery, *, most: int
-    ) -> Points:
-        """Return at least the first `most` points of a series, each once."""
-        # A double counts before it is removed, so more are asked for.
-        points: set[tuple[int, str, float]] = set()
-        for name in sorted(names):
-            mine = SeriesQuery(span.from_ms, span.to_ms, *key)
-            params = {"match[]": self._selector(mine, name), "max_rows_per_line": _LINE_ROWS}
-            got = 0
-            async with self._http.lines("/api/v1/export", params | _times(mine)) as response:
-                async for line in response.aiter_lines():
-                    samples = decode_samples(line)
-                    state = samples.metric.get("state", "")
-                    before = len(points)
-                    points.update(
-                        (ts_ms, state, number)
-                        for ts_ms, number in zip(samples.timestamps, samples.values, strict=True)
-                        if number is not None
-                    )
-                    got += len(points) - before
-                    # Numbers are one series, so they come in their order.
-                    if name == NUMBERS and got >= most:
-                        break
-        return [
-            (ts_ms, value_of({"state": state} if state else {}, number))
-            for ts_ms, state, number in sorted(points)
-        ]
-
     async def _steps_here(self, span: SeriesQuery, step_ms: int) -> dict[SeriesKey, Points]:
-        numbers = {key: names & {NUMBERS} for key, names in (await self._keys(span)).items()}
-        return {
-            key: stepped(await self._points(key, names, span, most=2**62), step_ms, span.aggregate)
-            for key, names in numbers.items()
-            if names
-        }
+        found: dict[SeriesKey, Points] = {}
+        for key, names in (await self._source.keys(span)).items():
+            if NUMBERS in names:
+                points = await self._source.points(key, {NUMBERS}, span, most=2**62)
+                found[key] = stepped(points, step_ms, span.aggregate)
+        return found
 
     async def _steps_there(self, span: SeriesQuery, step_ms: int) -> dict[SeriesKey, Points]:
         """Ask for whole steps; PromQL looks back from the end of each, which it includes."""
         found: dict[SeriesKey, Points] = defaultdict(list)
-        function, wanted = _FUNCTIONS[span.aggregate], self._selector(span, NUMBERS)
+        function, wanted = _FUNCTIONS[span.aggregate], self._source.selector(span, NUMBERS)
         for from_ms in range(span.from_ms, span.to_ms, _MOST_STEPS * step_ms):
             to_ms = min(from_ms + _MOST_STEPS * step_ms, span.to_ms)
             params = {
                 "query": f"{function}({wanted}[{step_ms}ms])",
-                "start": _seconds(from_ms + step_ms - 1),
-                "end": _seconds(to_ms - 1),
+                "start": seconds(from_ms + step_ms - 1),
+                "end": seconds(to_ms - 1),
                 "step": f"{step_ms}ms",
                 "nocache": "1",
             }
-            for row in await self._ask("query_range", params):
+            for row in await self._source.ask("query_range", params):
                 found[key_of(row.metric)] += [
                     (round(at_s * 1_000) + 1 - step_ms, float(number))
                     for at_s, number in row.values
                 ]
         return found
-
-    async def _ask(self, path: str, params: dict[str, str]) -> list[_Row]:
-        answer = _good(self._http, await self._http.get(f"/api/v1/{path}", params))
-        return msgspec.json.decode(answer.body, type=_Answered).data.result
-
-    def _selector(self, query: SeriesQuery, names: str) -> str:
-        return selector(
-            names, self._database, tenant=query.tenant, device=query.device, metric=query.metric
-        )
-
-
-def _good(http: Http, answer: Answer) -> Answer:
-    if not answer.is_good:
-        raise StoreAway(
-            f"{http.address.name} does not answer a query ({answer.status}): {answer.text}",
-            retry_after_s=answer.retry_after_s or 0.0,
-        )
-    return answer
 
 
 def _within(query: SeriesQuery, limits: Limits) -> SeriesQuery:
@@ -267,12 +185,3 @@ def _rank(points: Points, index: int) -> int:
 
 def _labels(metric: dict[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((label, text) for label, text in metric.items() if label != "__name__"))
-
-
-def _times(span: SeriesQuery) -> dict[str, str]:
-    # Both ends are included.
-    return {"start": _seconds(span.from_ms), "end": _seconds(span.to_ms - 1)}
-
-
-def _seconds(ts_ms: int) -> str:
-    return f"{ts_ms // 1_000}.{ts_ms % 1_000:03}"

@@ -6,11 +6,11 @@ any characters come back as they were. Times are milliseconds, and a series has 
 of a millisecond and a value: the order that tells readings of the same millisecond apart is lost.
 """
 
-import math
 from typing import Any
 
 import msgspec
 
+from cloud.timeseries.finite import check_finite
 from cloud.timeseries.port import PointsRejected
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
@@ -34,11 +34,6 @@ class Samples(msgspec.Struct):
     metric: dict[str, str]
     values: list[float | None]
     timestamps: list[int]
-
-    @property
-    def key(self) -> SeriesKey:
-        """Return whose they are."""
-        return key_of(self.metric)
 
 
 class Encoded(msgspec.Struct):
@@ -71,11 +66,6 @@ def encode(batch: PointBatch, database: str, limits: Limits) -> Encoded:
     return Encoded(lines, list(rows.values()), refused)
 
 
-def decode_samples(line: str) -> Samples:
-    """Return what one line of an export holds."""
-    return msgspec.json.decode(line, type=Samples)
-
-
 def value_of(metric: dict[str, str], number: float) -> Value:
     """Return the value that a sample stands for."""
     state = metric.get("state")
@@ -92,11 +82,20 @@ def key_of(metric: dict[str, str]) -> SeriesKey:
     )
 
 
-def selector(names: str, database: str, **labels: str | None) -> str:
-    """Return a selector of series: `names` is a pattern, labels that are None do not matter."""
-    wanted = {"db": database or None, **labels}
-    parts = [f"{label}={_json(text)}" for label, text in wanted.items() if text is not None]
-    return "{" + ",".join([f'__name__=~"{names}"', *parts]) + "}"
+def selector(
+    names: str, database: str, *, tenant: str | None, device: str | None, metric: str | None = None
+) -> str:
+    """Return a selector of series of ours: `names` is a pattern, None stands for all.
+
+    Without a database only those without one: other installations' are not ours.
+    """
+    parts = [f'__name__=~"{names}"', f"db={_json(database)}"]
+    for label, text in (("tenant", tenant), ("device", device), ("metric", metric)):
+        # Somebody else's series of the same name do not have it.
+        parts.append(f'{label}!=""')
+        if text is not None:
+            parts.append(f"{label}={_json(text)}")
+    return "{" + ",".join(parts) + "}"
 
 
 def probe(database: str, ts_ms: int) -> str:
@@ -123,12 +122,7 @@ def _line(batch: PointBatch, key: SeriesKey, state: str, database: str, points: 
 def _check(batch: PointBatch) -> None:
     if min(batch.ts_ms) < _INT64_MIN or max(batch.ts_ms) > _INT64_MAX:
         raise PointsRejected("a time (in ms) does not fit 64 bits")
-    try:
-        is_finite = all(math.isfinite(v) for v in batch.values if not isinstance(v, str))
-    except OverflowError as exc:
-        raise PointsRejected("a number does not fit a float of 64 bits") from exc
-    if not is_finite:
-        raise PointsRejected("a number is not finite")
+    check_finite(batch.values)
 
 
 def _fault(state: str, ts_ms: int, limits: Limits) -> str | None:

@@ -15,14 +15,14 @@ from cloud.timeseries.port import (
     PointsRejected,
     Series,
     SeriesQuery,
-    StoreAway,
 )
-from cloud.timeseries.servers.http import Answer, Http
+from cloud.timeseries.servers.answers import Answer, good
+from cloud.timeseries.servers.http import Http
 from cloud.timeseries.servers.posting import Posting
 from cloud.timeseries.servers.writing import Target, write_lines
 from cloud.timeseries.victoria.flags import Flags, flags_in
 from cloud.timeseries.victoria.reading import Reader
-from cloud.timeseries.victoria.recent import Recent
+from cloud.timeseries.victoria.recent import Deletion, Recent
 from cloud.timeseries.victoria.samples import NUMBERS, STATES, encode, probe, selector
 from wire.points import PointBatch
 
@@ -62,6 +62,8 @@ class Victoria:
         self._connections = 0
         self._encoding = anyio.CapacityLimiter(1)
         self._posting = anyio.CapacityLimiter(1)
+        # A deletion takes with it what is written before it, and only that; also a second time.
+        self._in_order = anyio.Lock()
         self._sender = Posting(http.address, "/api/v1/import", {}, timeout_s=http.timeout_s)
         name, self._database = http.address.name, http.address.database
         self._target = Target(
@@ -110,18 +112,19 @@ class Victoria:
 
     async def delete(self, tenant: str, device: str | None = None) -> None:
         """Delete everything of a device or a tenant (see the port)."""
-        match = selector(f"{NUMBERS}|{STATES}", self._database, tenant=tenant, device=device)
-        answer = await self._http.post("/api/v1/admin/tsdb/delete_series", {"match[]": match})
-        if not answer.is_good:
-            raise StoreAway(
-                f"{self._http.address.name} does not delete ({answer.status}): {answer.text}"
-            )
+        deletion = Deletion(
+            selector(f"{NUMBERS}|{STATES}", self._database, tenant=tenant, device=device)
+        )
+        async with self._in_order:
+            await self._delete(deletion)
+            self._recent.add(deletion, time.monotonic())
 
     async def tend(self, now_ms: int) -> None:  # noqa: ARG002 - the server looks at its clock
         """Compare how long the server keeps points with what it should: only it can set that."""
-        self._flags = None
-        flags = await self._known()
-        await self._send_again_if_restarted(flags)
+        async with self._in_order:
+            self._flags = None
+            flags = await self._known()
+            await self._send_again_if_restarted(flags)
         wanted = self._keep_days
         if wanted is None or self._has_warned or flags.keeps_ms == round(wanted * _DAY_MS):
             return
@@ -134,36 +137,43 @@ class Victoria:
 
     async def _known(self) -> Flags:
         if self._flags is None:
-            answer = await self._http.get("/metrics")
-            if not answer.is_good:
-                raise StoreAway(f"{self._http.address.name} answers {answer.status} to /metrics")
+            answer = good(self._http.address.name, await self._http.get("/metrics"))
             self._flags = flags_in(answer.body)
         return self._flags
 
     async def _post(self, body: bytes) -> Answer:
-        answer = await self._send(body)
-        if self._sender.connections != self._connections:
-            self._connections = self._sender.connections
-            self._flags = None
-            try:
-                await self._send_again_if_restarted(await self._known())
-            except StoreAway:
-                self._connections = -1
-                raise
-        if answer.is_good:
-            self._recent.add(body, time.monotonic())
-        return answer
+        async with self._in_order:
+            answer = await self._send(body)
+            if answer.is_good:
+                self._recent.add(body, time.monotonic())
+            if self._sender.connections != self._connections:
+                await self._look_after_reconnecting()
+            return answer
+
+    async def _look_after_reconnecting(self) -> None:
+        connections = self._sender.connections
+        self._flags = None
+        await self._send_again_if_restarted(await self._known())
+        self._connections = connections
 
     async def _send_again_if_restarted(self, flags: Flags) -> None:
-        """Send what the server took before it died, so far as it may have lost it."""
+        """Do again what the server did before it died, so far as it may have lost it."""
         if self._started not in (None, flags.started):
-            bodies = self._recent.bodies()
-            for body in bodies:
-                answer = await self._send(body)
-                if not answer.is_good:
-                    raise StoreAway(f"{self._http.address.name} answers {answer.status}")
-            _log.warning("timeseries.sent_again", bodies=len(bodies), cut=self._recent.cut_short)
+            again = self._recent.taken()
+            for taken in again:
+                if isinstance(taken, bytes):
+                    good(self._http.address.name, await self._send(taken))
+                else:
+                    await self._delete(taken)
+            _log.warning("timeseries.sent_again", requests=len(again), cut=self._recent.cut_short)
         self._started = flags.started
+
+    async def _delete(self, deletion: Deletion) -> None:
+        # Series of the last second are not found before; what does not let us shows them later.
+        await self._http.get("/internal/force_flush")
+        params = {"match[]": deletion.selector}
+        answer = await self._http.post("/api/v1/admin/tsdb/delete_series", params)
+        good(self._http.address.name, answer)
 
     async def _send(self, body: bytes) -> Answer:
         return await anyio.to_thread.run_sync(self._sender.post, body, limiter=self._posting)
