@@ -29,9 +29,9 @@ _SPARKPLUG = Sparkplug(enabled=True, reorder_timeout_s=1, rebirth_interval_s=10)
 class _Hall:
     """A host and its intake, at a time that the test sets."""
 
-    def __init__(self, session_of: Callable[[Node], Saved] = Saved) -> None:
+    def __init__(self, session_of: Callable[[Node], Saved] = Saved, *, max_nodes: int = 10) -> None:
         self.at_ms = 0
-        self.host = Host(_SPARKPLUG, session_of, steady_ms=lambda: self.at_ms)
+        self.host = Host(_SPARKPLUG, session_of, steady_ms=lambda: self.at_ms, max_nodes=max_nodes)
         self.intake = Intake(Blank(), Settings(), host=self.host)
 
     def take(self, *messages: tuple[str, Payload | bytes], flags: int = 0x32) -> Batch:
@@ -269,6 +269,17 @@ def test_host_buries_what_is_no_payload(kind: str) -> None:
     assert "not valid Sparkplug" in batch.entry.letters[0].reason
     assert batch.entry.letters[0].readings == (0 if kind == "NDEATH" else 1)
     assert _fates(batch)[0] == 3
+
+
+def test_host_refuses_one_node_too_many() -> None:
+    """Whoever makes up nodes fills the letters, which are bounded; the known ones go on."""
+    hall = _Hall(max_nodes=1)
+
+    batch = hall.take(_nbirth(), ("NBIRTH/other", _nbirth()[1]), _ndata(1))
+
+    assert batch.foreign == 1
+    assert "more than 1 nodes" in batch.entry.letters[0].reason
+    assert _fates(batch) == (4, 0, 0, 0)
 
 
 def test_host_takes_retained_messages_for_ghosts() -> None:

@@ -161,12 +161,24 @@ class _Undeletable(Memory):
         raise Unsupported("this server cannot delete points")
 
 
+class _Births:
+    """Counts what is forgotten."""
+
+    def __init__(self) -> None:
+        self.forgotten = 0
+
+    async def forget_births(self, tenant: str, device: str | None = None) -> None:
+        """Count it."""
+        self.forgotten += 1
+
+
 @pytest.mark.parametrize("step", [delete_telemetry_step, delete_tenant_telemetry_step])
 async def test_deletion_that_the_store_has_no_way_to_do_is_refused(step: ModuleType) -> None:
     """The caller is told why: it is no failure of ours, and nothing to try again."""
-    request = Request(path_params={"tenant": "acme", "device": "pump"})
+    request, births = Request(path_params={"tenant": "acme", "device": "pump"}), _Births()
 
     with pytest.raises(HTTPError, match="cannot delete") as refused:
-        await step.handler(request, FakeContext(), telemetry=_Undeletable())
+        await step.handler(request, FakeContext(), telemetry=_Undeletable(), ledger=births)
 
     assert refused.value.status == 501
+    assert births.forgotten == 0

@@ -37,6 +37,7 @@ from wire.topics import Channel
 _MS_PER_S = 1_000
 # SQLite's integers are signed and have 64 bits.
 _DIGEST_BYTES = 7
+MAX_NODES = 10_000
 _NOTHING = Decoded([])
 
 _log = structlog.get_logger()
@@ -82,6 +83,7 @@ class Host:
         session_of: Callable[[Node], Saved],
         *,
         steady_ms: Callable[[], int] = _steady_ms,
+        max_nodes: int = MAX_NODES,
     ) -> None:
         self._session_of = session_of
         self._steady_ms = steady_ms
@@ -89,6 +91,7 @@ class Host:
             round(settings.reorder_timeout_s * _MS_PER_S),
             round(settings.rebirth_interval_s * _MS_PER_S),
         )
+        self._max_nodes = max_nodes
         self._sessions: dict[Node, Session] = {}
         self._restless: set[Node] = set()
         self._lock = threading.Lock()
@@ -98,7 +101,7 @@ class Host:
         """Return what comes on a topic; None when it is not one of Sparkplug's.
 
         Raises:
-            Malformed: it is, but of nobody who could be one of our devices.
+            Malformed: it is, but of nobody who could be one of our devices, or of one too many.
             LedgerAway: the session cannot be read now; nothing was changed.
         """
         if not topic.startswith(f"{NAMESPACE}/"):
@@ -106,6 +109,8 @@ class Host:
         parsed = parse(topic)
         session = self._sessions.get(parsed.node)
         if session is None:
+            if len(self._sessions) >= self._max_nodes:
+                raise Malformed(f"more than {self._max_nodes} nodes since the start: start anew")
             session = Session(self._session_of(parsed.node), self._patience)
             self._sessions[parsed.node] = session
         return Feed(parsed, session)
