@@ -15,7 +15,7 @@ _MANY = 10_000
 
 
 async def test_stream_that_never_waits_ends_when_its_client_leaves() -> None:
-    """Neither its pieces nor sending them wait for anything: others have their turn all the same."""
+    """Neither its pieces nor sending them wait for anything: others have their turn."""
     made: list[int] = []
 
     async def pieces() -> AsyncIterator[str]:
