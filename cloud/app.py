@@ -196,6 +196,7 @@ async def _start(
             "live": services.live,
             "presence": services.presence,
             "registry": stores.registry,
+            "replaying": services.ingest.replaying,
             "rules": rules,
             "settings": settings,
             "step_desk": RunningSteps(engine, prometheus_client.REGISTRY),

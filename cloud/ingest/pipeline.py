@@ -22,6 +22,7 @@ from cloud.fleet.registry import Registry, RegistryAway
 from cloud.ingest.batch import Batch
 from cloud.ingest.broker_link import BrokerLink
 from cloud.ingest.http.gateway import Gateway
+from cloud.ingest.http.replaying import Replaying
 from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake.intake import Backlog, Intake
 from cloud.ingest.intake.sparkplug import Host
@@ -54,7 +55,7 @@ def _wall_clock_ms() -> int:
 class Ingest:
     """The ingest service. `gateway` takes what comes by HTTP; taps must not block.
 
-    `spool` is to be looked at only.
+    `replaying` takes dead letters once more. `spool` is to be looked at only.
     """
 
     def __init__(
@@ -109,12 +110,12 @@ class Ingest:
         )
         self.gateway = Gateway(
             self._inbox,
-            letters=ledger,
             outcome_of=ledger.outcome,
             store_is_away=lambda: self.store_is_away,
             metrics=self._metrics,
             now_ms=now_ms,
         )
+        self.replaying = Replaying(self.gateway, ledger, now_ms=now_ms)
 
     def _linked(
         self, broker: BrokerAccess, settings: Settings, *, rng: random.Random, on_loss: OnLoss
@@ -257,7 +258,7 @@ class Ingest:
             self._presence.status(device, status, at_ms)
         for chunk, _, _ in batch.segments:
             if chunk.replay is not None:
-                self.gateway.end_replay(chunk.replay.letter_id)
+                self.replaying.end_replay(chunk.replay.letter_id)
             if chunk.reply is not None:
                 chunk.reply.done.set()
         self._metrics.count(batch, held=self._inbox.held)
