@@ -18,7 +18,7 @@ from tests.support.fake_context import FakeContext
 from tests.support.ingestion import Flaky, Running, running, until
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
-from wire.codecs.json import MAX_PAYLOAD_BYTES
+from wire.codecs.checks import MAX_PAYLOAD_BYTES
 from wire.errors import Malformed
 from wire.ids import DeviceKey, device_id, tenant_id
 

@@ -11,7 +11,7 @@ from cloud.ingest.ledger.accounts import Outcome, RequestKey
 from cloud.ingest.messages import Messages
 from cloud.ingest.metrics import Metrics
 from tidegate.errors import HTTPError
-from wire.codecs.json import MAX_PAYLOAD_BYTES
+from wire.codecs.checks import MAX_PAYLOAD_BYTES
 from wire.errors import Malformed
 from wire.ids import DeviceKey
 from wire.topics import topic

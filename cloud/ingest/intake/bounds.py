@@ -8,7 +8,7 @@ from msgspec import structs
 from cloud.ingest.intake.recent import Recent
 from cloud.ingest.ledger.known import Known
 from cloud.settings import Ingest as Settings
-from wire.codecs.json import MAX_TEXT_CHARS, MAX_VALUES
+from wire.codecs.checks import MAX_TEXT_CHARS, MAX_VALUES
 from wire.ids import MetricName, SeriesKey, TenantId
 from wire.messages import Reading
 
