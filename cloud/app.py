@@ -191,6 +191,7 @@ async def _start(
             "connect_hint": hint,
             "data_dir": folder.path,
             "engine": engine,
+            "forgetting": services.ingest.forgetting,
             "gateway": services.ingest.gateway,
             "ledger": stores.ledger,
             "live": services.live,

@@ -77,6 +77,12 @@ class SeriesLimits:
         """Note how many series a tenant has."""
         self._counts.put(tenant, count)
 
+    def forget(self, tenant: TenantId, count: int) -> None:
+        """Note that a tenant has `count` series less, if its series are counted."""
+        had = self._counts.get(tenant)
+        if had is not None:
+            self._counts.put(tenant, max(0, had - count))
+
     def admit(self, known: Known, metrics: Iterable[MetricName]) -> list[MetricName] | str:
         """Begin the series of a device that are new, all of them or none.
 

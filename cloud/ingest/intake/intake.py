@@ -137,6 +137,16 @@ class Intake:
             batch.tally(known, claim.heard_at_ms)
             batch.learned[spans] = (known.device, claim.boot)
 
+    def forget(self, tenant: str, device: str | None, *, series: int) -> None:
+        """Forget the series of a device, or of all of a tenant: `series` the ledger has forgotten.
+
+        They begin again when they are heard again.
+        """
+        self._taking.forget(TenantId(tenant), series)
+        for known in list(self._alive.values()):
+            if known.device.tenant == tenant and device in (None, known.device.device):
+                known.series.clear()
+
     def _take(self, batch: Batch, chunk: Chunk, index: int) -> None:
         topic = chunk.messages.topics[index]
         source = self._sources.young.get(topic) or self._sources.get(topic)
