@@ -24,6 +24,7 @@ class Metrics:
     taken_over: Counter
     reconnects: Counter
     publishes_dropped: Counter
+    news_dropped: Counter
     letters: Counter
     foreign: Counter
     refused_busy: Counter
@@ -94,6 +95,7 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         taken_over=counter("session_taken_over", "Times another client took our session"),
         reconnects=counter("reconnects", "Connections made after the first"),
         publishes_dropped=counter("acks_dropped", "Acknowledgements dropped: too many waited"),
+        news_dropped=counter("session_news_dropped", "News of our session let go: too many waited"),
         letters=counter("dead_letters", "Dead letters written"),
         foreign=counter("foreign_messages", "Messages on nobody's topic"),
         refused_busy=counter("refused_busy", "HTTP messages answered 503"),
