@@ -99,7 +99,11 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         letters=counter("dead_letters", "Dead letters written"),
         foreign=counter("foreign_messages", "Messages on nobody's topic"),
         refused_busy=counter("refused_busy", "HTTP messages answered 503"),
-        series_refused=counter("series_refused", "Readings that would begin a series too many"),
+        series_refused=counter(
+            "series_refused",
+            "Readings that would begin a series too many: raise ingest.limits.max_series_per_tenant"
+            " or max_series_per_device",
+        ),
         refused_rate=counter("refused_rate", "HTTP requests answered 429", "by"),
         repeats=counter("repeats", "HTTP messages answered as before"),
         sparkplug_lost=counter("sparkplug_lost", "Sparkplug messages that never came"),

@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from cloud.ingest.intake.bounds import within_retention
 from cloud.ingest.intake.intake import Intake, Memory
@@ -69,6 +70,25 @@ def test_intake_counts_the_series_of_earlier_runs() -> None:
     intake = Intake(Full(), Settings(limits=Limits(max_series_per_tenant=5)))
 
     assert fates_of(filled(intake, sent_points(point_of(1, a=1), point_of(2, b=1)))) == (1, 0, 1, 0)
+
+
+def test_intake_says_once_a_tenant_what_to_do_about_its_series() -> None:
+    """The log names tenant and setting; a tenant that made room is told of anew."""
+    intake = new_intake(max_series_per_tenant=1)
+
+    with capture_logs() as told:
+        filled(intake, sent_points(point_of(1, a=1), point_of(2, b=1)))
+        filled(intake, sent_points(point_of(3, b=1)), topic=b"t/acme/fan/telemetry")
+        filled(intake, sent_points(point_of(1, a=1, b=1)), topic=b"t/other/fan/telemetry")
+        intake.forget("acme", "pump", series=1)
+        filled(intake, sent_points(point_of(4, a=1, b=1)))
+
+    assert [(one["event"], one["tenant"]) for one in told] == [
+        ("series.refused", "acme"),
+        ("series.refused", "other"),
+        ("series.refused", "acme"),
+    ]
+    assert all("max_series_per_tenant" in one["do"] for one in told)
 
 
 @pytest.mark.parametrize("device", ["pump", None])

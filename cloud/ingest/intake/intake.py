@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+import structlog
+
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.intake.mappings import formats_of
@@ -33,6 +35,14 @@ from wire.ids import DeviceKey, TenantId, tenant_id
 from wire.messages import Decoded
 from wire.patterns import Pattern
 from wire.topics import Channel, parse_topic
+
+_MAX_TOLD = 10_000
+_RAISE = (
+    "raise ingest.limits.max_series_per_tenant or max_series_per_device, start anew, replay the"
+    " dead letters; or delete the telemetry of devices that are gone"
+)
+
+_log = structlog.get_logger()
 
 
 class Past(Protocol):
@@ -96,6 +106,7 @@ class Intake:
         self._taking = Taking(settings)
         self._sources: Recent[bytes, Source] = Recent(memory.topics)
         self._devices: Recent[DeviceKey, Known] = Recent(memory.devices)
+        self._told_full: Recent[TenantId, bool] = Recent(_MAX_TOLD)
         # Who was forgotten while a batch that is not committed holds on to it.
         self._alive: WeakValueDictionary[DeviceKey, Known] = WeakValueDictionary()
 
@@ -143,6 +154,7 @@ class Intake:
         They begin again when they are heard again.
         """
         self._taking.forget(TenantId(tenant), series)
+        self._told_full.put(TenantId(tenant), False)
         for known in list(self._alive.values()):
             if known.device.tenant == tenant and device in (None, known.device.device):
                 known.series.clear()
@@ -195,7 +207,10 @@ class Intake:
         if source.feed is None and not decoded.readings and not decoded.refused:
             tally.filtered += replay is None
             batch.readings += 1
+        series_refused = batch.series_refused
         taken, refused = self._taking.take(batch, known, chunk, index, decoded)
+        if batch.series_refused > series_refused:
+            self._tell_full(known.device)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
         if decoded.refused or refused:
@@ -209,6 +224,13 @@ class Intake:
             tally.filtered += max(0, replay.readings - (tally.readings() - fates))
         batch.readings += len(decoded.readings) + len(decoded.refused)
         return taken
+
+    def _tell_full(self, device: DeviceKey) -> None:
+        """Log that there can be no more series, once a tenant; the letters name each reading."""
+        if self._told_full.get(device.tenant):
+            return
+        self._told_full.put(device.tenant, True)
+        _log.warning("series.refused", tenant=device.tenant, device=device.device, do=_RAISE)
 
     def _decoded(self, packed: bytes, form: Format) -> Decoded:
         """Return what a payload says; raise `Malformed`."""
