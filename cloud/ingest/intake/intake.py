@@ -32,7 +32,7 @@ from wire.codecs.json import decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
 from wire.ids import DeviceKey, TenantId, tenant_id
-from wire.messages import Decoded
+from wire.messages import Decoded, Table
 from wire.patterns import Pattern
 from wire.topics import Channel, parse_topic
 
@@ -157,7 +157,7 @@ class Intake:
         self._told_full.put(TenantId(tenant), False)
         for known in list(self._alive.values()):
             if known.device.tenant == tenant and device in (None, known.device.device):
-                known.series.clear()
+                known.forget_series()
 
     def _take(self, batch: Batch, chunk: Chunk, index: int) -> None:
         topic = chunk.messages.topics[index]
@@ -182,7 +182,7 @@ class Intake:
             self._host.take_death(batch, source.feed, Origin(chunk, index, source.device))
         else:
             _take_status(batch, source, chunk, index)
-        batch.ends.append(len(batch.points.ts_ms))
+        batch.ends.append(len(batch.points.rows.ts_ms))
         batch.taken.append(taken)
         batch.devices.append(source.device)
 
@@ -203,14 +203,17 @@ class Intake:
             seen_now = self._seen_now(batch, origin, known, form)
             refuse_all(batch, origin, str(exc), seen_now=seen_now, tally=tally)
             return ()
+        if isinstance(decoded, Table):
+            if self._taking.take_table(batch, known, chunk, index, decoded):
+                return _all_taken(batch, chunk, decoded)
+            decoded = decoded.by_reading()
         fates = tally.readings()
         if source.feed is None and not decoded.readings and not decoded.refused:
             tally.filtered += replay is None
             batch.readings += 1
         series_refused = batch.series_refused
         taken, refused = self._taking.take(batch, known, chunk, index, decoded)
-        if batch.series_refused > series_refused:
-            self._tell_full(known.device)
+        self._tell_full(known.device, batch.series_refused - series_refused)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
         if decoded.refused or refused:
@@ -225,20 +228,20 @@ class Intake:
         batch.readings += len(decoded.readings) + len(decoded.refused)
         return taken
 
-    def _tell_full(self, device: DeviceKey) -> None:
+    def _tell_full(self, device: DeviceKey, refused: int) -> None:
         """Log that there can be no more series, once a tenant; the letters name each reading."""
-        if self._told_full.get(device.tenant):
+        if not refused or self._told_full.get(device.tenant):
             return
         self._told_full.put(device.tenant, True)
         _log.warning("series.refused", tenant=device.tenant, device=device.device, do=_RAISE)
 
-    def _decoded(self, packed: bytes, form: Format) -> Decoded:
+    def _decoded(self, packed: bytes, form: Format) -> Decoded | Table:
         """Return what a payload says; raise `Malformed`."""
         limit = self._max_payload_bytes
         if len(packed) > limit:
             raise Malformed(f"payload is larger than {limit} bytes")
         decoded = form.decode(unpacked(packed, max_bytes=limit))
-        if len(decoded.readings) + len(decoded.refused) > self._max_readings:
+        if decoded.size() > self._max_readings:
             raise Malformed(f"payload has more than {self._max_readings} readings")
         return decoded
 
@@ -318,6 +321,15 @@ def _tenant(name: str | None) -> TenantId | None:
 def _is_taken_back(replay: Replay, source: Source) -> bool:
     """Return whether a letter still comes from the device on whose account it is."""
     return source.channel == "telemetry" and replay.device in (None, source.device)
+
+
+def _all_taken(batch: Batch, chunk: Chunk, table: Table) -> Sequence[int]:
+    """Count a table of which every reading is to be stored; return their indexes."""
+    count = table.size()
+    batch.readings += count
+    if chunk.reply is not None:
+        chunk.reply.accepted += count
+    return range(count)
 
 
 def _take_status(batch: Batch, source: Source, chunk: Chunk, index: int) -> None:
