@@ -24,7 +24,7 @@ from tests.support.intakes import (
     new_intake,
     reading_of,
 )
-from wire.codecs.json import MAX_PAYLOAD_BYTES
+from wire.codecs.checks import MAX_PAYLOAD_BYTES
 from wire.ids import DeviceKey
 from wire.messages import Status
 from wire.points import order_of

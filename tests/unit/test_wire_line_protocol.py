@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wire.codecs.checks import MAX_PAYLOAD_BYTES, MAX_READINGS, MAX_TEXT_CHARS, MAX_VALUES
 from wire.codecs.formats import SHIPPED
-from wire.codecs.json import MAX_PAYLOAD_BYTES, MAX_READINGS, MAX_TEXT_CHARS, MAX_VALUES
 from wire.codecs.line.protocol import PRECISIONS, decode_lines
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed

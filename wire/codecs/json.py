@@ -9,40 +9,16 @@ from typing import TypeVar
 
 import msgspec
 
-from wire.codecs.checks import (
-    MAX_PAYLOAD_BYTES,
-    MAX_READINGS,
-    MAX_TEXT_CHARS,
-    MAX_VALUES,
-    check_size,
-)
+from wire.codecs.checks import MAX_PAYLOAD_BYTES, check_size
 from wire.codecs.columns import taken_in_columns
 from wire.codecs.json_names import decoded_with_names
 from wire.codecs.telemetry import (
-    MAX_BOOT_CHARS,
-    MAX_SEQ,
     Payload,
     identities_in,
     taken_loosely,
 )
 from wire.errors import Malformed
 from wire.messages import Ack, Decoded, Reading, Status, Table
-
-__all__ = [
-    "MAX_BOOT_CHARS",
-    "MAX_PAYLOAD_BYTES",
-    "MAX_READINGS",
-    "MAX_SEQ",
-    "MAX_TEXT_CHARS",
-    "MAX_VALUES",
-    "decode_ack",
-    "decode_columns",
-    "decode_status",
-    "decode_telemetry",
-    "encode",
-    "encode_telemetry",
-    "identities",
-]
 
 T = TypeVar("T")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+import structlog
+
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.intake.mappings import formats_of
@@ -34,6 +36,14 @@ from wire.ids import DeviceKey, TenantId, tenant_id
 from wire.messages import Decoded, Table
 from wire.patterns import Pattern
 from wire.topics import Channel, parse_topic
+
+_MAX_TOLD = 10_000
+_RAISE = (
+    "raise ingest.limits.max_series_per_tenant or max_series_per_device, start anew, replay the"
+    " dead letters; or delete the telemetry of devices that are gone"
+)
+
+_log = structlog.get_logger()
 
 
 class Past(Protocol):
@@ -97,6 +107,7 @@ class Intake:
         self._plain, self._taking = Plain(settings), Taking(settings)
         self._sources: Recent[bytes, Source] = Recent(memory.topics)
         self._devices: Recent[DeviceKey, Known] = Recent(memory.devices)
+        self._told_full: Recent[TenantId, bool] = Recent(_MAX_TOLD)
         # Who was forgotten while a batch that is not committed holds on to it.
         self._alive: WeakValueDictionary[DeviceKey, Known] = WeakValueDictionary()
 
@@ -137,6 +148,17 @@ class Intake:
             spans.declare_first(claim.declared_first)
             batch.tally(known, claim.heard_at_ms)
             batch.learned[spans] = (known.device, claim.boot)
+
+    def forget(self, tenant: str, device: str | None, *, series: int) -> None:
+        """Forget the series of a device, or of all of a tenant: `series` the ledger has forgotten.
+
+        They begin again when they are heard again.
+        """
+        self._taking.forget(TenantId(tenant), series)
+        self._told_full.put(TenantId(tenant), False)
+        for known in list(self._alive.values()):
+            if known.device.tenant == tenant and device in (None, known.device.device):
+                known.forget_series()
 
     def _take(self, batch: Batch, chunk: Chunk, index: int) -> None:
         topic = chunk.messages.topics[index]
@@ -189,7 +211,9 @@ class Intake:
         if source.feed is None and not decoded.readings and not decoded.refused:
             tally.filtered += replay is None
             batch.readings += 1
+        series_refused = batch.series_refused
         taken, refused = self._taking.take(batch, known, chunk, index, decoded)
+        self._tell_full(known.device, batch.series_refused - series_refused)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
         if decoded.refused or refused:
@@ -203,6 +227,13 @@ class Intake:
             tally.filtered += max(0, replay.readings - (tally.readings() - fates))
         batch.readings += len(decoded.readings) + len(decoded.refused)
         return taken
+
+    def _tell_full(self, device: DeviceKey, refused: int) -> None:
+        """Log that there can be no more series, once a tenant; the letters name each reading."""
+        if not refused or self._told_full.get(device.tenant):
+            return
+        self._told_full.put(device.tenant, True)
+        _log.warning("series.refused", tenant=device.tenant, device=device.device, do=_RAISE)
 
     def _decoded(self, packed: bytes, form: Format) -> Decoded | Table:
         """Return what a payload says; raise `Malformed`."""

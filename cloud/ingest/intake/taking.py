@@ -32,6 +32,10 @@ class Taking:
         """Note how many series a tenant has."""
         self._limits.begin(tenant, series)
 
+    def forget(self, tenant: TenantId, series: int) -> None:
+        """Note that a tenant has that many series less."""
+        self._limits.forget(tenant, series)
+
     def take(  # noqa: C901, PLR0912, PLR0915 - see the docstring
         self, batch: Batch, known: Known, chunk: Chunk, place: int, decoded: Decoded
     ) -> tuple[Sequence[int], list[Refusal]]:

@@ -59,6 +59,11 @@ class Known:
             shape = self.shapes[tuple(key.metric for key in series)] = Shape(series)
         return shape
 
+    def forget_series(self) -> None:
+        """Forget all series, and the shapes made of them: they begin again when they are heard."""
+        self.series.clear()
+        self.shapes.clear()
+
     def arrival_ms(self, now_ms: int, age_ms: int | None = None) -> int:
         """Return the time of a reading that has none: how long before now, if it says so.
 
