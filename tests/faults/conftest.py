@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.account import Account
 from tests.faults.ingester import Config
-from tests.faults.plant import Faults, plant, survive
+from tests.faults.plant import Faults, Show, plant, survive
 from tests.faults.publisher import Orders
 from tests.support.servers import Mosquitto
 
@@ -48,6 +48,7 @@ def trial(own_mosquitto: Mosquitto, tmp_path: Path, request: pytest.FixtureReque
         config: Config | None = None,
         share: float = 1.0,
         lasts_s: float | None = None,
+        show: Show | None = None,
         **orders: object,
     ) -> Account:
         messages = int((MESSAGES or _SHORT) * share)
@@ -63,7 +64,7 @@ def trial(own_mosquitto: Mosquitto, tmp_path: Path, request: pytest.FixtureReque
             config = Config(0, str(tmp_path / "ingester"), config.store)
         async with plant(own_mosquitto, tmp_path, asked, config) as running:
             within_s = _LONG_WITHIN_S if MESSAGES else _SHORT_WITHIN_S
-            account = await survive(running, faults, within_s=within_s)
+            account = await survive(running, faults, within_s=within_s, show=show)
         _TABLE[request.node.name] = account
         return account
 

@@ -50,6 +50,7 @@ class Victoria:
         *,
         keep_days: float | None,
         now_ms: Callable[[], int] = _wall_clock_ms,
+        recent: Recent | None = None,
     ) -> None:
         self._http = http
         self._keep_days = keep_days
@@ -57,7 +58,7 @@ class Victoria:
         self._flags: Flags | None = None
         self._reader = Reader(http)
         self._has_warned = False
-        self._recent = Recent()
+        self._recent = recent or Recent()
         self._started: str | None = None
         self._connections = 0
         self._encoding = anyio.CapacityLimiter(1)
@@ -148,6 +149,8 @@ class Victoria:
                 self._recent.add(body, time.monotonic())
             if self._sender.connections != self._connections:
                 await self._look_after_reconnecting()
+            # It was away for who knows how long: only now what is older is on its disk for certain.
+            self._recent.forget(time.monotonic())
             return answer
 
     async def _look_after_reconnecting(self) -> None:
@@ -165,6 +168,8 @@ class Victoria:
                     good(self._http.address.name, await self._send(taken))
                 else:
                     await self._delete(taken)
+            # It may die once more before these are on its disk.
+            self._recent.renew(time.monotonic())
             _log.warning("timeseries.sent_again", requests=len(again), cut=self._recent.cut_short)
         self._started = flags.started
 
