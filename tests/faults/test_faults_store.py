@@ -2,12 +2,15 @@
 
 import anyio
 import pytest
+from msgspec import structs
 
 from tests.faults.conftest import Trial
+from tests.faults.ingester import Config
 from tests.faults.plant import Plant
 
 pytestmark = pytest.mark.anyio
 
+_SPOOLING = Config(0, "", spool_after_s=0.2)
 # A look is 0.1 s: all in the time in which the store is tried, before the spool takes what waits.
 _LOOKS = 80
 
@@ -60,7 +63,14 @@ async def test_faults_store_refuses_one_value(trial: Trial) -> None:
     assert account.stored == account.published - 20
 
 
-async def test_faults_memory_is_bounded_while_the_store_is_away(trial: Trial) -> None:
+@pytest.mark.parametrize(
+    "config",
+    [Config(0, ""), _SPOOLING, structs.replace(_SPOOLING, spool_max_bytes=100_000)],
+    ids=["tried", "spooled", "spool_full"],
+)
+async def test_faults_memory_is_bounded_while_the_store_is_away(
+    trial: Trial, config: Config
+) -> None:
     """The inbox holds 64 MiB and 20,000 messages at most, whatever waits behind it."""
     grown_mb: list[float] = []
 
@@ -73,7 +83,9 @@ async def test_faults_memory_is_bounded_while_the_store_is_away(trial: Trial) ->
             grown_mb.append(plant.ingester.memory_mb() - before_mb)
         plant.ingester.switch("away", on=False)
 
-    account = await trial(go_away, messages=25_000, lasts_s=0.0, padding=16_000, is_careless=True)
+    account = await trial(
+        go_away, config=config, messages=25_000, lasts_s=0.0, padding=16_000, is_careless=True
+    )
 
     assert account.faults() == {}
     assert max(grown_mb) < 200
