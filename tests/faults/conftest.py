@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.account import Account
 from tests.faults.ingester import Config
-from tests.faults.plant import Faults, Show, plant, survive
+from tests.faults.plant import Faults, Ingester, Show, plant, survive
 from tests.faults.publisher import Orders
 from tests.support.servers import Mosquitto
 
@@ -53,6 +53,7 @@ def trial(own_mosquitto: Mosquitto, tmp_path: Path, request: pytest.FixtureReque
         lasts_s: float | None = None,
         show: Show | None = None,
         except_for: str | None = None,
+        ingester: type[Ingester] = Ingester,
         **orders: object,
     ) -> Account:
         messages = int((MESSAGES or _SHORT) * share)
@@ -66,7 +67,7 @@ def trial(own_mosquitto: Mosquitto, tmp_path: Path, request: pytest.FixtureReque
         asked = Orders(**(fields | orders))  # type: ignore[arg-type]  # a test's own fields
         if config is not None and not config.folder:
             config = msgspec.structs.replace(config, folder=str(tmp_path / "ingester"))
-        async with plant(own_mosquitto, tmp_path, asked, config) as running:
+        async with plant(own_mosquitto, tmp_path, asked, config, kind=ingester) as running:
             within_s = _LONG_WITHIN_S if MESSAGES else _SHORT_WITHIN_S
             account = await survive(running, faults, within_s=within_s, show=show)
         if except_for is None:

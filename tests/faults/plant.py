@@ -196,13 +196,18 @@ Show = Callable[[], None]
 
 @asynccontextmanager
 async def plant(
-    broker: Mosquitto, folder: Path, orders: Orders, config: Config | None = None
+    broker: Mosquitto,
+    folder: Path,
+    orders: Orders,
+    config: Config | None = None,
+    *,
+    kind: type[Ingester] = Ingester,
 ) -> AsyncIterator[Plant]:
-    """Run a plant whose devices have not begun yet."""
+    """Run a plant whose devices have not begun yet; its ingester is of a `kind`."""
     async with Proxy(broker.port) as devices_leg, Proxy(broker.port) as ingester_leg:
         plain = config or Config(0, str(folder / "ingester"))
         config = msgspec.structs.replace(plain, port=ingester_leg.port)
-        ingester = Ingester(config)
+        ingester = kind(config)
         orders = msgspec.structs.replace(orders, port=devices_leg.port)
         try:
             await ingester.start()

@@ -1,6 +1,8 @@
 """The store away for so long that readings wait on disk, and what then goes wrong besides."""
 
+import operator
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import pytest
@@ -18,7 +20,7 @@ _SMALL_BYTES = 100_000
 _SOON_S = 30.0
 
 
-async def _spooled(plant: Plant, enough: Callable[[int], bool]) -> None:
+async def _until_spooled(plant: Plant, enough: Callable[[int], bool]) -> None:
     """Wait until that many readings are in the spool, by the ledger."""
     book = LedgerFile(plant.ingester.folder / "ingest.db")
     try:
@@ -41,8 +43,8 @@ async def test_faults_spooling_and_draining_ingester_killed(trial: Trial) -> Non
     async def kill(plant: Plant) -> None:
         await plant.reached(0.2)
         plant.ingester.switch("away", on=True)
-        for readings in (0, 500):
-            await _spooled(plant, lambda now, least=readings: now > least)
+        for least in (0, 500):
+            await _until_spooled(plant, partial(operator.lt, least))
             await _kill(plant)
         await plant.reached(0.5)
         plant.ingester.switch("slow", on=True, text="0.4")
@@ -51,7 +53,7 @@ async def test_faults_spooling_and_draining_ingester_killed(trial: Trial) -> Non
             await anyio.sleep(0.6)
             await _kill(plant)
         plant.ingester.switch("slow", on=False)
-        await _spooled(plant, lambda now: now == 0)
+        await _until_spooled(plant, lambda now: now == 0)
         assert plant.ingester.has_said("spool.found")
 
     account = await trial(kill, config=_SPOOLING, is_careless=True)
@@ -67,7 +69,7 @@ async def test_faults_spool_full(trial: Trial) -> None:
     async def go_away(plant: Plant) -> None:
         await plant.reached(0.2)
         plant.ingester.switch("away", on=True)
-        await _spooled(plant, lambda now: now > 0)
+        await _until_spooled(plant, lambda now: now > 0)
         for number in range(40):
             await anyio.sleep(0.1)
             files = (plant.ingester.folder / "spool").iterdir()
@@ -90,7 +92,7 @@ async def test_faults_spool_on_a_full_disk(trial: Trial) -> None:
     async def fill(plant: Plant) -> None:
         await plant.reached(0.2)
         plant.ingester.switch("away", on=True)
-        await _spooled(plant, lambda now: now > 0)
+        await _until_spooled(plant, lambda now: now > 0)
         plant.ingester.limit_file_size(4_096)
         await anyio.sleep(3)
         plant.ingester.limit_file_size(-1)
