@@ -37,6 +37,7 @@ class Config(msgspec.Struct, frozen=True):
     group: str | None = None
     keepalive_s: int = 2
     mqtt5: bool = True
+    batch_readings: int = Settings().batch_readings
     spool_after_s: float = SpoolSettings().after_s
     spool_max_bytes: int = SpoolSettings().max_bytes
 
@@ -85,7 +86,12 @@ async def ingest(config: Config) -> None:
         mqtt5=config.mqtt5,
     )
     spool = SpoolSettings(max_bytes=config.spool_max_bytes, after_s=config.spool_after_s)
-    settings = Settings(batch_wait_s=0.05, shared_group=config.group, spool=spool)
+    settings = Settings(
+        batch_wait_s=0.05,
+        batch_readings=config.batch_readings,
+        shared_group=config.group,
+        spool=spool,
+    )
     async with open_timeseries(secret_url(config.store), data_dir=folder) as store:
         switched: TimeSeries = Switched(store, folder)  # type: ignore[assignment]  # __getattr__
         async with running(

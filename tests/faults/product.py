@@ -67,7 +67,7 @@ class Product(Ingester):
             "BROKER__URL": f"mqtt://127.0.0.1:{config.port}",
             "TIMESERIES__URL": config.store or "",
             "INGEST__CLIENT_ID": config.client_id,
-            "INGEST__BATCH_READINGS": "200",
+            "INGEST__BATCH_READINGS": str(config.batch_readings),
             "INGEST__SPOOL__AFTER_S": str(config.spool_after_s),
         }
         ours = {f"TIDEGATE__{name}": value for name, value in settings.items()}

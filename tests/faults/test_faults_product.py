@@ -128,7 +128,7 @@ async def test_faults_product_before_its_store(trial: Trial, server: Server) -> 
         url = server.url("faults").replace(str(server.port), str(leg.port))
         account = await trial(
             come_and_go,
-            config=Config(0, "", url, spool_after_s=0.5),
+            config=Config(0, "", url, batch_readings=200, spool_after_s=0.5),
             ingester=Product,
             messages=8_000,
             lasts_s=16.0,

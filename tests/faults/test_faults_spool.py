@@ -16,7 +16,7 @@ from tests.faults.plant import Plant
 pytestmark = pytest.mark.anyio
 
 _SPOOLING = Config(0, "", spool_after_s=0.2)
-_SMALL_BYTES = 100_000
+_SMALL_BYTES = 10_000
 _SOON_S = 30.0
 
 
@@ -56,7 +56,9 @@ async def test_faults_spooling_and_draining_ingester_killed(trial: Trial) -> Non
         await _until_spooled(plant, lambda now: now == 0)
         assert plant.ingester.has_said("spool.found")
 
-    account = await trial(kill, config=_SPOOLING, is_careless=True)
+    # Small batches come out one by one: it dies between them.
+    config = structs.replace(_SPOOLING, batch_readings=300)
+    account = await trial(kill, config=config, is_careless=True)
 
     assert account.faults() == {}
     assert account.stored == account.published
@@ -78,7 +80,7 @@ async def test_faults_spool_full(trial: Trial) -> None:
                 await _kill(plant)
         plant.ingester.switch("away", on=False)
 
-    config = structs.replace(_SPOOLING, spool_max_bytes=_SMALL_BYTES)
+    config = structs.replace(_SPOOLING, batch_readings=300, spool_max_bytes=_SMALL_BYTES)
     account = await trial(go_away, config=config, is_careless=True)
 
     assert account.faults() == {}

@@ -39,8 +39,8 @@ class Recent:
         self._taken.append((now_s, taken))
         self._size_bytes += _size_bytes(taken)
         while self._size_bytes > self._most_bytes and len(self._taken) > 1:
+            self.cut_short += self._taken[0][0] >= now_s - self._keep_s
             self._drop()
-            self.cut_short += 1
 
     def forget(self, now_s: float) -> None:
         """Drop what the server that took it has had on its disk for long."""

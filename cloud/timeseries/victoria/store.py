@@ -149,8 +149,6 @@ class Victoria:
                 self._recent.add(body, time.monotonic())
             if self._sender.connections != self._connections:
                 await self._look_after_reconnecting()
-            # It was away for who knows how long: only now what is older is on its disk for certain.
-            self._recent.forget(time.monotonic())
             return answer
 
     async def _look_after_reconnecting(self) -> None:
@@ -172,6 +170,7 @@ class Victoria:
             self._recent.renew(time.monotonic())
             _log.warning("timeseries.sent_again", requests=len(again), cut=self._recent.cut_short)
         self._started = flags.started
+        self._recent.forget(time.monotonic())
 
     async def _delete(self, deletion: Deletion) -> None:
         # Series of the last second are not found before; what does not let us shows them later.
