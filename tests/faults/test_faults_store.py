@@ -1,6 +1,13 @@
 """The store away, refusing, or without room; and the memory that waiting costs."""
 
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
 import anyio
+import anyio.to_thread
 import pytest
 from msgspec import structs
 
@@ -13,8 +20,32 @@ pytestmark = pytest.mark.anyio
 # What the inbox holds, and the same three times more: decoded, as columns, and packed.
 _MOST_SPOOLING_MB = 335
 _SPOOLING = Config(0, "", spool_after_s=0.2)
+_DISK_MB = 64
 # A look is 0.1 s: all in the time in which the store is tried, before the spool takes what waits.
 _LOOKS = 80
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a small disk for this test; who may not mount cannot try this."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _fill(path: Path) -> None:
+    """Take every byte that is left on a disk."""
+    with path.open("wb", buffering=0) as file:
+        for size_bytes in (1 << 20, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(b"x" * size_bytes)
 
 
 async def test_faults_store_away(trial: Trial) -> None:
@@ -95,6 +126,24 @@ async def test_faults_memory_is_bounded_while_the_store_is_away(
 
     assert account.faults() == {}
     assert max(grown_mb) < most_mb
+
+
+async def test_faults_disk_really_full(trial: Trial, small_disk: Path) -> None:
+    """Not a byte is left on the disk of the store, the ledger and the spool, and then there is."""
+
+    async def fill(plant: Plant) -> None:
+        for share in (0.3, 0.6):
+            await plant.reached(share)
+            await anyio.to_thread.run_sync(_fill, small_disk / "filler")
+            await anyio.sleep(3)
+            (small_disk / "filler").unlink()
+        assert plant.ingester.has_said("peer.lost")
+
+    config = structs.replace(_SPOOLING, folder=str(small_disk / "ingester"))
+    account = await trial(fill, config=config, is_careless=True)
+
+    assert account.faults() == {}
+    assert account.stored == account.published
 
 
 @pytest.mark.short
