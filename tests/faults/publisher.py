@@ -202,7 +202,7 @@ class Publisher:
         device = self._device_of.get(body[2:end])
         try:
             seq = msgspec.json.decode(body[end:])["seq"]
-        except (msgspec.DecodeError, KeyError, TypeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
             return
         if device is None or not isinstance(seq, int) or seq <= self._acked[device]:
             return
