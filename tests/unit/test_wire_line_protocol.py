@@ -108,7 +108,7 @@ def test_line_protocol_precision_comes_with_the_content_type() -> None:
     form = SHIPPED.of_content_type('application/x-influx-line-protocol; Precision="s"; charset=x')
 
     assert form.name == "line-protocol"
-    assert form.decode(b"m f=1 17").readings[0].ts_ms == 17_000
+    assert form.decode(b"m f=1 17").by_reading().readings[0].ts_ms == 17_000
     with pytest.raises(Malformed, match="precision"):
         SHIPPED.of_content_type("application/vnd.influxdata.line-protocol;precision=d").decode(b"")
 

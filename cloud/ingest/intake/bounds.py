@@ -31,6 +31,10 @@ class Bounds:
         self._text_chars = limits.max_text_chars
         self.tightened = self._values < MAX_VALUES or self._text_chars < MAX_TEXT_CHARS
 
+    def allow(self, values: int) -> bool:
+        """Return whether a reading may have so many values."""
+        return values <= self._values
+
     def fault(self, reading: Reading) -> str | None:
         """Return why a reading is too large, None when it is not."""
         if len(reading.values) > self._values:

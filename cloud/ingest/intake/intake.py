@@ -30,7 +30,7 @@ from wire.codecs.json import decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
 from wire.ids import DeviceKey, TenantId, tenant_id
-from wire.messages import Decoded
+from wire.messages import Decoded, Table
 from wire.patterns import Pattern
 from wire.topics import Channel, parse_topic
 
@@ -160,7 +160,7 @@ class Intake:
             self._host.take_death(batch, source.feed, Origin(chunk, index, source.device))
         else:
             _take_status(batch, source, chunk, index)
-        batch.ends.append(len(batch.points.ts_ms))
+        batch.ends.append(len(batch.points.rows.ts_ms))
         batch.taken.append(taken)
         batch.devices.append(source.device)
 
@@ -181,6 +181,10 @@ class Intake:
             seen_now = self._seen_now(batch, origin, known, form)
             refuse_all(batch, origin, str(exc), seen_now=seen_now, tally=tally)
             return ()
+        if isinstance(decoded, Table):
+            if self._taking.take_table(batch, known, chunk, index, decoded):
+                return _all_taken(batch, chunk, decoded)
+            decoded = decoded.by_reading()
         fates = tally.readings()
         if source.feed is None and not decoded.readings and not decoded.refused:
             tally.filtered += replay is None
@@ -200,13 +204,13 @@ class Intake:
         batch.readings += len(decoded.readings) + len(decoded.refused)
         return taken
 
-    def _decoded(self, packed: bytes, form: Format) -> Decoded:
+    def _decoded(self, packed: bytes, form: Format) -> Decoded | Table:
         """Return what a payload says; raise `Malformed`."""
         limit = self._max_payload_bytes
         if len(packed) > limit:
             raise Malformed(f"payload is larger than {limit} bytes")
         decoded = form.decode(unpacked(packed, max_bytes=limit))
-        if len(decoded.readings) + len(decoded.refused) > self._max_readings:
+        if decoded.size() > self._max_readings:
             raise Malformed(f"payload has more than {self._max_readings} readings")
         return decoded
 
@@ -286,6 +290,15 @@ def _tenant(name: str | None) -> TenantId | None:
 def _is_taken_back(replay: Replay, source: Source) -> bool:
     """Return whether a letter still comes from the device on whose account it is."""
     return source.channel == "telemetry" and replay.device in (None, source.device)
+
+
+def _all_taken(batch: Batch, chunk: Chunk, table: Table) -> Sequence[int]:
+    """Count a table of which every reading is to be stored; return their indexes."""
+    count = table.size()
+    batch.readings += count
+    if chunk.reply is not None:
+        chunk.reply.accepted += count
+    return range(count)
 
 
 def _take_status(batch: Batch, source: Source, chunk: Chunk, index: int) -> None:
