@@ -98,6 +98,8 @@ async def _is_whole(product: Product) -> None:
     assert ready.status_code == 200
 
 
+@pytest.mark.short
+@pytest.mark.slow
 async def test_faults_product_before_its_store(trial: Trial, server: Server) -> None:
     """It takes, keeps and acknowledges; then all drains in order, and so after a kill."""
     looks: list[int] = []
@@ -110,7 +112,7 @@ async def test_faults_product_before_its_store(trial: Trial, server: Server) -> 
         await _is_away(product)
         leg.to_server.bytes_per_s = _NARROW_BYTES_PER_S[server.name]
         await anyio.to_thread.run_sync(server.start)
-        while len(looks) < _LOOKS and _spooled(product):
+        while (len(looks) < _LOOKS or looks[0] == looks[-1]) and _spooled(product):
             if await _stored(server):
                 looks.append(await _look(product, server))
             await anyio.sleep(0.2)
@@ -139,5 +141,5 @@ async def test_faults_product_before_its_store(trial: Trial, server: Server) -> 
     assert account.faults() == {}
     assert account.stored == account.published
     # Some of it, and not yet all, had come out of the spool.
-    assert len(looks) == _LOOKS
+    assert len(looks) >= _LOOKS
     assert looks[0] < looks[-1] < account.published

@@ -36,7 +36,6 @@ async def _kill(plant: Plant) -> None:
     await plant.ingester.start()
 
 
-@pytest.mark.short
 async def test_faults_spooling_and_draining_ingester_killed(trial: Trial) -> None:
     """SIGKILL while readings go into the spool, and while they come out: each is stored once."""
 
