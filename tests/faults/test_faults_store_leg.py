@@ -92,10 +92,10 @@ async def test_faults_store_cut(over: Over, *, with_reset: bool) -> None:
 
 @pytest.mark.parametrize("answers_only", [False, True], ids=["black_hole", "half_open"])
 async def test_faults_store_swallowed(over: Over, *, answers_only: bool) -> None:
-    """Nothing arrives there, or it takes everything and is never heard; once for very long."""
+    """Nothing arrives there, or it takes everything and is never heard; first for very long."""
 
     async def swallow(plant: Plant, leg: Proxy) -> None:
-        for share, lasts_s in ((0.2, 5.0), (0.5, TIMEOUT_S + 4)):
+        for share, lasts_s in ((0.2, TIMEOUT_S + 4), (0.5, 5.0)):
             await plant.reached(share)
             leg.to_client.swallows = True
             leg.to_server.swallows = not answers_only
