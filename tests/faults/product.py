@@ -52,8 +52,10 @@ class Product(Ingester):
         health = await self.answer("/health")
         return {} if health is None else dict(health.json()["parts"])
 
-    async def until_part(self, name: str, begins: str, *, within_s: float = 40.0) -> None:
-        """Wait until what `/health` says of a part begins so."""
+    async def until_part(
+        self, name: str, begins: str | tuple[str, ...], *, within_s: float = 40.0
+    ) -> None:
+        """Wait until what `/health` says of a part begins so, or in one of these ways."""
         with anyio.move_on_after(within_s):
             while not (await self.parts()).get(name, "").startswith(begins):
                 self.check_alive()
