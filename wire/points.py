@@ -22,7 +22,12 @@ def order_of(boot: str, seq: int) -> int:
     The boot's checksum (31 bits) stands above the sequence's low 32 bits: readings of one boot
     are in order of their sequences, and those of different boots stay apart.
     """
-    return (zlib.crc32(boot.encode()) & _BOOT_MASK) << 32 | (seq & SEQ_MASK)
+    return _high_bits(boot) | (seq & SEQ_MASK)
+
+
+@lru_cache(maxsize=4_096)
+def _high_bits(boot: str) -> int:
+    return (zlib.crc32(boot.encode()) & _BOOT_MASK) << 32
 
 
 def order_among(text: str, rest_ns: int) -> int:

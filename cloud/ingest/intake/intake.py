@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.intake.mappings import formats_of
+from cloud.ingest.intake.plain import Plain
 from cloud.ingest.intake.recent import Recent
 from cloud.ingest.intake.refusals import (
     bury_foreign,
@@ -93,7 +94,7 @@ class Intake:
         self._batch_readings = settings.batch_readings
         self._max_payload_bytes = settings.limits.max_payload_bytes
         self._max_readings = settings.limits.max_readings
-        self._taking = Taking(settings)
+        self._plain, self._taking = Plain(settings), Taking(settings)
         self._sources: Recent[bytes, Source] = Recent(memory.topics)
         self._devices: Recent[DeviceKey, Known] = Recent(memory.devices)
         # Who was forgotten while a batch that is not committed holds on to it.
@@ -181,10 +182,9 @@ class Intake:
             seen_now = self._seen_now(batch, origin, known, form)
             refuse_all(batch, origin, str(exc), seen_now=seen_now, tally=tally)
             return ()
-        if isinstance(decoded, Table):
-            if self._taking.take_table(batch, known, chunk, index, decoded):
-                return _all_taken(batch, chunk, decoded)
-            decoded = decoded.by_reading()
+        if self._plain.take(batch, known, chunk, index, decoded):
+            return _all_taken(batch, chunk, decoded.size())
+        decoded = decoded.by_reading()
         fates = tally.readings()
         if source.feed is None and not decoded.readings and not decoded.refused:
             tally.filtered += replay is None
@@ -292,13 +292,12 @@ def _is_taken_back(replay: Replay, source: Source) -> bool:
     return source.channel == "telemetry" and replay.device in (None, source.device)
 
 
-def _all_taken(batch: Batch, chunk: Chunk, table: Table) -> Sequence[int]:
-    """Count a table of which every reading is to be stored; return their indexes."""
-    count = table.size()
-    batch.readings += count
+def _all_taken(batch: Batch, chunk: Chunk, readings: int) -> Sequence[int]:
+    """Count a message of which every reading is to be stored; return their indexes."""
+    batch.readings += readings
     if chunk.reply is not None:
-        chunk.reply.accepted += count
-    return range(count)
+        chunk.reply.accepted += readings
+    return range(readings)
 
 
 def _take_status(batch: Batch, source: Source, chunk: Chunk, index: int) -> None:

@@ -1,8 +1,6 @@
 """From the readings of one message to the columns of a batch: the innermost loop of ingestion."""
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import repeat
 
 from cloud.ingest.batch import Batch
 from cloud.ingest.inbox import Chunk, Replay
@@ -12,7 +10,7 @@ from cloud.ingest.ledger.spans import Spans
 from cloud.ingest.messages import RETAINED
 from cloud.settings import Ingest as Settings
 from wire.ids import TenantId
-from wire.messages import Decoded, Reading, Refusal, Table
+from wire.messages import Decoded, Reading, Refusal
 from wire.points import SEQ_MASK, Shape, order_of
 
 _MS_PER_S = 1_000
@@ -33,41 +31,6 @@ class Taking:
     def begin(self, tenant: TenantId, series: int) -> None:
         """Note how many series a tenant has."""
         self._limits.begin(tenant, series)
-
-    def take_table(
-        self, batch: Batch, known: Known, chunk: Chunk, place: int, table: Table
-    ) -> bool:
-        """Put all readings of a table into the batch's rows, if none needs a look of its own.
-
-        False: one does, and nothing was changed.
-        """
-        ts_ms, count, now_ms = table.ts_ms, len(table.ts_ms), chunk.received_ms
-        spans, first = known.boots.get(table.boot), order_of(table.boot, table.seq)
-        earliest_ms, latest_ms = self._bounds.window(now_ms, now_ms)
-        is_plain = (
-            chunk.replay is None
-            and spans is not None
-            and max(earliest_ms, spans.newest_ms) <= ts_ms[0]
-            and ts_ms[-1] <= latest_ms
-            and ts_ms == sorted(ts_ms)
-            and self._bounds.allow(len(table.metrics))
-            and first & SEQ_MASK <= SEQ_MASK - count
-            and known.has_begun(table.metrics)
-        )
-        if not is_plain or spans is None or not spans.extend(table.seq, table.last_seq):
-            return False
-        batch.spans(known, table.boot, first=table.first)
-        spans.newest_ms = ts_ms[-1]
-        rows, tally = batch.points.rows, batch.entry.tallies[known.device]
-        rows.shapes += repeat(known.shape_of(table.metrics), count)
-        rows.ts_ms += ts_ms
-        rows.order += range(first, first + count)
-        rows.values += zip(*table.columns, strict=True)
-        tally.stored += count
-        tally.late += bisect_left(ts_ms, now_ms - self._late_ms - (known.skew.ms or 0))
-        if now_ms >= known.skew.due_ms:
-            _sample_skew(known, chunk, place, ts_ms[-1])
-        return True
 
     def take(  # noqa: C901, PLR0912, PLR0915 - see the docstring
         self, batch: Batch, known: Known, chunk: Chunk, place: int, decoded: Decoded
@@ -128,8 +91,9 @@ class Taking:
             rows.values.append(tuple(reading.values.values()))
             rows.order.append(order)
             tally.stored += 1
-        if newest_ms is not None and now_ms >= known.skew.due_ms:
-            _sample_skew(known, chunk, place, newest_ms)
+        is_live = not chunk.messages.flags[place] & RETAINED
+        if newest_ms is not None and is_live and now_ms >= known.skew.due_ms:
+            known.skew.sample(now_ms, newest_ms)
         return [one for one in indexes if one not in left_out] if left_out else indexes, refused
 
     def _shape(
@@ -161,8 +125,3 @@ def _asked(decoded: Decoded, replay: Replay | None) -> tuple[Sequence[int], Sequ
     only = replay.only
     pairs = [pair for pair in zip(indexes, readings, strict=True) if pair[0] in only]
     return [index for index, _ in pairs], [reading for _, reading in pairs]
-
-
-def _sample_skew(known: Known, chunk: Chunk, place: int, newest_ms: int) -> None:
-    if not chunk.messages.flags[place] & RETAINED:
-        known.skew.sample(chunk.received_ms, newest_ms)

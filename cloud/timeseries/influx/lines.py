@@ -43,7 +43,7 @@ def check(batch: PointBatch) -> None:
     rows = batch.rows
     if len(rows):
         _check_times(rows)
-        check_finite(chain.from_iterable(rows.values))
+        check_finite(rows)
 
 
 def time_ns(ts_ms: int, order: int) -> int:
