@@ -14,7 +14,7 @@ from tests.support.ports import unused_port
 from tests.support.postgres import own_postgres, postgres, postgres_url
 from tests.support.server_process import required
 from tests.support.servers import Mosquitto, mosquitto_program
-from tests.support.victoria import victoria, victoria_url
+from tests.support.victoria import own_victoria, victoria, victoria_url
 
 # Fixtures are found by their names in this file.
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "localstripe",
     "own_influxd",
     "own_postgres",
+    "own_victoria",
     "postgres",
     "postgres_url",
     "victoria",

@@ -96,13 +96,21 @@ class Remote:
         async with self._detecting:
             if self._backend is None or not self._is_sure:
                 server = await detect(self._http)
-                if self._backend is None or server != self._server:
+                if self._backend is None or not self._is_served_by(server):
                     await self.aclose()
                     self._backend = _backend(self._http, server, self._keep_days)
                     self._server = server
                     _log.info("timeseries.detected", server=server.kind, version=server.version)
                 self._is_sure = True
             return self._backend
+
+    def _is_served_by(self, server: Server) -> bool:
+        """Return whether our adapter is that server's; Victoria's is of all versions.
+
+        It knows what the server took last, to be sent again: also after an upgrade.
+        """
+        is_victoria = server.kind == "victoria" and isinstance(self._backend, Victoria)
+        return is_victoria or server == self._server
 
 
 def _backend(http: Http, server: Server, keep_days: float | None) -> Backend:

@@ -2,7 +2,8 @@
 
 Writes the file `ready` when it receives. SIGTERM ends it as `tidegate up` would. Files in its
 folder switch faults: `clock` holds an offset in milliseconds, while `away` exists the store is
-away, while `refusing` exists it refuses every value of 666.
+away, while `refusing` exists it refuses every value of 666, `slow` holds the seconds that a write
+takes.
 """
 
 import resource
@@ -16,6 +17,7 @@ import msgspec
 
 from cloud.ingest.receiving.client import BrokerAccess
 from cloud.settings import Ingest as Settings
+from cloud.settings import Spool as SpoolSettings
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import PointsRejected, StoreAway, TimeSeries
 from tests.support.ingestion import running
@@ -35,6 +37,9 @@ class Config(msgspec.Struct, frozen=True):
     group: str | None = None
     keepalive_s: int = 2
     mqtt5: bool = True
+    batch_readings: int = Settings().batch_readings
+    spool_after_s: float = SpoolSettings().after_s
+    spool_max_bytes: int = SpoolSettings().max_bytes
 
 
 def secret_url(url: str | None) -> Secret | None:
@@ -48,6 +53,7 @@ class Switched:
     def __init__(self, store: TimeSeries, folder: Path) -> None:
         self._store = store
         self._away, self._refusing = folder / "away", folder / "refusing"
+        self._slow = folder / "slow"
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
@@ -58,6 +64,8 @@ class Switched:
             raise StoreAway("switched off by the test")
         if self._refusing.exists() and 666 in batch.values:
             raise PointsRejected("666 is refused")
+        if self._slow.exists():
+            await anyio.sleep(float(self._slow.read_text() or 0))
         await self._store.write(batch)
 
 
@@ -77,7 +85,13 @@ async def ingest(config: Config) -> None:
         keepalive_s=config.keepalive_s,
         mqtt5=config.mqtt5,
     )
-    settings = Settings(batch_wait_s=0.05, shared_group=config.group)
+    spool = SpoolSettings(max_bytes=config.spool_max_bytes, after_s=config.spool_after_s)
+    settings = Settings(
+        batch_wait_s=0.05,
+        batch_readings=config.batch_readings,
+        shared_group=config.group,
+        spool=spool,
+    )
     async with open_timeseries(secret_url(config.store), data_dir=folder) as store:
         switched: TimeSeries = Switched(store, folder)  # type: ignore[assignment]  # __getattr__
         async with running(

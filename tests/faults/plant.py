@@ -176,7 +176,8 @@ class Plant:
     async def _has_passed(self, book: LedgerFile) -> bool:
         """Publish a marker; return whether it was stored within a few seconds."""
         self._markers += 1
-        await anyio.to_thread.run_sync(_publish_marker, self.broker.port, self._markers)
+        first_ts_ms, seq = self.orders.first_ts_ms, self._markers
+        await anyio.to_thread.run_sync(_publish_marker, self.broker.port, seq, first_ts_ms + seq)
         with anyio.move_on_after(_MARKER_S):
             while all(boot.last < self._markers for boot in book.boots(_MARKER)):  # noqa: ASYNC110 - in a file
                 await anyio.sleep(_TICK_S)
@@ -184,23 +185,29 @@ class Plant:
         return False
 
 
-def _publish_marker(port: int, seq: int) -> None:
-    payload = f'{{"boot":"m","seq":{seq},"ts":{seq},"values":{{"m":1}}}}'
+def _publish_marker(port: int, seq: int, ts_ms: int) -> None:
+    payload = f'{{"boot":"m","seq":{seq},"ts":{ts_ms},"values":{{"m":1}}}}'
     publish.single("t/faults/marker/telemetry", payload, qos=1, hostname="127.0.0.1", port=port)
 
 
 Faults = Callable[[Plant], Awaitable[None]]
+Show = Callable[[], None]
 
 
 @asynccontextmanager
 async def plant(
-    broker: Mosquitto, folder: Path, orders: Orders, config: Config | None = None
+    broker: Mosquitto,
+    folder: Path,
+    orders: Orders,
+    config: Config | None = None,
+    *,
+    kind: type[Ingester] = Ingester,
 ) -> AsyncIterator[Plant]:
-    """Run a plant whose devices have not begun yet."""
+    """Run a plant whose devices have not begun yet; its ingester is of a `kind`."""
     async with Proxy(broker.port) as devices_leg, Proxy(broker.port) as ingester_leg:
         plain = config or Config(0, str(folder / "ingester"))
         config = msgspec.structs.replace(plain, port=ingester_leg.port)
-        ingester = Ingester(config)
+        ingester = kind(config)
         orders = msgspec.structs.replace(orders, port=devices_leg.port)
         try:
             await ingester.start()
@@ -234,10 +241,13 @@ def _hear(running: Plant, line: str) -> None:
         running.outcome = msgspec.json.decode(line, type=Outcome)
 
 
-async def survive(running: Plant, faults: Faults, *, within_s: float) -> Account:
+async def survive(
+    running: Plant, faults: Faults, *, within_s: float, show: Show | None = None
+) -> Account:
     """Publish everything while the faults happen; count what became of it.
 
-    The faults may go on after the devices are done; they leave the plant whole.
+    The faults may go on after the devices are done; they leave the plant whole. `show` makes a
+    store show everything that it has, which some do only after a while.
     """
     with anyio.fail_after(within_s):
         async with anyio.create_task_group() as tasks:
@@ -245,6 +255,8 @@ async def survive(running: Plant, faults: Faults, *, within_s: float) -> Account
             await faults(running)
         await running.settled()
         await running.ingester.stop()
+    if show is not None:
+        await anyio.to_thread.run_sync(show)
     assert running.outcome is not None, "the devices did not end as they should"
     return await account_of(
         running.ingester.folder, running.ingester.config.store, running.orders, running.outcome

@@ -35,7 +35,10 @@ _MAX_AHEAD = 40_000
 
 
 class Orders(msgspec.Struct, frozen=True):
-    """What to publish; `rate` in messages a second, 0 for as fast as it goes."""
+    """What to publish; `rate` in messages a second, 0 for as fast as it goes.
+
+    Every reading whose sequence `bad_every` divides has a value `bad` beside its own.
+    """
 
     port: int
     messages: int
@@ -46,6 +49,12 @@ class Orders(msgspec.Struct, frozen=True):
     is_careless: bool = False
     first_ts_ms: int = 0
     padding: int = 0
+    bad_every: int = 0
+
+    def bad(self) -> int:
+        """Return how many readings have a value `bad`."""
+        each = self.messages // self.devices
+        return each // self.bad_every * self.devices if self.bad_every else 0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -171,7 +180,9 @@ class Publisher:
             self._mid = self._mid % _MAX_MID + 1
         self._in_flight[self._mid] = (device, seq)
         ts_ms = self._orders.first_ts_ms + seq
-        payload = f'{{"boot":"b","seq":{seq},"ts":{ts_ms},"values":{{"v":{seq}{self._padding}}}}}'
+        is_bad = self._orders.bad_every and seq % self._orders.bad_every == 0
+        more = self._padding + (',"bad":1' if is_bad else "")
+        payload = f'{{"boot":"b","seq":{seq},"ts":{ts_ms},"values":{{"v":{seq}{more}}}}}'
         return packets.publish(self._topics[device], self._mid, payload.encode())
 
     def _receive(self, connection: socket.socket, unread: bytearray) -> None:
@@ -191,7 +202,7 @@ class Publisher:
         device = self._device_of.get(body[2:end])
         try:
             seq = msgspec.json.decode(body[end:])["seq"]
-        except (msgspec.DecodeError, KeyError, TypeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
             return
         if device is None or not isinstance(seq, int) or seq <= self._acked[device]:
             return

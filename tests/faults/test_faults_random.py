@@ -1,7 +1,7 @@
 """Everything in any order, drawn by a seed: what nobody thought of."""
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 import anyio
@@ -9,9 +9,12 @@ import anyio.to_thread
 import pytest
 
 from tests.faults.conftest import Trial
+from tests.faults.ingester import Config
 from tests.faults.plant import Plant
 from tests.support.broker_clients import Client
+from tests.support.influxd import Influxd
 from tests.support.proxy import Direction
+from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -109,21 +112,53 @@ def _any_direction(plant: Plant, rng: Random) -> Direction:
     return rng.choice([leg.to_client, leg.to_server])
 
 
-@pytest.mark.parametrize("seed", range(4))
-async def test_faults_at_random(trial: Trial, seed: int) -> None:
-    """One fault after another for as long as the devices publish."""
+def _of_server(server: ServerProcess) -> tuple[Fault, ...]:
+    """Return what a store that is a server can do besides."""
+
+    async def kill(_plant: Plant, rng: Random) -> None:
+        await anyio.to_thread.run_sync(server.kill)
+        await anyio.sleep(rng.uniform(0, 3))
+        await anyio.to_thread.run_sync(server.start)
+
+    async def freeze(_plant: Plant, rng: Random) -> None:
+        server.pause()
+        await anyio.sleep(rng.uniform(0.2, 5))
+        server.resume()
+
+    return (kill, freeze)
+
+
+async def _survives(
+    trial: Trial, seed: int, faults: Sequence[Fault], *, store: str | None = None
+) -> None:
     rng = Random(seed)
 
     async def everything(plant: Plant) -> None:
         while not plant.finished.is_set():
-            await rng.choice(_FAULTS)(plant, rng)
+            await rng.choice(faults)(plant, rng)
             with anyio.move_on_after(rng.uniform(0.2, 4)):
                 await plant.finished.wait()
 
-    account = await trial(everything, share=5.0, lasts_s=40.0)
+    # With every other seed what the store does not take at once goes through the spool.
+    config = Config(0, "", store, spool_after_s=0.2 if seed % 2 else 10.0)
+    account = await trial(everything, config=config, share=5.0, lasts_s=40.0)
 
     # A corrupted byte makes a dead letter, or a reading without its sequence; what was meant
     # comes again.
     assert account.faults().keys() <= {"stored_twice"}
     assert account.stored_twice <= 5
     assert account.stored == account.published
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_faults_at_random(trial: Trial, seed: int) -> None:
+    """One fault after another for as long as the devices publish."""
+    await _survives(trial, seed, _FAULTS)
+
+
+@pytest.mark.parametrize("seed", range(4, 6))
+async def test_faults_at_random_with_influxd(trial: Trial, own_influxd: Influxd, seed: int) -> None:
+    """Also those of a store that is a server; four in ten are."""
+    faults = _FAULTS + 4 * _of_server(own_influxd)
+
+    await _survives(trial, seed, faults, store=own_influxd.url("faults"))

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import httpx
 import pytest
 
+from cloud.ingest.ledger.file import LedgerFile
 from tests.faults.conftest import MESSAGES, Trial
 from tests.faults.ingester import Config
 from tests.faults.plant import Plant, plant, publish_all
@@ -67,13 +69,42 @@ async def test_faults_influxd_hangs(trial: Trial, own_influxd: Influxd) -> None:
     assert account.stored == account.published
 
 
-@pytest.mark.parametrize("version", ["1.8.10", "2.7.0", "3.0.0"])
-async def test_faults_store_answers(own_mosquitto: Mosquitto, tmp_path: Path, version: str) -> None:
-    """Every kind of refusal, over and over, and the ingester killed: every line gets there."""
+async def test_faults_influxd_takes_parts(trial: Trial, own_influxd: Influxd) -> None:
+    """Partial writes: each line of another type is one dead letter and costs no other line."""
+    text = b'telemetry,tenant=other,device=other bad="a text" 1000000'
+    async with httpx.AsyncClient(base_url=own_influxd.http_url, trust_env=False) as client:
+        for path, body in (("/query?q=CREATE+DATABASE+faults", b""), ("/write?db=faults", text)):
+            (await client.post(path, content=body)).raise_for_status()
+
+    async def nothing(_plant: Plant) -> None:
+        """The server's types are enough."""
+
+    config = Config(0, "", own_influxd.url("faults"))
+    account = await trial(nothing, config=config, is_careless=True, bad_every=50)
+
+    bad = (MESSAGES or 4_000) // _DEVICES // 50 * _DEVICES
+    assert account.faults() == {}
+    assert account.dead == bad > 0
+    assert account.stored == account.published - bad
+
+
+@pytest.mark.parametrize(
+    ("version", "partial"),
+    [("1.8.10", True), ("2.7.0", True), ("2.7.0", False), ("3.0.0", True)],
+)
+async def test_faults_store_answers(
+    own_mosquitto: Mosquitto, tmp_path: Path, version: str, *, partial: bool
+) -> None:
+    """Every kind of refusal, over and over, and the ingester killed: every line gets there.
+
+    Beside them lines that it never takes: of a batch with such it takes the others, or nothing.
+    """
     messages = (MESSAGES or 4_000) // _DEVICES * _DEVICES
-    orders = Orders(0, messages, _DEVICES, rate=messages / 6, is_careless=True)
+    rate = messages / 6
+    orders = Orders(0, messages, _DEVICES, rate=rate, is_careless=True, bad_every=200)
 
     with influx_codes(version) as codes:
+        codes.partial = partial
         config = Config(0, str(tmp_path / "ingester"), codes.url())
         async with plant(own_mosquitto, tmp_path, orders, config) as running:
             async with anyio.create_task_group() as tasks:
@@ -88,7 +119,11 @@ async def test_faults_store_answers(own_mosquitto: Mosquitto, tmp_path: Path, ve
             await running.ingester.stop()
         stored = {line.partition(" ")[::2] for line in codes.lines if ",device=d" in line}
 
+    book = LedgerFile(tmp_path / "ingester" / "ingest.db")
+    dead = book.totals().dead
+    book.close()
     assert running.outcome is not None
     assert codes.faults == []
+    assert dead == orders.bad()
     times = {(series, rest.rpartition(" ")[2]) for series, rest in stored}
-    assert len(times) == messages
+    assert len(times) == messages - orders.bad()

@@ -15,14 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.ingest.spool.folder import MAX_SET_ASIDE
+from cloud.ingest.spool.front import MOST_BYTES
 from cloud.ingest.spool.spool import Spool, SpoolFull
 from cloud.ingest.spool.survey import Known
+from cloud.ingest.spooling import draft_of
 from cloud.settings import Spool as Settings
 from tests.support.spools import (
     ROOMY,
+    batch_of,
     draft,
     drain_all,
     files_in,
+    payload_of,
     put,
     seqs_of,
     spool_in,
@@ -65,6 +69,24 @@ def test_spool_gives_back_in_order_and_leaves_nothing(tmp_path: Path) -> None:
     assert found == list(range(1, 21))
     assert (spool.is_empty, spool.records, spool.readings, spool.size_bytes) == (True, 0, 0, 0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_spool_gives_back_no_more_than_memory_holds(tmp_path: Path) -> None:
+    """However well records pack: a front ends once its payloads are as large as may be."""
+    spool = spool_in(tmp_path)
+    spool.recover(_NEW)
+    blank = b" " * (MOST_BYTES // 20)
+    large = draft_of(batch_of(("pump", payload_of(seq) + blank) for seq in range(1, 21)))
+    for _ in range(3):
+        spool.append(large)
+        spool.confirm()
+
+    parts = []
+    while (front := spool.front(10**6)) is not None:
+        parts.append(len(front.contents))
+        spool.drained(front)
+
+    assert parts == [1, 1, 1]
 
 
 def test_spool_shows_a_record_only_when_confirmed(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ from cloud.timeseries.port import (
     StoreAway,
     TimeSeries,
 )
+from cloud.timeseries.servers.address import parse_address
+from cloud.timeseries.servers.http import Http
 from cloud.timeseries.victoria.recent import Recent
+from cloud.timeseries.victoria.store import Victoria as Victoriametrics
 from tests.support.names import device_names, names
 from tests.support.victoria import Settled, Victoria, victoria_program
 from tidegate.configuration import Secret
@@ -254,6 +257,26 @@ async def test_victoria_killed_loses_nothing_of_what_it_took(tmp_path: Path, see
     assert [ts - now_ms for ts, _ in found.points][:5] == [0, 1, 2, 3, 4]
 
 
+async def test_victoria_away_for_long_loses_nothing_of_what_it_took(tmp_path: Path) -> None:
+    """However long it was gone, and also when it dies once more right after it was sent again."""
+    now_ms = time.time_ns() // 1_000_000
+    with Victoria(victoria_program(), folder=tmp_path) as server:
+        async with Http(parse_address(Secret(server.url("x")))) as http:
+            store = Victoriametrics(http, keep_days=None, recent=Recent(keep_s=2))
+            await store.write(PointBatch([_KEY], [now_ms], [0.0]))
+            for index in (1, 2):
+                await anyio.sleep(1.1)  # its start is told in seconds
+                server.kill()
+                await anyio.sleep(2)
+                server.start()
+                await store.write(PointBatch([_KEY], [now_ms + index], [float(index)]))
+            server.flush()
+            [found] = await store.read(_ALWAYS)
+            await store.aclose()
+
+    assert [ts - now_ms for ts, _ in found.points] == [0, 1, 2]
+
+
 async def test_victoria_killed_brings_back_nothing_that_was_deleted(tmp_path: Path) -> None:
     """What is sent again once it is back is deleted again, and what came afterwards is there."""
     now_ms = time.time_ns() // 1_000_000
@@ -307,11 +330,12 @@ async def test_victoria_leaves_out_what_is_not_ours(tmp_path: Path) -> None:
 
 
 def test_victoria_recent_is_bounded() -> None:
-    """By age, and by bytes: then the oldest go, and that is counted."""
+    """By age when told to, and by bytes: then the oldest go, and that is counted."""
     recent = Recent(keep_s=10, most_bytes=10)
 
     for second in (0, 5, 11):
         recent.add(b"%d" % second, second)
+    recent.forget(11)
     by_age = recent.taken()
     recent.add(b"x" * 8, 12)
 

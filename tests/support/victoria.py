@@ -133,6 +133,13 @@ def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victoria]:
 
 
 @pytest.fixture
+def own_victoria(tmp_path: Path) -> Iterator[Victoria]:
+    """Run a VictoriaMetrics for this test alone, which may kill, pause and start it again."""
+    with Victoria(victoria_program(), folder=tmp_path / "victoria") as server:
+        yield server
+
+
+@pytest.fixture
 def victoria_url(victoria: Victoria) -> str:
     """Return the URL of data that nobody has yet."""
     return victoria.url(f"test_{secrets.token_hex(6)}")

@@ -22,7 +22,10 @@ Taken = bytes | Deletion
 
 
 class Recent:
-    """What was taken within `keep_s` before the last; beyond `most_bytes` the oldest goes."""
+    """What was taken and not forgotten yet; beyond `most_bytes` the oldest goes.
+
+    Only who knows that the server has not died meanwhile may `forget` what is older than `keep_s`.
+    """
 
     def __init__(self, *, keep_s: float = KEEP_S, most_bytes: int = MOST_BYTES) -> None:
         self._keep_s = keep_s
@@ -35,11 +38,18 @@ class Recent:
         """Remember a body or a deletion; `now_s` is of a clock that never goes back."""
         self._taken.append((now_s, taken))
         self._size_bytes += _size_bytes(taken)
-        while self._taken[0][0] < now_s - self._keep_s:
-            self._drop()
         while self._size_bytes > self._most_bytes and len(self._taken) > 1:
+            self.cut_short += self._taken[0][0] >= now_s - self._keep_s
             self._drop()
-            self.cut_short += 1
+
+    def forget(self, now_s: float) -> None:
+        """Drop what the server that took it has had on its disk for long."""
+        while self._taken and self._taken[0][0] < now_s - self._keep_s:
+            self._drop()
+
+    def renew(self, now_s: float) -> None:
+        """Take note that all of it was sent again just now."""
+        self._taken = deque((now_s, taken) for _, taken in self._taken)
 
     def taken(self) -> list[Taken]:
         """Return what may not be on the server's disk yet, in the order in which it was taken."""

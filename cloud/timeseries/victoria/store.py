@@ -50,6 +50,7 @@ class Victoria:
         *,
         keep_days: float | None,
         now_ms: Callable[[], int] = _wall_clock_ms,
+        recent: Recent | None = None,
     ) -> None:
         self._http = http
         self._keep_days = keep_days
@@ -57,7 +58,7 @@ class Victoria:
         self._flags: Flags | None = None
         self._reader = Reader(http)
         self._has_warned = False
-        self._recent = Recent()
+        self._recent = recent or Recent()
         self._started: str | None = None
         self._connections = 0
         self._encoding = anyio.CapacityLimiter(1)
@@ -165,8 +166,11 @@ class Victoria:
                     good(self._http.address.name, await self._send(taken))
                 else:
                     await self._delete(taken)
+            # It may die once more before these are on its disk.
+            self._recent.renew(time.monotonic())
             _log.warning("timeseries.sent_again", requests=len(again), cut=self._recent.cut_short)
         self._started = flags.started
+        self._recent.forget(time.monotonic())
 
     async def _delete(self, deletion: Deletion) -> None:
         # Series of the last second are not found before; what does not let us shows them later.
