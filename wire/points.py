@@ -116,10 +116,11 @@ class PointBatch:
     `series[i]` had `values[i]` at `ts_ms[i]` (Unix time, milliseconds). A point is known by its
     series, time and `order`: what tells readings of the same millisecond apart, `order_of` those
     that have a boot and a sequence, else the reading's own (`order_among`) or 0.
-    Receivers must not change a batch: the same object goes to all of them.
+    Receivers must not change a batch: the same object goes to all of them. `prepared` is what the
+    store has made of it ahead of its turn (`cloud.timeseries.port`), for itself alone.
     """
 
-    __slots__ = ("_columns", "rows")
+    __slots__ = ("_columns", "prepared", "rows")
 
     def __init__(
         self,
@@ -138,6 +139,7 @@ class PointBatch:
             [(value,) for value in values],
         )
         self._columns: _Columns | None = None
+        self.prepared: object = None
 
     @classmethod
     def of(cls, rows: Rows) -> Self:

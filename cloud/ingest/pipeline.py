@@ -235,6 +235,7 @@ class Ingest:
 
     async def _hand_over(self, batch: Batch, send: MemoryObjectSendStream[Batch]) -> None:
         await anyio.to_thread.run_sync(batch.seal)
+        await self._storing.prepare(batch)
         self._ledger.expect(batch.entry)
         batch.began_s = anyio.current_time()
         await send.send(batch)

@@ -29,6 +29,11 @@ class Storing:
     metrics: Metrics
     after_s: float
 
+    async def prepare(self, batch: Batch) -> None:
+        """Do what can be done before the batch's turn; raises nothing."""
+        if self.spooling.is_empty:
+            await self.store.prepare(batch.points)
+
     async def settle(self, batch: Batch) -> None:
         """Store a batch or spool it, and account for it; durable on return."""
         is_refused = False

@@ -58,6 +58,9 @@ class Memory:
         self._retention_days = retention_days
         self._series: dict[SeriesKey, _Stored] = {}
 
+    async def prepare(self, batch: PointBatch) -> None:
+        """Do nothing: there is nothing to do."""
+
     async def write(self, batch: PointBatch) -> None:
         """Store a batch (see the port); all or nothing."""
         spots = list(zip(batch.ts_ms, batch.order, strict=True))

@@ -100,7 +100,14 @@ class Unsupported(TimeSeriesError):
 
 
 class TimeSeries(Protocol):
-    """A store of points. Every method may raise `StoreAway`."""
+    """A store of points. Every method but `prepare` may raise `StoreAway`."""
+
+    async def prepare(self, batch: PointBatch) -> None:
+        """Do what `write` will need and no other batch has to wait for; raises nothing.
+
+        For who has the next batch while one is being written. `write` can do without.
+        """
+        ...
 
     async def write(self, batch: PointBatch) -> None:
         """Store a batch; durable on return.

@@ -55,6 +55,11 @@ class Remote:
         if self._backend is not None:
             await self._backend.aclose()
 
+    async def prepare(self, batch: PointBatch) -> None:
+        """Do what can be done before its turn (see the port), once the server is known."""
+        if self._backend is not None:
+            await self._backend.prepare(batch)
+
     async def write(self, batch: PointBatch) -> None:
         """Store a batch (see the port)."""
         await self._do(lambda backend: backend.write(batch))

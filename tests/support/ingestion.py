@@ -66,6 +66,9 @@ class Flaky:
         self.takes_s = 0.0
         self.written = 0
 
+    async def prepare(self, batch: PointBatch) -> None:
+        """Do nothing."""
+
     async def write(self, batch: PointBatch) -> None:
         """Store, unless away or told to fail."""
         if self.away or self.failures > 0:

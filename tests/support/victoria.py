@@ -68,6 +68,9 @@ class Settled:
         self._store = store
         self._server = server
 
+    async def prepare(self, batch: PointBatch) -> None:
+        """Do nothing: it is another batch that is written."""
+
     async def write(self, batch: PointBatch) -> None:
         """Write."""
         times_ms = [ts_ms + _SHIFT_MS for ts_ms in batch.ts_ms]

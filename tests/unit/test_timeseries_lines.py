@@ -120,4 +120,4 @@ def test_time_is_taken_apart_again(ts_ms: int, order: int) -> None:
 def test_what_cannot_be_stored_is_refused(ts_ms: int, value: float) -> None:
     """Times beyond 64 bits of nanoseconds, and what is no finite float."""
     with pytest.raises(PointsRejected):
-        check(PointBatch([_key("t")] * 2, [1, ts_ms], [1.0, value]))
+        check(PointBatch([_key("t")] * 2, [1, ts_ms], [1.0, value]).rows)

@@ -58,6 +58,9 @@ class DuckDB:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._file.close, limiter=self._writer)
 
+    async def prepare(self, batch: PointBatch) -> None:
+        """Do nothing: writing is mostly the database's work, and that is done in turn."""
+
     async def write(self, batch: PointBatch) -> None:
         """Store a batch; durable on return (see the port)."""
         if len(batch):

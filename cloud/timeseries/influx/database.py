@@ -1,11 +1,11 @@
 """Telemetry in one database of InfluxDB 1, or one bucket of 2 or 3."""
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-from anyio.streams.memory import MemoryObjectSendStream
 
 from cloud.timeseries.influx.keeping import Keeping
 from cloud.timeseries.influx.lines import STATES, Encoder, Lines, check
@@ -17,7 +17,6 @@ from cloud.timeseries.port import (
     PointsRejected,
     Series,
     SeriesQuery,
-    StoreAway,
 )
 from cloud.timeseries.servers.answers import Answer
 from cloud.timeseries.servers.detect import Server
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 # What is written to see whether the server takes anything at all.
 PROBE = "tidegate_probe"
-# How many readings are written as lines while those before them are under way.
-PART_READINGS = 1_500
 _STATEMENTS = {"influx1": 50, "influx2": 50, "influx3": 1}
 
 
@@ -67,27 +64,25 @@ class Database:
         if self._sender is not None:
             await anyio.to_thread.run_sync(self._sender.close, limiter=self._posting)
 
+    async def prepare(self, batch: PointBatch) -> None:
+        """Write a batch as lines (see the port), once it is known which metrics have texts."""
+        if self._knows_mixed and len(batch.rows):
+            # Why it cannot be stored is told when it is its turn.
+            with contextlib.suppress(PointsRejected):
+                batch.prepared = await self._lines(batch)
+
     async def write(self, batch: PointBatch) -> None:
-        """Store a batch (see the port); a part is encoded while the one before is under way."""
-        if not len(batch):
+        """Store a batch (see the port)."""
+        if not len(batch.rows):
             return
-        check(batch)
         await self._learn_mixed()
-        refused: dict[int, str] = {}
-        failure: Exception | None = None
-        async with anyio.create_task_group() as tasks:
-            send, receive = anyio.create_memory_object_stream[tuple[int, Lines | PointsRejected]]()
-            tasks.start_soon(self._encode, batch, send)
-            async with receive:
-                try:
-                    async for begin, lines in receive:
-                        await self._send(begin, lines, refused)
-                except (StoreAway, PointsRejected) as exc:
-                    # Raised below: out of here it would come as a group of exceptions.
-                    failure = exc
-            tasks.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+        lines, batch.prepared = batch.prepared, None
+        if not isinstance(lines, Lines):
+            lines = await self._lines(batch)
+        refused = {
+            lines.readings[line]: reason
+            for line, reason in (await write_lines(self._target, lines.texts, lines.body)).items()
+        }
         if refused:
             reason = next(iter(refused.values()))
             raise PointsRejected(f"{len(refused)} readings: {reason}", readings=refused)
@@ -118,32 +113,12 @@ class Database:
             self._encoder.mixed.update(await self._reader.metrics(STATES))
             self._knows_mixed = True
 
-    async def _encode(
-        self,
-        batch: PointBatch,
-        send: MemoryObjectSendStream[tuple[int, Lines | PointsRejected]],
-    ) -> None:
-        async with send:
-            for begin in range(0, len(batch.rows), PART_READINGS):
-                part = batch.rows.part(begin, begin + PART_READINGS)
-                try:
-                    lines: Lines | PointsRejected = await anyio.to_thread.run_sync(
-                        self._encoder.lines, part, limiter=self._encoding
-                    )
-                except PointsRejected as exc:
-                    lines = exc
-                try:
-                    await send.send((begin, lines))
-                except anyio.BrokenResourceError:
-                    return
+    async def _lines(self, batch: PointBatch) -> Lines:
+        def encode() -> Lines:
+            check(batch.rows)
+            return self._encoder.lines(batch.rows)
 
-    async def _send(
-        self, begin: int, lines: Lines | PointsRejected, refused: dict[int, str]
-    ) -> None:
-        if isinstance(lines, PointsRejected):
-            raise lines
-        for line, reason in (await write_lines(self._target, lines.texts)).items():
-            refused[begin + lines.readings[line]] = reason
+        return await anyio.to_thread.run_sync(encode, limiter=self._encoding)
 
     async def _post(self, body: bytes) -> Answer:
         def post() -> Answer:

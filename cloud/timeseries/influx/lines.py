@@ -16,7 +16,7 @@ from cloud.timeseries.influx.names import stored_name
 from cloud.timeseries.port import PointsRejected
 from wire.ids import SeriesKey
 from wire.messages import Value
-from wire.points import PointBatch, Rows, Shape
+from wire.points import Rows, Shape
 
 TELEMETRY, STATES = "telemetry", "states"
 NS_PER_MS = 1_000_000
@@ -28,19 +28,22 @@ _TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
 
 
 class Lines(NamedTuple):
-    """Lines without their ends; line i is of the reading `readings[i]`."""
+    """Lines without their ends, and all of them as they are sent.
+
+    Line i is of the reading `readings[i]`.
+    """
 
     texts: list[str]
     readings: Sequence[int]
+    body: bytes
 
 
-def check(batch: PointBatch) -> None:
+def check(rows: Rows) -> None:
     """See that every time and value can be stored.
 
     Raises:
         PointsRejected: a time does not fit 64 bits of nanoseconds, or a number is not finite.
     """
-    rows = batch.rows
     if len(rows):
         _check_times(rows)
         check_finite(rows)
@@ -109,7 +112,7 @@ class Encoder:
         except KeyError:
             templates.update({one: self._template(one) for one in {*rows.shapes} - {*templates}})
             return self._number_lines(rows)
-        return Lines(texts, range(len(texts)))
+        return Lines(texts, range(len(texts)), _body(texts))
 
     def _template(self, shape: Shape) -> str:
         """Return what a reading of numbers looks like, but for these and its time."""
@@ -134,7 +137,7 @@ class Encoder:
                 if fields:
                     texts.append(f"{measurement}{tags} {','.join(fields)} {stamp}")
                     readings.append(index)
-        return Lines(texts, readings)
+        return Lines(texts, readings, _body(texts))
 
     def _tags_of(self, key: SeriesKey) -> str:
         whose = (key[0], key[1])
@@ -162,6 +165,10 @@ class Encoder:
 def _check_times(rows: Rows) -> None:
     if min(rows.ts_ms) < FIRST_MS or max(rows.ts_ms) > LAST_MS:
         raise PointsRejected("a time does not fit 64 bits of nanoseconds (the years 1678 to 2261)")
+
+
+def _body(texts: list[str]) -> bytes:
+    return "\n".join(texts).encode()
 
 
 def _number(value: Value) -> str:

@@ -45,21 +45,24 @@ class Target:
     pause_s: float = _PAUSE_S
 
 
-async def write_lines(target: Target, lines: Sequence[str]) -> Refused:
+async def write_lines(target: Target, lines: Sequence[str], body: bytes | None = None) -> Refused:
     """Store lines; returns those that can never be, and why. All others are durable.
+
+    `body` is all of them as they are sent, for who has it.
 
     Raises:
         StoreAway: some may be stored and some not: all have to be sent again.
     """
-    return await _Errand(target, lines).run()
+    return await _Errand(target, lines, body).run()
 
 
 class _Errand:
     """One sequence of lines on its way."""
 
-    def __init__(self, target: Target, lines: Sequence[str]) -> None:
+    def __init__(self, target: Target, lines: Sequence[str], body: bytes | None) -> None:
         self._target = target
         self._lines = lines
+        self._body = body
         self._refused: Refused = {}
         self._is_probed = False
         self._has_created = False
@@ -78,7 +81,9 @@ class _Errand:
 
     async def _send(self, first: int, stop: int) -> bool:
         """Send some lines; False when halves of them must be."""
-        body = "\n".join(self._lines[first:stop]).encode()
+        body = self._body if stop - first == len(self._lines) else None
+        if body is None:
+            body = "\n".join(self._lines[first:stop]).encode()
         is_one = stop - first == 1
         if len(body) > MOST_BYTES and not is_one:
             return False

@@ -75,6 +75,9 @@ class Victoria:
         """Close the connection that is ours alone."""
         await anyio.to_thread.run_sync(self._sender.close, limiter=self._posting)
 
+    async def prepare(self, batch: PointBatch) -> None:
+        """Do nothing: what the server takes depends on when it is written."""
+
     async def write(self, batch: PointBatch) -> None:
         """Store a batch (see the port); what the server would drop is refused."""
         if not len(batch):
