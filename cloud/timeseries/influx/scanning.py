@@ -1,8 +1,8 @@
 """A series' values out of InfluxDB, portion by portion: what to ask, and what came. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from wire.ids import SeriesKey
 from wire.messages import Value
 
 MOST_ROWS = 10_000
+_FIRST_GROUP = 4
 
 
 @dataclass(slots=True)
@@ -66,12 +67,32 @@ def scan_of(
     return Scan(query, key, measurement, span, most)
 
 
-def unfinished(scans: Collection[Sequence[Scan]], most: int) -> list[Scan]:
+def growing(keys: Sequence[SeriesKey], most: int) -> Iterator[Sequence[SeriesKey]]:
+    """Cut keys into groups: small ones first, of which a page may not need more; then of `most`."""
+    at, size = 0, _FIRST_GROUP
+    while at < len(keys):
+        yield keys[at : at + size]
+        at, size = at + size, min(size * 2, most)
+
+
+class _Rows(Protocol):
+    """A scan of something."""
+
+    is_done: bool
+
+    @property
+    def rows(self) -> Sized: ...
+
+
+_AnyScan = TypeVar("_AnyScan", bound=_Rows)
+
+
+def unfinished(scans: Collection[Sequence[_AnyScan]], most: int) -> list[_AnyScan]:
     """Return which scans of some series, in their order, have to go on for `most` points in all.
 
     Those behind the first series that have enough need not: they would be read for nothing.
     """
-    wanted: list[Scan] = []
+    wanted: list[_AnyScan] = []
     there = 0
     for of_one in scans:
         if there >= most:
