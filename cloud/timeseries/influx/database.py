@@ -9,7 +9,9 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from cloud.timeseries.influx.keeping import Keeping
 from cloud.timeseries.influx.lines import STATES, Encoder, Lines, check
+from cloud.timeseries.influx.notes import Notes
 from cloud.timeseries.influx.reading import Reader
+from cloud.timeseries.influx.rolled import StepReader
 from cloud.timeseries.influx.rollups import Keep, Rollups
 from cloud.timeseries.port import (
     Latest,
@@ -49,7 +51,9 @@ class Database:
         self._keeping = Keeping(http, server, days=keep.days)
         self._reader = Reader(http, statements=_STATEMENTS[server.kind])
         # The others cannot roll up by a statement.
-        self._rollups = Rollups(http, self._reader, keep) if server.kind == "influx1" else None
+        notes = Notes(http) if server.kind == "influx1" else None
+        self._rollups = None if notes is None else Rollups(http, notes, keep)
+        self._steps = StepReader(self._reader, notes)
         self._encoder = Encoder()
         self._knows_mixed = False
         # Both the encoder and the sender are of one thread at a time.
@@ -104,8 +108,8 @@ class Database:
 
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
         """Return the series that have points in the range (see the port)."""
-        if self._rollups is not None and query.step_ms is not None:
-            return await self._rollups.read(query, limit=limit)
+        if query.step_ms is not None:
+            return await self._steps.read(query, limit=limit)
         return await self._reader.read(query, limit=limit)
 
     async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:

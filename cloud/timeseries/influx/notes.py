@@ -95,10 +95,15 @@ class Notes:
         await self._ask(f'DROP SERIES FROM "{_MARKS}" WHERE "round" = \'{number}\'')
 
     async def _ask(self, statement: str) -> Reply:
-        address = self._http.address
-        params = {"db": address.database, "q": statement, "epoch": "ns"}
-        answer = good(address.name, await self._http.post("/query", params))
-        return influxql.decode_reply(answer.body)
+        answer = await self._http.get("/query", self._params(statement))
+        return influxql.decode_reply(good(self._http.address.name, answer).body)
+
+    async def _do(self, statement: str) -> None:
+        answer = await self._http.post("/query", self._params(statement))
+        influxql.decode_reply(good(self._http.address.name, answer).body)
+
+    def _params(self, statement: str) -> dict[str, str]:
+        return {"db": self._http.address.database, "q": statement, "epoch": "ns"}
 
     async def _write(self, lines: list[str]) -> None:
         address = self._http.address

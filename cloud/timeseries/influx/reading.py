@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Result, Rows, Whose
 from cloud.timeseries.influx.lines import NS_PER_MS, STATES, TELEMETRY
@@ -80,15 +78,14 @@ class Reader:
         }
 
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
-        """Return the series that have points in the range (see the port)."""
+        """Return the series that have points in the range, raw (see the port)."""
         most = 2**62 if limit is None else limit
         found = await self._found(query, most=most, start=None)
         return [_series(one) for one in found]
 
     async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
         """Return points from `start` on, and where the next page begins (see the port)."""
-        raw = msgspec.structs.replace(query, step_ms=None)
-        found = await self._found(raw, most=limit + 1, start=start)
+        found = await self._found(query, most=limit + 1, start=start)
         if sum(len(one.points) for one in found) <= limit:
             return Page([_series(one) for one in found], None)
         *_, last = found
@@ -117,9 +114,7 @@ class Reader:
         """Return at most `most` points from `start` on, ordered by key and time."""
         if query.from_ms >= query.to_ms or most <= 0:
             return []
-        is_stepped = query.step_ms is not None
-        numbers = await self.keys(query, TELEMETRY)
-        states = set() if is_stepped else await self.keys(query, STATES)
+        numbers, states = await self.keys(query, TELEMETRY), await self.keys(query, STATES)
         keys = sorted(
             key for key in numbers | states if start is None or tuple(key) >= tuple(start.key)
         )
@@ -139,9 +134,8 @@ class Reader:
         self, query: SeriesQuery, keys: Sequence[SeriesKey], *, most: int, start: Place | None
     ) -> list[Found]:
         """Return the first `most` points of some series, and perhaps more."""
-        measurements = (TELEMETRY,) if query.step_ms is not None else (TELEMETRY, STATES)
         scans = {
-            key: [scan_of(query, key, name, most=most, start=start) for name in measurements]
+            key: [scan_of(query, key, name, most=most, start=start) for name in (TELEMETRY, STATES)]
             for key in keys
         }
         while pending := unfinished(scans.values(), most):

@@ -1,15 +1,12 @@
-"""The rollups of one database of InfluxDB 1: what marks, makes and reads them, put together."""
+"""The rollups of one database of InfluxDB 1: what marks and makes them, put together."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 from cloud.timeseries.influx.marking import Marking
 from cloud.timeseries.influx.notes import Notes
-from cloud.timeseries.influx.reading import Reader
-from cloud.timeseries.influx.rolled import StepReader
 from cloud.timeseries.influx.roller import Roller
 from cloud.timeseries.influx.rolling import REST_S, Rolling
-from cloud.timeseries.port import Series, SeriesQuery
 from cloud.timeseries.servers.http import Http
 from wire.points import PointBatch
 
@@ -30,19 +27,13 @@ class Keep(NamedTuple):
 class Rollups:
     """Rollups behind the calls of `cloud.timeseries.port.TimeSeries`."""
 
-    def __init__(self, http: Http, reader: Reader, keep: Keep) -> None:
-        notes = Notes(http)
+    def __init__(self, http: Http, notes: Notes, keep: Keep) -> None:
         self._marking = Marking(notes)
-        self._reader = StepReader(reader, notes)
         self._rolling = Rolling(Roller(http), notes, keep_days=keep.rollup_days, rest_s=keep.rest_s)
 
     def covering(self, batch: PointBatch) -> AbstractAsyncContextManager[None]:
         """Mark what is late of a batch that is written inside (see `marking`)."""
         return self._marking.covering(batch)
-
-    async def read(self, query: SeriesQuery, *, limit: int | None) -> list[Series]:
-        """Return steps (see the port)."""
-        return await self._reader.read(query, limit=limit)
 
     async def tend(self, now_ms: int) -> None:
         """Roll up for a while (see `rolling`)."""

@@ -8,7 +8,7 @@ import msgspec
 
 from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Result, Span, Whose
-from cloud.timeseries.influx.lines import NS_PER_MS, TELEMETRY, time_ns
+from cloud.timeseries.influx.lines import TELEMETRY, time_ns
 from cloud.timeseries.port import Place, SeriesQuery
 from wire.ids import SeriesKey
 from wire.messages import Value
@@ -21,7 +21,6 @@ _FIRST_GROUP = 4
 class Scan:
     """One metric's values in one measurement, until `most` are there; `rows` are by time (ns)."""
 
-    query: SeriesQuery
     key: SeriesKey
     measurement: str
     span: Span
@@ -33,8 +32,6 @@ class Scan:
         """Return the statement for the next portion."""
         whose = Whose(self.key.tenant, self.key.device)
         metric, limit = self.key.metric, self._asked()
-        if self.query.step_ms is not None:
-            return influxql.steps_of(self.query, metric, whose=whose, span=self.span, limit=limit)
         return influxql.rows_of(self.measurement, metric, whose=whose, span=self.span, limit=limit)
 
     def take(self, result: Result) -> None:
@@ -49,8 +46,7 @@ class Scan:
                 if value is not None:
                     self.rows[last_ns] = value
         self.is_done = len(self.rows) >= self.most or got == 0 or (got < asked and not is_partial)
-        step_ns = 1 if self.query.step_ms is None else self.query.step_ms * NS_PER_MS
-        self.span = Span(last_ns + step_ns, self.span.to_ns)
+        self.span = Span(last_ns + 1, self.span.to_ns)
 
     def _asked(self) -> int:
         return min(self.most - len(self.rows), MOST_ROWS)
@@ -64,7 +60,7 @@ def scan_of(
     if start is not None and start.key == key:
         begin_ns = time_ns(start.ts_ms, start.order)
         span = Span(min(max(span.from_ns, begin_ns), span.to_ns), span.to_ns)
-    return Scan(query, key, measurement, span, most)
+    return Scan(key, measurement, span, most)
 
 
 def growing(keys: Sequence[SeriesKey], most: int) -> Iterator[Sequence[SeriesKey]]:

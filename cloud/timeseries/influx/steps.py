@@ -18,6 +18,8 @@ from wire.messages import Value
 
 # More late stretches than that are read as one, with what is between them.
 MOST_CUTS = 16
+# How much longer the time of a portion becomes when there was little in the one before.
+_WIDER = 16
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -96,31 +98,46 @@ class StepScan:
     most: int
     rows: dict[int, Piece] = field(default_factory=dict)
     is_done: bool = False
+    # A statement goes over all of its time, whatever its limit: so it has a time that may be full.
+    wide: int = 1
 
     def statement(self) -> str:
         """Return the statement for the next portion."""
         columns = part_of(self.level, self.query.aggregate, self.key.metric)
-        whose = Whose(self.key.tenant, self.key.device)
-        step_ms, limit = self.query.step_ms or 1, self._asked()
-        return parts_over(columns, self.level, step_ms, whose=whose, span=self.span, limit=limit)
+        whose, step_ms = Whose(self.key.tenant, self.key.device), self.query.step_ms or 1
+        span = Span(self.span.from_ns, self._end_ns())
+        limit = self._asked()
+        return parts_over(columns, self.level, step_ms, whose=whose, span=span, limit=limit)
 
     def take(self, result: Result) -> None:
         """Take in the answer to the statement."""
-        asked, got, is_partial = self._asked(), 0, False
+        asked, got, is_cut = self._asked(), 0, False
         last_ns = self.span.from_ns
         for rows in result.series:
-            is_partial |= rows.partial
+            is_cut |= rows.partial
             got += len(rows.values)
             for last_ns, *columns in rows.values:
                 piece = _piece(self.query.aggregate, columns)
                 if piece is not None:
                     self.rows[last_ns] = piece
-        self.is_done = len(self.rows) >= self.most or got == 0 or (got < asked and not is_partial)
-        step_ns = (self.query.step_ms or 1) * NS_PER_MS
-        self.span = Span(last_ns + step_ns, self.span.to_ns)
+        is_cut |= got >= asked
+        next_ns = last_ns + self._step_ns if is_cut else self._end_ns()
+        if got < asked // 2:
+            self.wide *= _WIDER
+        self.is_done = len(self.rows) >= self.most or next_ns >= self.span.to_ns
+        self.span = Span(next_ns, self.span.to_ns)
 
     def _asked(self) -> int:
         return min(self.most - len(self.rows), MOST_ROWS)
+
+    def _end_ns(self) -> int:
+        """Return the end of the next portion: of a step, so that none is cut."""
+        first_ns = floor_to(self._step_ns, self.span.from_ns)
+        return min(first_ns + self._asked() * self.wide * self._step_ns, self.span.to_ns)
+
+    @property
+    def _step_ns(self) -> int:
+        return (self.query.step_ms or 1) * NS_PER_MS
 
 
 def step_scans(

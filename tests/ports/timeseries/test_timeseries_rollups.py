@@ -45,10 +45,13 @@ def test_store_rollups_answer_like_points(
     anyio.run(run)
 
 
-async def test_store_rollups_count_what_comes_late(rolling: Opener, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step_ms", [5 * MINUTE_MS, HOUR_MS])
+async def test_store_rollups_count_what_comes_late(
+    rolling: Opener, tmp_path: Path, step_ms: int
+) -> None:
     """A point behind the rollups counts at once, and after it was rolled up again, once."""
     now_ms = NOON_MS + 10 * HOUR_MS
-    query = SeriesQuery(NOON_MS, now_ms, step_ms=HOUR_MS, aggregate="count")
+    query = SeriesQuery(NOON_MS, now_ms, step_ms=step_ms, aggregate="sum")
     async with rolling(tmp_path) as store:
         await store.write(batch_of((key("t"), NOON_MS, 1.0), (key("t"), NOON_MS + 1, 2.0)))
         await store.tend(now_ms)
@@ -61,7 +64,7 @@ async def test_store_rollups_count_what_comes_late(rolling: Opener, tmp_path: Pa
         rolled = await store.read(query)
 
     new = Series(key("new"), [(NOON_MS + 3 * HOUR_MS, 1.0)])
-    assert late == rolled == [new, Series(key("t"), [(NOON_MS, 3.0)])]
+    assert late == rolled == [new, Series(key("t"), [(NOON_MS, 6.0)])]
 
 
 async def test_store_rollups_go_with_their_device(rolling: Opener, tmp_path: Path) -> None:
