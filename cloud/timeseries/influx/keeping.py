@@ -100,17 +100,22 @@ class Keeping:
 
     async def _rolled_up_elsewhere(self) -> None:
         """Wait for what makes rollups of points that are gone now: whoever begins sees none."""
+        left = await self._rolling_up()
         with anyio.move_on_after(_LONGEST_ROLL_S):
-            while True:
-                reply = await self._command("SHOW QUERIES")
-                if not any(
-                    rollupql.ROLLUPS in str(row)
-                    for result in reply.results
-                    for rows in result.series
-                    for row in rows.values
-                ):
-                    return
+            while left:
                 await anyio.sleep(_LOOK_S)
+                left &= await self._rolling_up()
+
+    async def _rolling_up(self) -> set[object]:
+        """Return the ids of the statements that make rollups now."""
+        reply = await self._command("SHOW QUERIES")
+        return {
+            row[0]
+            for result in reply.results
+            for rows in result.series
+            for row in rows.values
+            if rollupql.ROLLUPS in str(row)
+        }
 
     async def _keep_in_policy(self, wanted_s: int) -> None:
         database = self._http.address.database

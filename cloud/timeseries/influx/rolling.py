@@ -53,7 +53,7 @@ class Rolling:
         self._seen: tuple[int, float] | None = None
         # Where in a round's marks it goes on.
         self._redone: tuple[int, int] | None = None
-        self._has_warned = False
+        self._warned: set[str] = set()
 
     async def tend(self, now_ms: int) -> None:
         """Announce, or roll up what has been announced for long enough, for at most `TEND_S`."""
@@ -77,9 +77,10 @@ class Rolling:
         if default is None:
             return False
         self._raw_keeps_s = default.keeps_s
-        for name, keeps_s in ((rollupql.ROLLUPS, self._keep_s), (rollupql.NOTES, 0)):
-            if not await self._keep(name, keeps_s, found.get(name)):
-                return False
+        ours = ((rollupql.ROLLUPS, self._keep_s), (rollupql.NOTES, 0))
+        are_kept = [await self._keep(name, keeps_s, found.get(name)) for name, keeps_s in ours]
+        if not all(are_kept):
+            return False
         self._ready_ms = now_ms
         return True
 
@@ -90,11 +91,11 @@ class Rolling:
         statement = policies.made if found is None else policies.altered_sparse
         if await self._roller.may(statement(name, database, keeps_s)):
             return True
-        if not self._has_warned:
-            self._has_warned = True
+        if name not in self._warned:
+            self._warned.add(name)
             _log.warning(
                 "timeseries.rollups_off",
-                reason=f"the account may not do so itself: {statement(name, database, keeps_s)}",
+                reason=f"only an administrator may: {statement(name, database, keeps_s)}",
             )
         return False
 
