@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import structlog
+
 from broker.port import Broker
 from broker.run import run_broker
 from cloud.accounts import Accounts
@@ -18,7 +20,14 @@ from tidegate.errors import Misconfigured
 from wire.errors import Malformed
 
 _DEFAULT_PORT = 1883
+_OURS = "t/"
+_OPEN = (
+    "the broker that we start lets devices publish below t/TENANT/DEVICE only: set [broker] url to"
+    " a broker whose accounts may use these topics"
+)
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+_log = structlog.get_logger()
 
 
 class Connection(NamedTuple):
@@ -44,6 +53,8 @@ async def broker_connection(
             access = replace(access, client_id=settings.ingest.client_id)
         yield Connection(access, f"{access.host}:{access.port} (external)", None)
         return
+    if topics := closed_topics(settings):
+        _log.warning("topics.closed", topics=topics, do=_OPEN)
     host, port = settings.broker.host, settings.broker.port
     async with run_broker(
         settings.broker.kind, host=host, port=port, folder=folder.broker, accounts=accounts.all()
@@ -77,6 +88,13 @@ def parse_url(url: Secret) -> BrokerAccess:
     defaults = BrokerAccess(parts.hostname, port)
     client_id = username or defaults.client_id
     return BrokerAccess(parts.hostname, port, username, password, client_id=client_id)
+
+
+def closed_topics(settings: Settings) -> list[str]:
+    """Return the topics of rules on which the broker that we start lets nothing through."""
+    if settings.broker.url is not None:
+        return []
+    return [rule.topic for rule in settings.ingest.topics if not rule.topic.startswith(_OURS)]
 
 
 def check_sharing(settings: Settings) -> None:

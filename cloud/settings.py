@@ -79,8 +79,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one message, one device and one tenant may bring; the rest becomes a dead letter.
 
     Formats bound what they read by themselves, too: no more than the defaults. A series counts
-    from when it is first heard on; `max_past_days` is how old a time may be on arrival,
-    and not older than `timeseries.retention_days` keeps.
+    from when it is first heard until its telemetry is deleted: a tenant of more than 33,000
+    devices with three values each needs more than the default. `max_past_days` is how old a time
+    may be on arrival, and not older than `timeseries.retention_days` keeps.
     """
 
     max_payload_bytes: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 1_048_576

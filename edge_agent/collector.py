@@ -12,7 +12,7 @@ from edge_agent.filters import Deadband
 from edge_agent.notice import Notice
 from edge_agent.outbox import Outbox, Sample, Values
 from edge_agent.sources.port import Source
-from wire.codecs.json import MAX_TEXT_CHARS
+from wire.codecs.checks import MAX_TEXT_CHARS
 from wire.errors import Malformed
 from wire.ids import metric_name
 from wire.messages import Value

@@ -1,6 +1,6 @@
 """The messages devices and the cloud exchange, independent of how they are encoded."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -44,6 +44,49 @@ class Decoded(msgspec.Struct, frozen=True):
     readings: list[Reading]
     refused: list[Refusal] = []
     first: int | None = None
+
+    def by_reading(self) -> "Decoded":
+        """Return this: it is so already."""
+        return self
+
+    def size(self) -> int:
+        """Return the number of readings in the payload."""
+        return len(self.readings) + len(self.refused)
+
+
+class Table(NamedTuple):
+    """A payload's readings in columns: all of one boot, numbered, timed, of the same metrics.
+
+    Reading i is `seq + i` of `boot`, at `ts_ms[i]`, and has `columns[k][i]` of `metrics[k]`.
+    """
+
+    metrics: tuple[MetricName, ...]
+    ts_ms: list[int]
+    columns: list[list[float]]
+    boot: str
+    seq: int
+    first: int | None = None
+
+    def size(self) -> int:
+        """Return the number of readings."""
+        return len(self.ts_ms)
+
+    @property
+    def last_seq(self) -> int:
+        """Return the last reading's sequence."""
+        return self.seq + len(self.ts_ms) - 1
+
+    def by_reading(self) -> Decoded:
+        """Return the same, reading by reading."""
+        rows = zip(self.ts_ms, zip(*self.columns, strict=True), strict=True)
+        return Decoded(
+            [
+                Reading(dict(zip(self.metrics, row, strict=True)), ts_ms, self.boot, self.seq + i)
+                for i, (ts_ms, row) in enumerate(rows)
+            ],
+            [],
+            self.first,
+        )
 
 
 class Ack(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from cloud.alerts.threshold import SeriesState, observe
 from wire.events import ConditionChanged
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
-from wire.points import PointBatch
+from wire.points import PointBatch, Shape
 
 _StateKey = tuple[str, SeriesKey]
 
@@ -41,16 +41,23 @@ class Conditions:
 
     def evaluate(self, points: PointBatch) -> list[ConditionChanged]:
         """Take the points in their order; return what began or ceased to hold, in that order."""
-        index = self._rules_of_metric
-        # The one pass over every stored point: a tuple access and one lookup each. [2] is the
-        # metric; the attribute would take twice as long.
-        matching = [at for at, series in enumerate(points.series) if series[2] in index]
+        rows = points.rows
+        places = {shape: self._places(shape) for shape in set(rows.shapes)}
+        # The one pass over every stored reading: a lookup each.
+        matching = [at for at, shape in enumerate(rows.shapes) if places[shape]]
         changes: list[ConditionChanged] = []
         for at in matching:
-            series, value = points.series[at], _number(points.values[at])
-            if value is not None:
-                changes.extend(self._observe(series, points.ts_ms[at], value))
+            shape, ts_ms, values = rows.shapes[at], rows.ts_ms[at], rows.values[at]
+            for place in places[shape]:
+                value = _number(values[place])
+                if value is not None:
+                    changes.extend(self._observe(shape.series[place], ts_ms, value))
         return changes
+
+    def _places(self, shape: Shape) -> list[int]:
+        """Return where a reading has values whose metric has a rule."""
+        index = self._rules_of_metric
+        return [place for place, key in enumerate(shape.series) if key.metric in index]
 
     def _observe(self, series: SeriesKey, ts_ms: int, value: float) -> Iterator[ConditionChanged]:
         for rule in self._rules_of_metric[series.metric]:

@@ -169,8 +169,8 @@ class Replayed(Protocol):
     def left(self) -> int: ...  # noqa: D102
 
 
-class Gateway(Protocol):
-    """What takes readings (`cloud.ingest.http.gateway.Gateway`)."""
+class Replaying(Protocol):
+    """What takes dead letters once more (`cloud.ingest.http.replaying.Replaying`)."""
 
     def replay_letter(self, letter_id: str) -> Awaitable[object]:
         """Take a dead letter's readings once more; what is refused again is a new letter.

@@ -19,7 +19,7 @@ from cloud.ingest.ledger.known import Known
 from cloud.ingest.ledger.spans import Spans
 from wire.ids import DeviceKey
 from wire.messages import Reading, Refusal, Status
-from wire.points import PointBatch, StoredBatch
+from wire.points import PointBatch, Rows, StoredBatch
 from wire.sparkplug.session import Session
 from wire.sparkplug.topics import Node
 
@@ -63,8 +63,8 @@ class Origin(NamedTuple):
 class Batch:
     """Messages in order of receipt.
 
-    `ends[i]` is the number of points up to and including message i, `taken[i]` the indexes of
-    its readings that are to be stored, `devices[i]` whose it is. `foreign` messages came on
+    `ends[i]` is the number of readings to be stored up to and including message i, `taken[i]`
+    their indexes in its payload, `devices[i]` whose it is. `foreign` messages came on
     topics that are nobody's. `touched` are the boots of its own readings, `learned` those of which
     another ingester has told; `own_rows` are the rows of the former, once it is sealed. `known` is
     what the batch changes of what is known of devices.
@@ -186,9 +186,10 @@ class Batch:
                 self.reached.append(Reach(device, boot, reach))
         self.entry.sessions = [session.saved() for session in self.sessions.values()]
 
-    def part(self, first: int, last: int) -> PointBatch:
-        """Return the points of the messages `first` to `last` (not included)."""
-        return self.points.part(self.ends[first - 1] if first else 0, self.ends[last - 1])
+    def part(self, first: int, last: int) -> Rows:
+        """Return the readings of the messages `first` to `last` (not included)."""
+        rows = self.points.rows
+        return rows.part(self.ends[first - 1] if first else 0, self.ends[last - 1])
 
     def reject(self, rejected: dict[int, str]) -> None:
         """Make dead what the store refused (message → reason); only the rest stays in `points`."""
@@ -248,15 +249,11 @@ class Batch:
         raise IndexError(index)
 
     def _points_without(self, rejected: dict[int, str]) -> PointBatch:
-        kept = PointBatch()
+        kept = Rows()
         for index in range(len(self.ends)):
             if index not in rejected:
-                part = self.part(index, index + 1)
-                kept.series += part.series
-                kept.ts_ms += part.ts_ms
-                kept.values += part.values
-                kept.order += part.order
-        return kept
+                kept.extend(self.part(index, index + 1))
+        return PointBatch.of(kept)
 
 
 def _boot_row(device: DeviceKey, boot: str, spans: Spans, *, at_ms: int) -> BootRow:

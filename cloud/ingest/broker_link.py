@@ -74,6 +74,7 @@ class BrokerLink:
             ledger,
             patience,
             filters=[one.text for one in filters],
+            metrics=metrics,
             now_ms=now_ms,
             on_loss=on_loss,
         )

@@ -24,6 +24,7 @@ class Metrics:
     taken_over: Counter
     reconnects: Counter
     publishes_dropped: Counter
+    news_dropped: Counter
     letters: Counter
     foreign: Counter
     refused_busy: Counter
@@ -94,10 +95,15 @@ def metrics(registry: CollectorRegistry = REGISTRY) -> Metrics:
         taken_over=counter("session_taken_over", "Times another client took our session"),
         reconnects=counter("reconnects", "Connections made after the first"),
         publishes_dropped=counter("acks_dropped", "Acknowledgements dropped: too many waited"),
+        news_dropped=counter("session_news_dropped", "News of our session let go: too many waited"),
         letters=counter("dead_letters", "Dead letters written"),
         foreign=counter("foreign_messages", "Messages on nobody's topic"),
         refused_busy=counter("refused_busy", "HTTP messages answered 503"),
-        series_refused=counter("series_refused", "Readings that would begin a series too many"),
+        series_refused=counter(
+            "series_refused",
+            "Readings that would begin a series too many: raise ingest.limits.max_series_per_tenant"
+            " or max_series_per_device",
+        ),
         refused_rate=counter("refused_rate", "HTTP requests answered 429", "by"),
         repeats=counter("repeats", "HTTP messages answered as before"),
         sparkplug_lost=counter("sparkplug_lost", "Sparkplug messages that never came"),

@@ -21,7 +21,9 @@ from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry, RegistryAway
 from cloud.ingest.batch import Batch
 from cloud.ingest.broker_link import BrokerLink
+from cloud.ingest.forgetting import Forgetting
 from cloud.ingest.http.gateway import Gateway
+from cloud.ingest.http.replaying import Replaying
 from cloud.ingest.inbox import Inbox
 from cloud.ingest.intake.intake import Backlog, Intake
 from cloud.ingest.intake.sparkplug import Host
@@ -54,7 +56,8 @@ def _wall_clock_ms() -> int:
 class Ingest:
     """The ingest service. `gateway` takes what comes by HTTP; taps must not block.
 
-    `spool` is to be looked at only.
+    `replaying` takes dead letters once more, `forgetting` follows a deletion. `spool` is to be
+    looked at only.
     """
 
     def __init__(
@@ -84,6 +87,8 @@ class Ingest:
         sparkplug = settings.sparkplug
         self._host = Host(sparkplug, ledger.session_of) if sparkplug.enabled else None
         self._intake = Intake(ledger, settings, host=self._host)
+        self._filling = anyio.Lock(fast_acquire=True)
+        self.forgetting = Forgetting(ledger, self._intake, filling=self._filling)
         self._patience = Patience(rng, self._metrics.store_retries.inc)
         self.spool = spool
         self._metrics.watch(spool)
@@ -109,12 +114,12 @@ class Ingest:
         )
         self.gateway = Gateway(
             self._inbox,
-            letters=ledger,
             outcome_of=ledger.outcome,
             store_is_away=lambda: self.store_is_away,
             metrics=self._metrics,
             now_ms=now_ms,
         )
+        self.replaying = Replaying(self.gateway, ledger, now_ms=now_ms)
 
     def _linked(
         self, broker: BrokerAccess, settings: Settings, *, rng: random.Random, on_loss: OnLoss
@@ -212,10 +217,12 @@ class Ingest:
                 await self._hand_over(batch, send)
 
     async def _fill(self, batch: Batch, backlog: Backlog) -> None:
-        await self._ask_ledger(lambda: anyio.to_thread.run_sync(self._intake.fill, batch, backlog))
-        if self._link is not None and (claims := self._link.claims()):
-            learn = partial(self._intake.learn, batch, claims)
-            await self._ask_ledger(lambda: anyio.to_thread.run_sync(learn))
+        async with self._filling:
+            fill = partial(self._intake.fill, batch, backlog)
+            await self._ask_ledger(lambda: anyio.to_thread.run_sync(fill))
+            if self._link is not None and (claims := self._link.claims()):
+                learn = partial(self._intake.learn, batch, claims)
+                await self._ask_ledger(lambda: anyio.to_thread.run_sync(learn))
 
     async def _ask_ledger(self, call: Callable[[], Awaitable[T]]) -> T:
         return await self._patience.until_done(call, of=LedgerAway, what="ledger")
@@ -257,7 +264,7 @@ class Ingest:
             self._presence.status(device, status, at_ms)
         for chunk, _, _ in batch.segments:
             if chunk.replay is not None:
-                self.gateway.end_replay(chunk.replay.letter_id)
+                self.replaying.end_replay(chunk.replay.letter_id)
             if chunk.reply is not None:
                 chunk.reply.done.set()
         self._metrics.count(batch, held=self._inbox.held)

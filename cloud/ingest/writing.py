@@ -10,7 +10,7 @@ Write = Callable[[PointBatch], Awaitable[None]]
 
 
 async def write_what_goes(write: Write, points: PointBatch, ends: Sequence[int]) -> dict[int, str]:
-    """Write points; `ends[i]` is the number of points up to and including message i.
+    """Write points; `ends[i]` is the number of their readings up to and including message i.
 
     Points that the store will never take are isolated, by the store or else by halving, down to
     the message that holds them. Returns the refused messages and the reasons; everything else is
@@ -23,10 +23,11 @@ async def write_what_goes(write: Write, points: PointBatch, ends: Sequence[int])
         if start == stop:
             return
         try:
-            await write(points if stop - start == len(points) else points.part(start, stop))
+            is_all = stop - start == len(points.rows)
+            await write(points if is_all else PointBatch.of(points.rows.part(start, stop)))
         except PointsRejected as exc:
-            if exc.points:
-                rejected.update(_messages_of(exc.points, ends, start))
+            if exc.readings:
+                rejected.update(_messages_of(exc.readings, ends, start))
                 return
             if last - first == 1:
                 rejected[first] = str(exc)
@@ -40,6 +41,6 @@ async def write_what_goes(write: Write, points: PointBatch, ends: Sequence[int])
     return rejected
 
 
-def _messages_of(points: Mapping[int, str], ends: Sequence[int], start: int) -> dict[int, str]:
-    """Return message → reason for refused points, counted from `start` on."""
-    return {bisect.bisect_right(ends, start + point): reason for point, reason in points.items()}
+def _messages_of(readings: Mapping[int, str], ends: Sequence[int], start: int) -> dict[int, str]:
+    """Return message → reason for refused readings, counted from `start` on."""
+    return {bisect.bisect_right(ends, start + one): reason for one, reason in readings.items()}

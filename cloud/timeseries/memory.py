@@ -64,7 +64,7 @@ class Memory:
         for spot in spots:
             if not _INT64_MIN <= min(spot) <= max(spot) <= _INT64_MAX:
                 raise PointsRejected("a time (in ms) or an order does not fit 64 bits")
-        check_finite(batch.values)
+        check_finite(batch.rows)
         for key, spot, value in zip(batch.series, spots, batch.values, strict=True):
             self._series.setdefault(key, _Stored()).put(spot, value)
 

@@ -86,13 +86,13 @@ class StoreAway(TimeSeriesError, errors.StoreAway):
 class PointsRejected(TimeSeriesError):
     """The store will never take these points.
 
-    `points` says which (index in the batch → reason), and then all others are stored. Where it
-    is empty, the store does not know which: the caller halves the batch to find out.
+    `readings` says which (index in the batch's rows → reason), and then all others are stored.
+    Where it is empty, the store does not know which: the caller halves the batch to find out.
     """
 
-    def __init__(self, reason: str = "", *, points: Mapping[int, str] | None = None) -> None:
+    def __init__(self, reason: str = "", *, readings: Mapping[int, str] | None = None) -> None:
         super().__init__(reason)
-        self.points: Mapping[int, str] = points or {}
+        self.readings: Mapping[int, str] = readings or {}
 
 
 class Unsupported(TimeSeriesError):
@@ -110,9 +110,10 @@ class TimeSeries(Protocol):
         concurrently; the order between concurrent batches is not defined.
 
         Raises:
-            PointsRejected: some of the batch can never be stored as it is. The points that it
-                names are not stored and all others are; when it names none, some or none of
-                the batch are stored, and writing parts of it again does no harm.
+            PointsRejected: some of the batch can never be stored as it is. Readings that it
+                does not name are stored, of those it names some points or none; when it names
+                none, some or none of the batch are stored, and writing parts of it again does
+                no harm.
         """
         ...
 

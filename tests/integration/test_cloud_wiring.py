@@ -10,10 +10,11 @@ import pytest
 
 from broker.accounts import INGEST_USERNAME, Account, new_account
 from cloud.accounts import Accounts
-from cloud.brokers import parse_url
+from cloud.brokers import closed_topics, parse_url
 from cloud.children import Child, keep_running
 from cloud.data_folder import DataFolder
 from cloud.fleet.registry import Registry, RegistryAway
+from cloud.settings import Broker, Ingest, Settings, Topic
 from tests.support.instances import tidegate
 from tests.support.steps import until
 from tidegate.configuration import Secret
@@ -63,6 +64,23 @@ def test_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
 
     with pytest.raises(Misconfigured, match="choose another with --data"):
         DataFolder(tmp_path / "data").prepare()
+
+
+@pytest.mark.parametrize(
+    ("url", "closed"), [(None, ["tele/{device}/#"]), (Secret("mqtt://broker.example"), [])]
+)
+def test_broker_of_ours_is_closed_to_topics_of_others(
+    url: Secret | None, closed: list[str]
+) -> None:
+    """Rules for topics that its ACL lets nobody use are known; of another broker nobody knows."""
+    rules = [
+        Topic(topic=topic, tenant="home", format="tasmota")
+        for topic in ("tele/{device}/#", "t/home/{device}/telemetry")
+    ]
+
+    settings = Settings(broker=Broker(url=url), ingest=Ingest(topics=rules))
+
+    assert closed_topics(settings) == closed
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tidegate.http.request import Request
 pytestmark = pytest.mark.anyio
 
 
-class FakeGateway:
+class FakeReplaying:
     """Takes letters, or refuses them with a status."""
 
     def __init__(self, refusal: int | None = None) -> None:
@@ -68,10 +68,10 @@ def test_dead_letters_of_an_impossible_id_are_refused(before: int) -> None:
         Checker(dead_letters_page_step.config["queryParams"]).check({"before": before})
 
 
-async def replay(letter_id: str, gateway: FakeGateway) -> Any:
+async def replay(letter_id: str, replaying: FakeReplaying) -> Any:
     """Press the replay button of a letter; return where it leads."""
     answer = await replay_by_form_step.handler(
-        Request(path_params={"id": letter_id}), FakeContext(), gateway=gateway
+        Request(path_params={"id": letter_id}), FakeContext(), replaying=replaying
     )
     return answer["headers"]["Location"]
 
@@ -81,9 +81,9 @@ async def replay(letter_id: str, gateway: FakeGateway) -> Any:
 )
 async def test_replay_button_tells_on_the_list_how_it_went(refusal: int | None, told: str) -> None:
     """A letter goes through ingestion once; why it did not is told where the person came from."""
-    gateway = FakeGateway(refusal)
+    replaying = FakeReplaying(refusal)
 
-    location = await replay("17", gateway)
+    location = await replay("17", replaying)
     page = Page(
         await dead_letters_page_step.handler(
             Request(query_params={"done": told}),
@@ -95,15 +95,15 @@ async def test_replay_button_tells_on_the_list_how_it_went(refusal: int | None, 
 
     assert location == f"/dead-letters?done={told}"
     assert "letter" in next(p.text for p in [page] if page.all("p"))
-    assert gateway.taken == ([] if refusal else ["17"])
+    assert replaying.taken == ([] if refusal else ["17"])
 
 
 async def test_replay_button_takes_what_the_list_shows() -> None:
     """The filter goes along, and the list says how it went and how many are left."""
-    gateway = FakeGateway()
+    replaying = FakeReplaying()
     request = Request(body={"tenant": "plant", "device": "", "reason": "too old"})
 
-    answer = await replay_many_by_form_step.handler(request, FakeContext(), gateway=gateway)
+    answer = await replay_many_by_form_step.handler(request, FakeContext(), replaying=replaying)
     location = answer["headers"]["Location"]
     query: dict[str, Any] = dict(parse_qsl(urlsplit(location).query))
     query |= {name: int(query[name]) for name in ("count", "refused", "left")}
@@ -111,7 +111,7 @@ async def test_replay_button_takes_what_the_list_shows() -> None:
         Request(query_params=query), FakeContext(), ledger=FakeLedger(), settings=SETTINGS
     )
 
-    assert gateway.taken == ["plant None too old 500"]
+    assert replaying.taken == ["plant None too old 500"]
     assert "1,200 letters" in Page(shown).text
     assert "40 are left" in Page(shown).text
 
@@ -119,6 +119,6 @@ async def test_replay_button_takes_what_the_list_shows() -> None:
 async def test_replay_button_does_not_hide_that_ingestion_is_away() -> None:
     """What is nobody's mistake and may pass is answered as what it is."""
     with pytest.raises(HTTPError) as away:
-        await replay("17", FakeGateway(503))
+        await replay("17", FakeReplaying(503))
 
     assert away.value.status == 503

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -237,9 +238,11 @@ def test_outbox_in_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> 
 
 def test_outbox_survives_a_full_disk(tmp_path: Path) -> None:
     """What does not fit is refused whole, what was kept stays, and later appends work."""
-    outbox = open_outbox(tmp_path, OutboxLimits())
+    open_outbox(tmp_path, OutboxLimits()).close()
+    file = tmp_path / FILE_NAME
+    database = sqlite3.connect(file, isolation_level=None)
+    outbox = Outbox(file, OutboxLimits(), connection=database)
     outbox.append([_sample(1)], now_ms=1)
-    database = outbox._db
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages}")
 

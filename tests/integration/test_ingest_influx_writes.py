@@ -13,7 +13,7 @@ from backports import zstd
 from cloud.timeseries.duckdb import DuckDB
 from tests.support.ingest_http import ADMIN_TOKEN, FAN, PUMP, served_ingestion
 from tests.support.ingestion import Flaky
-from wire.codecs.json import MAX_PAYLOAD_BYTES
+from wire.codecs.checks import MAX_PAYLOAD_BYTES
 
 pytestmark = pytest.mark.anyio
 

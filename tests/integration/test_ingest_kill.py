@@ -55,11 +55,10 @@ async def test_ingest_killed_stores_everything_once(
         DuckDB(tmp_path / "t.duckdb") as store,
         running(tmp_path, store, broker=access) as run,
     ):
-        stored = 0
-        while stored < _DEVICES * _READINGS:
+        # On a busy machine the killed ones may have stored it all.
+        while (stored := run.ledger.totals_now().stored) < _DEVICES * _READINGS:
             before = len(run.tapped)
             await until(lambda before=before: len(run.tapped) > before)  # type: ignore[misc]  # a default is no argument
-            stored = (await run.ledger.totals()).stored
         found = await store.read(ALWAYS)
 
         assert stored == _DEVICES * _READINGS

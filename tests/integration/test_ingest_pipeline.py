@@ -7,7 +7,6 @@ import anyio
 import msgspec
 import pytest
 
-from cloud.ingest.http.gateway import Gateway
 from cloud.ingest.ledger.accounts import Entry, NewLetter, Tally
 from cloud.ingest.ledger.ledger import Ledger, LedgerAway
 from cloud.ingest.receiving.client import BrokerAccess
@@ -16,10 +15,10 @@ from cloud.settings import Ingest as Settings
 from cloud.settings import Spool
 from cloud.timeseries.duckdb import DuckDB
 from tests.support.fake_context import FakeContext
-from tests.support.ingestion import Flaky, running, until
+from tests.support.ingestion import Flaky, Running, running, until
 from tidegate.errors import HTTPError
 from tidegate.http.request import Request
-from wire.codecs.json import MAX_PAYLOAD_BYTES
+from wire.codecs.checks import MAX_PAYLOAD_BYTES
 from wire.errors import Malformed
 from wire.ids import DeviceKey, device_id, tenant_id
 
@@ -215,7 +214,7 @@ async def test_pipeline_replay_moves_a_reading_from_dead_to_stored(tmp_path: Pat
         (letter,) = await run.ledger.dead_letters()
         now[0] = 1_500_000
 
-        again = await run.service.gateway.replay_letter(str(letter.id))
+        again = await run.service.replaying.replay_letter(str(letter.id))
 
         assert (letter.only, letter.readings) == ([1, 2], 2)
         assert (again.accepted, [one.index for one in again.rejected]) == (1, [2])
@@ -261,7 +260,7 @@ async def test_pipeline_replays_what_the_store_refused(tmp_path: Path) -> None:
         (letter,) = await run.ledger.dead_letters()
         store.never = -1.0
 
-        again = await run.service.gateway.replay_letter(str(letter.id))
+        again = await run.service.replaying.replay_letter(str(letter.id))
 
         assert (refused.accepted, [one.index for one in refused.rejected]) == (2, [2, 3])
         assert (letter.only, letter.readings) == ([2, 3], 2)
@@ -278,10 +277,10 @@ async def test_pipeline_replays_a_letter_once(tmp_path: Path) -> None:
         await gateway.accept(_PUMP, _payload(1, 666.0))
         (letter,) = await run.ledger.dead_letters()
         store.never, store.away, gateway.timeout_s = -1.0, True, 0.05
-        statuses = [await _replayed(gateway, letter.id) for _ in range(2)]
+        statuses = [await _replayed(run, letter.id) for _ in range(2)]
         store.away = False
         await until(lambda: gateway.held == 0)
-        statuses.append(await _replayed(gateway, letter.id))
+        statuses.append(await _replayed(run, letter.id))
 
         assert statuses == [503, 409, 404]
         view = await run.ledger.view(_PUMP)
@@ -299,11 +298,11 @@ async def test_pipeline_takes_a_letter_again_that_found_no_room(tmp_path: Path) 
         store.never, store.away, gateway.timeout_s = -1.0, True, 0.05
         with pytest.raises(HTTPError):
             await gateway.accept(_PUMP, _payload(2))
-        without_room = await _replayed(gateway, letter.id)
+        without_room = await _replayed(run, letter.id)
         store.away, gateway.timeout_s = False, 15.0
         await until(lambda: gateway.held == 0)
 
-        assert (without_room, await _replayed(gateway, letter.id)) == (503, 200)
+        assert (without_room, await _replayed(run, letter.id)) == (503, 200)
 
 
 async def test_pipeline_replays_many_letters(tmp_path: Path) -> None:
@@ -317,9 +316,9 @@ async def test_pipeline_replays_many_letters(tmp_path: Path) -> None:
             await gateway.accept(_PUMP, b"junk")
         now[0] = 10**7
 
-        first = await gateway.replay_letters(reason="FUTURE", limit=3)
+        first = await run.service.replaying.replay_letters(reason="FUTURE", limit=3)
         assert first.next_cursor is not None
-        second = await gateway.replay_letters(
+        second = await run.service.replaying.replay_letters(
             reason="FUTURE", limit=3, before=int(first.next_cursor)
         )
 
@@ -340,11 +339,11 @@ async def test_pipeline_stops_replaying_when_the_store_is_away(tmp_path: Path) -
         now[0], store.away, gateway.timeout_s = 10**7, True, 0.05
 
         with pytest.raises(HTTPError) as away:
-            await gateway.replay_letters(limit=10)
+            await run.service.replaying.replay_letters(limit=10)
         assert away.value.status == 503
         store.away, gateway.timeout_s = False, 15.0
         await until(lambda: not run.service.store_is_away and not gateway.held)
-        await gateway.replay_letters(limit=10)
+        await run.service.replaying.replay_letters(limit=10)
 
         view = await run.ledger.view(_PUMP)
         assert (view.stored, view.dead, view.received, view.in_flight) == (5, 0, 5, 0)
@@ -363,13 +362,12 @@ async def test_pipeline_replay_refuses(tmp_path: Path) -> None:
         NewLetter(_PUMP, "t/acme/pump/telemetry", "bad", b"junk", 3, 5),
     ]
     async with running(tmp_path, Flaky()) as run:
-        gateway = run.service.gateway
         await run.ledger.commit(Entry(tallies={_PUMP: Tally(dead=6)}, letters=letters))
 
         statuses = [
-            await _replayed(gateway, name) for name in (9, "x", "9" * 30, "\N{SUPERSCRIPT TWO}")
+            await _replayed(run, name) for name in (9, "x", "9" * 30, "\N{SUPERSCRIPT TWO}")
         ]
-        statuses += [await _replayed(gateway, one.id) for one in await run.ledger.dead_letters()]
+        statuses += [await _replayed(run, one.id) for one in await run.ledger.dead_letters()]
 
         assert statuses == [404, 404, 404, 404, 422, 422, 422]
         view = await run.ledger.view(_PUMP)
@@ -430,9 +428,9 @@ async def test_pipeline_stopped_before_it_began_leaves_nothing_open(tmp_path: Pa
     assert waiting.cancelled_caught
 
 
-async def _replayed(gateway: Gateway, letter_id: object) -> int:
+async def _replayed(run: Running, letter_id: object) -> int:
     try:
-        await gateway.replay_letter(str(letter_id))
+        await run.service.replaying.replay_letter(str(letter_id))
     except HTTPError as refused:
         return refused.status
     return 200

@@ -26,13 +26,13 @@ class Naming(Flaky):
     async def write(self, batch: PointBatch) -> None:
         """Store the rest of the batch and name what is not."""
         self.writes += 1
-        refused = [index for index, value in enumerate(batch.values) if value == self.never]
-        for index, value in enumerate(batch.values):
+        rows = batch.rows
+        refused = [index for index, values in enumerate(rows.values) if self.never in values]
+        for index in range(len(rows)):
             if index not in refused:
-                point = PointBatch([batch.series[index]], [batch.ts_ms[index]], [value])
-                await self.memory.write(point)
+                await self.memory.write(PointBatch.of(rows.part(index, index + 1)))
         if refused:
-            raise PointsRejected("some", points=dict.fromkeys(refused, "666 is refused"))
+            raise PointsRejected("some", readings=dict.fromkeys(refused, "666 is refused"))
 
 
 def _payload(seq: int, value: float) -> bytes:
@@ -41,7 +41,7 @@ def _payload(seq: int, value: float) -> bytes:
 
 
 async def test_storing_buries_the_messages_of_named_points_only(tmp_path: Path) -> None:
-    """Also when it is a message's first point; nothing is written twice to find out."""
+    """Also when it is a batch's first reading; nothing is written twice to find out."""
     store = Naming()
     async with running(tmp_path, store) as run:
         async with anyio.create_task_group() as tasks:

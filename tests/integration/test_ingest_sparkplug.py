@@ -194,7 +194,7 @@ async def test_sparkplug_data_before_its_birth_is_replayed_after_it(
             await until(lambda: _online(run) == (True, True))
             letters = await run.ledger.dead_letters()
             for letter in letters:
-                await run.service.gateway.replay_letter(str(letter.id))
+                await run.service.replaying.replay_letter(str(letter.id))
 
             assert len(letters) == 2
             assert await run.ledger.dead_letters() == []

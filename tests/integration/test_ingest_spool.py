@@ -148,7 +148,7 @@ async def test_spool_buries_what_the_store_refuses_later(tmp_path: Path) -> None
         view = await _drained(run)
         (letter,) = await run.ledger.dead_letters()
         store.never = -1.0
-        again = await run.service.gateway.replay_letter(str(letter.id))
+        again = await run.service.replaying.replay_letter(str(letter.id))
         after = await run.ledger.view(_PUMP)
 
         assert (view.stored, view.dead) == (9, 1)
@@ -163,7 +163,7 @@ async def test_spool_holds_a_replayed_letter(tmp_path: Path) -> None:
         await run.service.gateway.accept(_PUMP, payload_of(1, {"t": 666.0}))
         (letter,) = await run.ledger.dead_letters()
         store.away, store.never = True, -1.0
-        await run.service.gateway.replay_letter(str(letter.id))
+        await run.service.replaying.replay_letter(str(letter.id))
         held = await run.ledger.view(_PUMP)
         store.away = False
         view = await _drained(run)
@@ -194,7 +194,7 @@ async def test_spool_lost_readings_are_dead_and_said_to_be(tmp_path: Path) -> No
         assert run.number("spool_lost_readings_total") == 1
         assert run.number("spool_corrupt_files") == 1
         with pytest.raises(HTTPError, match="let its sender repeat it"):
-            await run.service.gateway.replay_letter(str(letter.id))
+            await run.service.replaying.replay_letter(str(letter.id))
     async with running(tmp_path, store, settings=_SPOOLING) as run:
         assert (await run.ledger.view(_PUMP)).dead == 1
         assert run.number("spool_lost_readings_total") == 0

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import anyio.to_thread
 import pytest
@@ -21,10 +22,10 @@ _STEPS = [delete_telemetry_step, delete_tenant_telemetry_step]
 _DEVICES = (("acme", "pump"), ("acme", "kühl schrank"), ("b", "pump"))
 
 
-class _Births:
-    """A ledger without Sparkplug."""
+class _Forgetting:
+    """An ingestion that knows nothing."""
 
-    async def forget_births(self, tenant: str, device: str | None = None) -> None:
+    async def forget(self, tenant: str, device: str | None = None) -> None:
         """Nothing to forget."""
 
 
@@ -39,7 +40,8 @@ async def telemetry(tmp_path: Path) -> AsyncIterator[Memory]:
     (folder.path / "admin.token").write_text(ADMIN_TOKEN)
     files = {Path(str(step.__file__)).stem: _source(str(step.__file__)) for step in _STEPS}
     with folder.locked():
-        async with served_steps(tmp_path, files, telemetry=store, ledger=_Births()) as (port, _):
+        needed: dict[str, Any] = {"telemetry": store, "forgetting": _Forgetting()}
+        async with served_steps(tmp_path, files, **needed) as (port, _):
             folder.note_address(f"http://127.0.0.1:{port}")
             yield store
 

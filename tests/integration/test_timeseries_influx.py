@@ -104,8 +104,8 @@ async def test_influx_bad_lines_cost_only_themselves(influxd: Influxd, influx_ur
             await store.write(PointBatch(series, [now_ms + i for i in range(1_000)], [1.0] * 1_000))
         [stored] = await store.read(SeriesQuery(0, 2**62, *_KEY))
 
-    assert list(refused.value.points) == [999]
-    assert "type conflict" in refused.value.points[999]
+    assert list(refused.value.readings) == [999]
+    assert "type conflict" in refused.value.readings[999]
     assert len(stored.points) == 999
 
 
@@ -122,7 +122,7 @@ async def test_influx_refuses_what_is_older_than_it_keeps(influx_url: str) -> No
             await store.write(PointBatch([_KEY] * 3, times_ms, [1.0, 2.0, 3.0]))
         [stored] = await store.read(_ALWAYS)
 
-    assert sorted(refused.value.points) == [0, 2]
+    assert sorted(refused.value.readings) == [0, 2]
     assert stored.points == [(now_ms, 0.0), (now_ms + 1, 2.0)]
 
 

@@ -171,8 +171,8 @@ async def test_victoria_refuses_what_it_would_drop(tmp_path: Path) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             metrics = (await client.get(f"{server.http_url}/metrics")).text
 
-    assert sorted(refused.value.points) == [1, 2, 3]
-    assert "-retentionPeriod" in refused.value.points[1]
+    assert sorted(refused.value.readings) == [1, 2, 3]
+    assert "-retentionPeriod" in refused.value.readings[1]
     assert found == [Series(_KEY, [(now_ms, 1.0), (now_ms + 2, 5.0)])]
     assert 'vm_rows_ignored_total{reason="small_timestamp"} 0' in metrics
     assert 'vm_rows_ignored_total{reason="big_timestamp"} 0' in metrics

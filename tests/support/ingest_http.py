@@ -60,7 +60,12 @@ async def served_ingestion(
         found = discover([ROOT / "cloud" / "ingest" / "steps"])
         engine = Engine(found.steps, state, now_ms=lambda: 0, rng=Random(1))
         engine.provide(
-            {"gateway": run.service.gateway, "ledger": run.ledger, "registry": run.registry}
+            {
+                "gateway": run.service.gateway,
+                "ledger": run.ledger,
+                "registry": run.registry,
+                "replaying": run.service.replaying,
+            }
         )
         known = Authenticator(Users(engine), admin_token=ADMIN_TOKEN, device_of_token=TOKENS.get)
         clock = {} if now_s is None else {"now_s": now_s}

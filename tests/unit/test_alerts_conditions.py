@@ -30,8 +30,8 @@ def _began(at_ms: int = 5) -> ConditionChanged:
     return ConditionChanged("hot", "demo", "pump", "temp_c", True, "critical", "", at_ms)
 
 
-class _CountingSeries(list[SeriesKey]):
-    """Counts how often single series are looked up again after the one pass over all."""
+class _CountingValues(list[tuple[Value, ...]]):
+    """Counts how often the values of single readings are looked up."""
 
     looked_up = 0
 
@@ -70,18 +70,16 @@ def test_evaluate_keeps_series_and_rules_apart() -> None:
     ]
 
 
-def test_evaluate_touches_only_points_whose_metric_has_a_rule() -> None:
-    """A big batch without a matching rule costs one pass over the metrics and no state."""
-    batch = PointBatch(
-        _CountingSeries([_series("pump", "flow")] * 15_000), [0] * 15_000, [99.0] * 15_000
-    )
+def test_evaluate_touches_only_readings_whose_metric_has_a_rule() -> None:
+    """A big batch without a matching rule costs one pass over the readings and no state."""
+    batch = PointBatch([_series("pump", "flow")] * 15_000, [0] * 15_000, [99.0] * 15_000)
     batch.append(_series("pump"), 1, 99.0)
+    batch.rows.values = values = _CountingValues(batch.rows.values)
 
     changes = Conditions([_rule()]).evaluate(batch)
 
     assert len(changes) == 1
-    assert isinstance(batch.series, _CountingSeries)
-    assert batch.series.looked_up == 1
+    assert values.looked_up == 1
 
 
 def test_evaluate_compares_flags_and_leaves_texts_alone() -> None:

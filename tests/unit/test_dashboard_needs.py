@@ -3,7 +3,7 @@
 from cloud.dashboard import needs
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
-from cloud.ingest.http.gateway import Gateway
+from cloud.ingest.http.replaying import Replaying
 from cloud.ingest.ledger.ledger import Ledger
 from tidegate.auth.users import Users
 from wire.ids import DeviceId, DeviceKey, TenantId
@@ -19,9 +19,9 @@ def ledger_fits(ledger: Ledger) -> needs.Ledger:
     return ledger
 
 
-def gateway_fits(gateway: Gateway) -> needs.Gateway:
-    """Accept the real gateway."""
-    return gateway
+def replaying_fits(replaying: Replaying) -> needs.Replaying:
+    """Accept the real replaying."""
+    return replaying
 
 
 def users_fit(users: Users) -> needs.Users:

@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from cloud.ingest.intake.bounds import within_retention
 from cloud.ingest.intake.intake import Intake, Memory
@@ -69,6 +70,56 @@ def test_intake_counts_the_series_of_earlier_runs() -> None:
     intake = Intake(Full(), Settings(limits=Limits(max_series_per_tenant=5)))
 
     assert fates_of(filled(intake, sent_points(point_of(1, a=1), point_of(2, b=1)))) == (1, 0, 1, 0)
+
+
+def test_intake_says_once_a_tenant_what_to_do_about_its_series() -> None:
+    """The log names tenant and setting; a tenant that made room is told of anew."""
+    intake = new_intake(max_series_per_tenant=1)
+
+    with capture_logs() as told:
+        filled(intake, sent_points(point_of(1, a=1), point_of(2, b=1)))
+        filled(intake, sent_points(point_of(3, b=1)), topic=b"t/acme/fan/telemetry")
+        filled(intake, sent_points(point_of(1, a=1, b=1)), topic=b"t/other/fan/telemetry")
+        intake.forget("acme", "pump", series=1)
+        filled(intake, sent_points(point_of(4, a=1, b=1)))
+
+    assert [(one["event"], one["tenant"]) for one in told] == [
+        ("series.refused", "acme"),
+        ("series.refused", "other"),
+        ("series.refused", "acme"),
+    ]
+    assert all("max_series_per_tenant" in one["do"] for one in told)
+
+
+@pytest.mark.parametrize("device", ["pump", None])
+def test_intake_makes_room_for_series_that_are_forgotten(device: str | None) -> None:
+    """Whose telemetry was deleted counts no more, and begins its series again when heard again."""
+    intake = new_intake(max_series_per_tenant=2)
+    payload = sent_points(point_of(1, a=1, b=1))
+    filled(intake, payload)
+
+    intake.forget("acme", device, series=2)
+    fan = filled(intake, payload, topic=b"t/acme/fan/telemetry")
+    pump = filled(intake, sent_points(point_of(2, a=1)))
+
+    assert [tally.stored for tally in fan.entry.tallies.values()] == [1]
+    assert fates_of(pump) == (0, 0, 1, 0)
+    assert "max_series_per_tenant" in pump.entry.letters[0].reason
+
+
+def test_intake_begins_forgotten_series_again() -> None:
+    """They are told to the ledger as new ones; another tenant's and device's are left alone."""
+    intake = new_intake()
+    filled(intake, sent_points(point_of(1, a=1)))
+    filled(intake, sent_points(point_of(1, a=1)), topic=b"t/acme/fan/telemetry")
+
+    intake.forget("acme", "pump", series=1)
+    intake.forget("other", None, series=0)
+    pump = filled(intake, sent_points(point_of(2, a=1)))
+    fan = filled(intake, sent_points(point_of(2, a=1)), topic=b"t/acme/fan/telemetry")
+
+    assert pump.entry.series == [(PUMP, "a")]
+    assert fan.entry.series == []
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from cloud.ingest.http.gateway import Accepted, Gateway
-from cloud.ingest.http.replaying import Replayed
+from cloud.ingest.http.answers import Accepted, Replayed
+from cloud.ingest.http.gateway import Gateway
+from cloud.ingest.http.replaying import Replaying
 from cloud.ingest.ledger.accounts import Letter
 from cloud.ingest.ledger.ledger import Ledger
 from cloud.ingest.steps import (
@@ -180,17 +181,17 @@ async def test_dead_letters_are_narrowed_by_reason() -> None:
 
 
 async def test_replay_of_many_hands_over_what_is_asked() -> None:
-    """The bound has a default; the answer is the gateway's."""
+    """The bound has a default; the answer is what replaying says."""
     asked: list[dict[str, Any]] = []
 
     async def replay_letters(**wanted: Any) -> Replayed:
         asked.append(wanted)
         return Replayed(3, 2, 1, 0, 9, "17")
 
-    gateway = cast("Gateway", SimpleNamespace(replay_letters=replay_letters))
+    replaying = cast("Replaying", SimpleNamespace(replay_letters=replay_letters))
 
     answer = await replay_dead_letters_step.handler(
-        Request(body={"reason": "old", "cursor": 40}), FakeContext(), gateway=gateway
+        Request(body={"reason": "old", "cursor": 40}), FakeContext(), replaying=replaying
     )
 
     names = {"tenant": None, "device": None, "reason": "old", "limit": 200, "before": 40}
@@ -207,15 +208,15 @@ def test_replay_of_many_is_bounded(body: dict[str, object]) -> None:
 
 
 async def test_replay_hands_the_id_over() -> None:
-    """The gateway owns all of it; the step answers what was accepted."""
+    """Replaying owns all of it; the step answers what was accepted."""
 
     async def replay_letter(letter_id: str) -> Accepted:
         return Accepted(int(letter_id), [Refusal(2, "no")])
 
-    gateway = cast("Gateway", SimpleNamespace(replay_letter=replay_letter))
+    replaying = cast("Replaying", SimpleNamespace(replay_letter=replay_letter))
 
     answer = await replay_dead_letter_step.handler(
-        Request(path_params={"id": "3"}), FakeContext(), gateway=gateway
+        Request(path_params={"id": "3"}), FakeContext(), replaying=replaying
     )
 
     assert answer["body"] == {"accepted": 3, "rejected": [{"index": 2, "reason": "no"}]}

@@ -20,6 +20,8 @@ from modules.saas.tenants import Customer
 from modules.saas.terms import Seller, Terms
 
 CALLS = st.integers(0, 10**12)
+# Whatever they cost, one invoice can have the amount.
+BILLABLE_CALLS = st.integers(0, 10**10)
 ENDS = st.lists(st.integers(1, 10**9), max_size=4, unique=True).map(sorted)
 LINES = st.lists(
     st.builds(
@@ -109,7 +111,7 @@ def test_tax_of_many_small_lines_is_not_lost() -> None:
     assert add_up(lines).tax_minor == 4
 
 
-@given(plans(), CALLS, st.text(max_size=50), st.lists(st.text(max_size=30), max_size=8))
+@given(plans(), BILLABLE_CALLS, st.text(max_size=50), st.lists(st.text(max_size=30), max_size=8))
 def test_invoice_is_the_same_after_its_way_through_the_state(
     plan: Plan, calls: int, name: str, address: list[str]
 ) -> None:

@@ -11,8 +11,7 @@ from cloud.timeseries.influx.names import name_of, stored_name
 from cloud.timeseries.port import PointsRejected
 from tests.support.names import names
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
-from wire.messages import Value
-from wire.points import PointBatch
+from wire.points import PointBatch, Rows, Shape
 
 
 def _key(metric: str, device: str = "pump", tenant: str = "acme") -> SeriesKey:
@@ -55,45 +54,44 @@ def test_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"empty|surrogates"):
         stored_name(name)
     with pytest.raises(PointsRejected, match="name"):
-        Encoder().lines(PointBatch([_key(name)], [1], [1.0]))
+        Encoder().lines(PointBatch([_key(name)], [1], [1.0]).rows)
 
 
 def test_lines_are_one_for_each_reading() -> None:
-    """Points of one device, time and order share a line; the order stands below the ms."""
-    keys = [_key("t"), _key("a b"), _key("t"), _key("t", "fan,=1"), _key("t", "fan,=1")]
-    batch = PointBatch(keys, [10, 10, 10, 10, 11], [1.0, 2.5, 3.0, 4.0, 5.0], [7, 7, 8, 8, 8])
+    """A reading's points share a line; the order stands below the millisecond."""
+    pair, single = Shape([_key("t"), _key("50% b")]), Shape([_key("t", "fan,=1")])
+    rows = Rows([pair, pair, single], [10, 10, 11], [7, 8, 8], [(1.0, 2.5), (3.0, 1e300), (4.0,)])
 
-    lines = Encoder().lines(batch)
+    lines = Encoder().lines(rows)
 
     assert lines.texts == [
-        "telemetry,device=pump,tenant=acme t=1.0,a\\ b=2.5 10000007",
-        "telemetry,device=pump,tenant=acme t=3.0 10000008",
-        "telemetry,device=fan\\,\\=1,tenant=acme t=4.0 10000008",
-        "telemetry,device=fan\\,\\=1,tenant=acme t=5.0 11000008",
+        "telemetry,device=pump,tenant=acme t=1.0,50%\\ b=2.5 10000007",
+        "telemetry,device=pump,tenant=acme t=3.0,50%\\ b=1e+300 10000008",
+        "telemetry,device=fan\\,\\=1,tenant=acme t=4.0 11000008",
     ]
-    assert lines.spans == [(0, 2), (2, 3), (3, 4), (4, 5)]
+    assert list(lines.readings) == [0, 1, 2]
 
 
 def test_lines_states_are_json_in_a_measurement_of_their_own() -> None:
     """So a field has one type for ever; whole numbers are floats."""
-    values: list[Value] = [True, 'a"', 3, "é\n"]
-    batch = PointBatch([_key("on"), _key("mode"), _key("n"), _key("x")], [1] * 4, values)
+    shape = Shape([_key("on"), _key("mode"), _key("n"), _key("x")])
+    rows = Rows([shape], [1], [0], [(True, 'a"', 3, "é\n")])
 
-    lines = Encoder().lines(batch)
+    lines = Encoder().lines(rows)
 
     assert lines.texts == [
         "telemetry,device=pump,tenant=acme n=3.0 1000000",
         r'states,device=pump,tenant=acme on="true",mode="\"a\\\"\"",x="\"é\\n\"" 1000000',
     ]
-    assert lines.spans == [(0, 4), (0, 4)]
+    assert lines.readings == [0, 0]
 
 
 def test_lines_number_of_a_mixed_metric_is_a_state_as_well() -> None:
     """Once anybody had a text of that name, the later of two values of a point is a state."""
     encoder = Encoder()
-    encoder.lines(PointBatch([_key("mode", "fan")], [1], ["auto"]))
+    encoder.lines(PointBatch([_key("mode", "fan")], [1], ["auto"]).rows)
 
-    texts = encoder.lines(PointBatch([_key("mode")], [1], [2.0])).texts
+    texts = encoder.lines(PointBatch([_key("mode")], [1], [2.0]).rows).texts
 
     assert [text.split(",")[0] for text in texts] == ["telemetry", "states"]
     assert 'mode="2.0"' in texts[1]

@@ -161,13 +161,13 @@ class _Undeletable(Memory):
         raise Unsupported("this server cannot delete points")
 
 
-class _Births:
+class _Forgetting:
     """Counts what is forgotten."""
 
     def __init__(self) -> None:
         self.forgotten = 0
 
-    async def forget_births(self, tenant: str, device: str | None = None) -> None:
+    async def forget(self, tenant: str, device: str | None = None) -> None:
         """Count it."""
         self.forgotten += 1
 
@@ -175,10 +175,10 @@ class _Births:
 @pytest.mark.parametrize("step", [delete_telemetry_step, delete_tenant_telemetry_step])
 async def test_deletion_that_the_store_has_no_way_to_do_is_refused(step: ModuleType) -> None:
     """The caller is told why: it is no failure of ours, and nothing to try again."""
-    request, births = Request(path_params={"tenant": "acme", "device": "pump"}), _Births()
+    request, forgetting = Request(path_params={"tenant": "acme", "device": "pump"}), _Forgetting()
 
     with pytest.raises(HTTPError, match="cannot delete") as refused:
-        await step.handler(request, FakeContext(), telemetry=_Undeletable(), ledger=births)
+        await step.handler(request, FakeContext(), telemetry=_Undeletable(), forgetting=forgetting)
 
     assert refused.value.status == 501
-    assert births.forgotten == 0
+    assert forgetting.forgotten == 0

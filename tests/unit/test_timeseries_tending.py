@@ -66,26 +66,26 @@ async def store() -> Memory:
     return store
 
 
-class Births:
-    """Remembers whose births were to be forgotten."""
+class Forgetting:
+    """Remembers who was to be forgotten."""
 
     def __init__(self) -> None:
         self.forgotten: list[tuple[str, str | None]] = []
 
-    async def forget_births(self, tenant: str, device: str | None = None) -> None:
+    async def forget(self, tenant: str, device: str | None = None) -> None:
         """Note it."""
         self.forgotten.append((tenant, device))
 
 
-async def test_deleting_forgets_what_sparkplug_knew(store: Memory) -> None:
-    """The births name the device's metrics: they go with its points."""
-    births, names = Births(), {"tenant": "acme", "device": "pump"}
+async def test_deleting_forgets_what_ingestion_knew(store: Memory) -> None:
+    """Births name the device's metrics, its series count: they go with its points."""
+    forgetting, names = Forgetting(), {"tenant": "acme", "device": "pump"}
     request = Request(path_params=names)
 
     for step in (delete_telemetry_step, delete_tenant_telemetry_step):
-        await step.handler(request, FakeContext(), telemetry=store, ledger=births)
+        await step.handler(request, FakeContext(), telemetry=store, forgetting=forgetting)
 
-    assert births.forgotten == [("acme", "pump"), ("acme", None)]
+    assert forgetting.forgotten == [("acme", "pump"), ("acme", None)]
 
 
 async def test_deleting_a_device_says_what_went(store: Memory) -> None:
@@ -94,7 +94,7 @@ async def test_deleting_a_device_says_what_went(store: Memory) -> None:
 
     answers: list[dict[str, Any]] = [
         await delete_telemetry_step.handler(
-            request, FakeContext(), telemetry=store, ledger=Births()
+            request, FakeContext(), telemetry=store, forgetting=Forgetting()
         )
         for _ in range(2)
     ]
@@ -112,7 +112,7 @@ async def test_deleting_a_tenant_says_what_went(store: Memory) -> None:
     request = Request(path_params={"tenant": "acme"})
 
     answer = await delete_tenant_telemetry_step.handler(
-        request, FakeContext(), telemetry=store, ledger=Births()
+        request, FakeContext(), telemetry=store, forgetting=Forgetting()
     )
 
     body = {"tenant": "acme", "device": None, "devices": 2, "series": 2}
@@ -126,4 +126,4 @@ async def test_deleting_what_can_have_no_name_is_404(store: Memory) -> None:
 
     for step in (delete_telemetry_step, delete_tenant_telemetry_step):
         with pytest.raises(HTTPError, match="no such"):
-            await step.handler(request, FakeContext(), telemetry=store, ledger=Births())
+            await step.handler(request, FakeContext(), telemetry=store, forgetting=Forgetting())

@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts.decoding import check
+from wire.codecs.checks import MAX_PAYLOAD_BYTES, MAX_READINGS
 from wire.codecs.json import (
-    MAX_PAYLOAD_BYTES,
-    MAX_READINGS,
     decode_ack,
     decode_status,
     decode_telemetry,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wire.codecs.checks import MAX_PAYLOAD_BYTES, MAX_READINGS, MAX_TEXT_CHARS, MAX_VALUES
 from wire.codecs.formats import SHIPPED
-from wire.codecs.json import MAX_PAYLOAD_BYTES, MAX_READINGS, MAX_TEXT_CHARS, MAX_VALUES
 from wire.codecs.line.protocol import PRECISIONS, decode_lines
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
@@ -108,7 +108,7 @@ def test_line_protocol_precision_comes_with_the_content_type() -> None:
     form = SHIPPED.of_content_type('application/x-influx-line-protocol; Precision="s"; charset=x')
 
     assert form.name == "line-protocol"
-    assert form.decode(b"m f=1 17").readings[0].ts_ms == 17_000
+    assert form.decode(b"m f=1 17").by_reading().readings[0].ts_ms == 17_000
     with pytest.raises(Malformed, match="precision"):
         SHIPPED.of_content_type("application/vnd.influxdata.line-protocol;precision=d").decode(b"")
 

@@ -25,7 +25,7 @@ def _format(rules: str) -> Format:
 
 def _read(rules: str, payload: Any, **names: str) -> Decoded:
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return _format(rules).for_topic(names).decode(data)
+    return _format(rules).for_topic(names).decode(data).by_reading()
 
 
 def _values(rules: str, payload: Any, **names: str) -> dict[Any, Any]:

@@ -45,7 +45,7 @@ def _decoded(rules: _Rules, topic: str, payload: bytes) -> tuple[str, Decoded]:
     for pattern, form in rules:
         match = pattern.match(topic)
         if match is not None:
-            return match.device.device, form.for_topic(match.names).decode(payload)
+            return match.device.device, form.for_topic(match.names).decode(payload).by_reading()
     raise AssertionError(f"the guide has no rule for {topic}")
 
 

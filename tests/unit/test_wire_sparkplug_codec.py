@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wire.codecs.json import MAX_PAYLOAD_BYTES, MAX_TEXT_CHARS
+from wire.codecs.checks import MAX_PAYLOAD_BYTES, MAX_TEXT_CHARS
 from wire.codecs.sparkplug import (
     MAX_METRICS,
     Metric,

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import structlog
+from anyio.lowlevel import checkpoint
 from prometheus_client import Counter
 
 from tidegate.engine.exact_json import encode
@@ -89,6 +90,9 @@ async def _send_pieces(answer: Streamed, pieces: AsyncIterator[Any], send: Send)
             started = True
         message = {"type": "http.response.body", "body": _bytes_of(piece, kind)}
         await send({**message, "more_body": True})
+        # Sending to a client that has left never waits, and pieces need not wait either: the
+        # others, and who sees that it has left, would never have their turn.
+        await checkpoint()
     if not started:
         await _start(answer.status, answer.headers, send)
     await send({"type": "http.response.body", "body": b"", "more_body": False})

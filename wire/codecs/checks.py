@@ -1,5 +1,6 @@
 """What every format holds its readings to: how many, how long, how large, when. Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from math import isfinite
 from typing import Any, TypeVar
@@ -34,6 +35,13 @@ def bounded(rows: list[T]) -> list[T]:
     if len(rows) > MAX_READINGS:
         raise Malformed(f"payload has more than {MAX_READINGS} readings")
     return rows
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Check the names of metrics; raise `Malformed` for the first that is wrong."""
+    for name in names:
+        if name not in _checked_names:
+            _check_name(name)
 
 
 def check_values(values: dict[str, Any]) -> None:

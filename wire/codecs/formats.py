@@ -10,9 +10,10 @@ from wire.codecs.line import protocol as line_protocol
 from wire.codecs.mapping.file import parse
 from wire.codecs.mapping.mapped import Mapped
 from wire.errors import Malformed
-from wire.messages import Decoded
+from wire.messages import Decoded, Table
 
 Identities = dict[int, tuple[str, int]]
+Decode = Callable[[bytes], Decoded | Table]
 
 
 def _shows_none(_payload: bytes) -> Identities:
@@ -31,11 +32,11 @@ class Format(NamedTuple):
     """
 
     name: str
-    decode: Callable[[bytes], Decoded]
+    decode: Decode
     content_types: tuple[str, ...] = ()
     identities: Callable[[bytes], Identities] = _shows_none
-    decoder_for: Callable[[Mapping[str, str]], Callable[[bytes], Decoded]] | None = None
-    bind: Callable[[Mapping[str, str]], Callable[[bytes], Decoded]] | None = None
+    decoder_for: Callable[[Mapping[str, str]], Decode] | None = None
+    bind: Callable[[Mapping[str, str]], Decode] | None = None
     check_names: Callable[[Mapping[str, str]], None] | None = None
 
     def for_topic(self, names: Mapping[str, str]) -> "Format":
@@ -52,7 +53,7 @@ def mapping_format(text: str, *, source: str) -> Format:
     return Format(mapped.name, mapped.bound({}), bind=mapped.bound, check_names=mapped.check_names)
 
 
-OURS = Format("tidegate", json.decode_telemetry, ("application/json",), json.identities)
+OURS = Format("tidegate", json.decode_columns, ("application/json",), json.identities)
 LINE_PROTOCOL = Format(
     "line-protocol",
     line_protocol.decode_lines,
@@ -109,7 +110,7 @@ def _parameters(text: str) -> dict[str, str]:
 _BINARY_AND_TEXT = (
     Format(
         "msgpack",
-        msgpack.decode_telemetry,
+        msgpack.decode_columns,
         ("application/msgpack", "application/vnd.msgpack", "application/x-msgpack"),
         msgpack.identities,
     ),

@@ -9,39 +9,16 @@ from typing import TypeVar
 
 import msgspec
 
-from wire.codecs.checks import (
-    MAX_PAYLOAD_BYTES,
-    MAX_READINGS,
-    MAX_TEXT_CHARS,
-    MAX_VALUES,
-    check_size,
-)
+from wire.codecs.checks import MAX_PAYLOAD_BYTES, check_size
+from wire.codecs.columns import taken_in_columns
 from wire.codecs.json_names import decoded_with_names
 from wire.codecs.telemetry import (
-    MAX_BOOT_CHARS,
-    MAX_SEQ,
     Payload,
     identities_in,
-    taken,
     taken_loosely,
 )
 from wire.errors import Malformed
-from wire.messages import Ack, Decoded, Reading, Status
-
-__all__ = [
-    "MAX_BOOT_CHARS",
-    "MAX_PAYLOAD_BYTES",
-    "MAX_READINGS",
-    "MAX_SEQ",
-    "MAX_TEXT_CHARS",
-    "MAX_VALUES",
-    "decode_ack",
-    "decode_status",
-    "decode_telemetry",
-    "encode",
-    "encode_telemetry",
-    "identities",
-]
+from wire.messages import Ack, Decoded, Reading, Status, Table
 
 T = TypeVar("T")
 
@@ -51,6 +28,11 @@ _statuses = msgspec.json.Decoder(Status)
 
 
 def decode_telemetry(payload: bytes) -> Decoded:
+    """As `decode_columns`, reading by reading."""
+    return decode_columns(payload).by_reading()
+
+
+def decode_columns(payload: bytes) -> Decoded | Table:
     """Decode a telemetry payload of any of the three shapes.
 
     Raises:
@@ -66,7 +48,7 @@ def decode_telemetry(payload: bytes) -> Decoded:
         loose, has_twice = decoded_with_names(payload)
         if has_twice:
             return taken_loosely(loose)
-    return taken(raw)
+    return taken_in_columns(raw)
 
 
 def identities(payload: bytes) -> dict[int, tuple[str, int]]:

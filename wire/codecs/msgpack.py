@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from wire.codecs.checks import MAX_PAYLOAD_BYTES, check_size
+from wire.codecs.columns import taken_in_columns
 from wire.codecs.msgpack_names import decoded_with_names
-from wire.codecs.telemetry import Payload, Point, identities_in, taken, taken_loosely
+from wire.codecs.telemetry import Payload, Point, identities_in, taken_loosely
 from wire.errors import Malformed
-from wire.messages import Decoded
+from wire.messages import Decoded, Table
 
 _payloads = msgspec.msgpack.Decoder(Payload)
 _anything = msgspec.msgpack.Decoder()
@@ -20,6 +21,11 @@ _FIELDS = Payload.__struct_fields__
 
 
 def decode_telemetry(payload: bytes) -> Decoded:
+    """As `decode_columns`, reading by reading."""
+    return decode_columns(payload).by_reading()
+
+
+def decode_columns(payload: bytes) -> Decoded | Table:
     """Decode a telemetry payload of any of the three shapes; raise `Malformed` as JSON does."""
     check_size(payload)
     try:
@@ -31,7 +37,7 @@ def decode_telemetry(payload: bytes) -> Decoded:
         loose, has_twice = decoded_with_names(payload)
         if has_twice:
             return taken_loosely(loose)
-    return taken(raw)
+    return taken_in_columns(raw)
 
 
 def identities(payload: bytes) -> dict[int, tuple[str, int]]:

@@ -56,7 +56,7 @@ def taken(raw: Payload) -> Decoded:
         Malformed: the payload as a whole is unusable. A fault of single readings is not
             raised but listed in `refused`, so that it never costs the good ones.
     """
-    _check_sender(raw.boot, raw.first)
+    check_sender(raw.boot, raw.first)
     if raw.points is None and raw.values is not None and not isinstance(raw.ts, list):
         return _decoded_single(raw.values, raw)
     return _decoded(_points_of(raw), boot=raw.boot, first=raw.first)
@@ -65,7 +65,7 @@ def taken(raw: Payload) -> Decoded:
 def taken_loosely(raw: Any) -> Decoded:
     """Check a payload decoded without types, reading by reading; raise `Malformed` as `taken`."""
     boot, first, points = _loose_points(raw)
-    _check_sender(boot, first)
+    check_sender(boot, first)
     readings: list[Reading] = []
     refused: list[Refusal] = []
     for index, one in enumerate(bounded(points)):
@@ -84,7 +84,7 @@ def identities_in(raw: Any) -> dict[int, tuple[str, int]]:
     """
     try:
         boot, _, points = _loose_points(raw)
-        _check_sender(boot, None)
+        check_sender(boot, None)
     except Malformed:
         return {}
     if boot is None:
@@ -97,7 +97,8 @@ def identities_in(raw: Any) -> dict[int, tuple[str, int]]:
     return found
 
 
-def _check_sender(boot: object, first: object) -> None:
+def check_sender(boot: object, first: object) -> None:
+    """Check what a payload says of its sender; raise `Malformed`."""
     if boot is not None:
         if not isinstance(boot, str) or not 0 < len(boot) <= MAX_BOOT_CHARS:
             raise Malformed(f"boot is not a text of 1 to {MAX_BOOT_CHARS} characters")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cloud.dashboard.needs import Gateway, PageRequest
+from cloud.dashboard.needs import PageRequest, Replaying
 from cloud.dashboard.pages import redirect
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
@@ -18,10 +18,10 @@ config = {
 _TOLD_ON_THE_LIST = {404: "gone", 409: "busy", 422: "refused"}
 
 
-async def handler(req: PageRequest, _ctx: Context, *, gateway: Gateway) -> dict[str, Any]:
+async def handler(req: PageRequest, _ctx: Context, *, replaying: Replaying) -> dict[str, Any]:
     """Replay one letter and go back to the list, which tells how it went; 503 when it cannot."""
     try:
-        await gateway.replay_letter(req.path_params["id"])
+        await replaying.replay_letter(req.path_params["id"])
     except HTTPError as exc:
         if exc.status not in _TOLD_ON_THE_LIST:
             raise

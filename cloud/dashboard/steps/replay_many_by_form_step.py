@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from cloud.dashboard.needs import Gateway, PageRequest
+from cloud.dashboard.needs import PageRequest, Replaying
 from cloud.dashboard.pages import redirect
 from tidegate.contract import Context
 
@@ -19,13 +19,13 @@ _LETTERS_A_PRESS = 500
 _MAX_CHARS = 200
 
 
-async def handler(req: PageRequest, _ctx: Context, *, gateway: Gateway) -> dict[str, Any]:
+async def handler(req: PageRequest, _ctx: Context, *, replaying: Replaying) -> dict[str, Any]:
     """Replay what the list was narrowed to, newest first, and go back there; 503 when away."""
     fields = req.body if isinstance(req.body, dict) else {}
     wanted = {
         name: str(fields.get(name) or "")[:_MAX_CHARS] for name in ("tenant", "device", "reason")
     }
-    done = await gateway.replay_letters(
+    done = await replaying.replay_letters(
         tenant=wanted["tenant"] or None,
         device=wanted["device"] or None,
         reason=wanted["reason"] or None,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tidegate.errors import HTTPError
-from wire.codecs.json import MAX_PAYLOAD_BYTES
+from wire.codecs.checks import MAX_PAYLOAD_BYTES
 from wire.codecs.packing import GZIP_MAGIC, ZSTD_MAGIC, unpacked
 from wire.errors import Malformed, Oversized
 

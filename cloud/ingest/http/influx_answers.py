@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from cloud.ingest.http.gateway import Accepted
+from cloud.ingest.http.answers import Accepted
 from tidegate.errors import HTTPError
 from wire.messages import Refusal
 

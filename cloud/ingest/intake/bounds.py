@@ -8,7 +8,7 @@ from msgspec import structs
 from cloud.ingest.intake.recent import Recent
 from cloud.ingest.ledger.known import Known
 from cloud.settings import Ingest as Settings
-from wire.codecs.json import MAX_TEXT_CHARS, MAX_VALUES
+from wire.codecs.checks import MAX_TEXT_CHARS, MAX_VALUES
 from wire.ids import MetricName, SeriesKey, TenantId
 from wire.messages import Reading
 
@@ -30,6 +30,10 @@ class Bounds:
         self._values = limits.max_values
         self._text_chars = limits.max_text_chars
         self.tightened = self._values < MAX_VALUES or self._text_chars < MAX_TEXT_CHARS
+
+    def allow(self, values: int) -> bool:
+        """Return whether a reading may have so many values."""
+        return values <= self._values
 
     def fault(self, reading: Reading) -> str | None:
         """Return why a reading is too large, None when it is not."""
@@ -76,6 +80,12 @@ class SeriesLimits:
     def begin(self, tenant: TenantId, count: int) -> None:
         """Note how many series a tenant has."""
         self._counts.put(tenant, count)
+
+    def forget(self, tenant: TenantId, count: int) -> None:
+        """Note that a tenant has `count` series less, if its series are counted."""
+        had = self._counts.get(tenant)
+        if had is not None:
+            self._counts.put(tenant, max(0, had - count))
 
     def admit(self, known: Known, metrics: Iterable[MetricName]) -> list[MetricName] | str:
         """Begin the series of a device that are new, all of them or none.

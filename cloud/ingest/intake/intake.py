@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+import structlog
+
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.intake.mappings import formats_of
+from cloud.ingest.intake.plain import Plain
 from cloud.ingest.intake.recent import Recent
 from cloud.ingest.intake.refusals import (
     bury_foreign,
@@ -30,9 +33,17 @@ from wire.codecs.json import decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
 from wire.ids import DeviceKey, TenantId, tenant_id
-from wire.messages import Decoded
+from wire.messages import Decoded, Table
 from wire.patterns import Pattern
 from wire.topics import Channel, parse_topic
+
+_MAX_TOLD = 10_000
+_RAISE = (
+    "raise ingest.limits.max_series_per_tenant or max_series_per_device, start anew, replay the"
+    " dead letters; or delete the telemetry of devices that are gone"
+)
+
+_log = structlog.get_logger()
 
 
 class Past(Protocol):
@@ -93,9 +104,10 @@ class Intake:
         self._batch_readings = settings.batch_readings
         self._max_payload_bytes = settings.limits.max_payload_bytes
         self._max_readings = settings.limits.max_readings
-        self._taking = Taking(settings)
+        self._plain, self._taking = Plain(settings), Taking(settings)
         self._sources: Recent[bytes, Source] = Recent(memory.topics)
         self._devices: Recent[DeviceKey, Known] = Recent(memory.devices)
+        self._told_full: Recent[TenantId, bool] = Recent(_MAX_TOLD)
         # Who was forgotten while a batch that is not committed holds on to it.
         self._alive: WeakValueDictionary[DeviceKey, Known] = WeakValueDictionary()
 
@@ -137,6 +149,17 @@ class Intake:
             batch.tally(known, claim.heard_at_ms)
             batch.learned[spans] = (known.device, claim.boot)
 
+    def forget(self, tenant: str, device: str | None, *, series: int) -> None:
+        """Forget the series of a device, or of all of a tenant: `series` the ledger has forgotten.
+
+        They begin again when they are heard again.
+        """
+        self._taking.forget(TenantId(tenant), series)
+        self._told_full.put(TenantId(tenant), False)
+        for known in list(self._alive.values()):
+            if known.device.tenant == tenant and device in (None, known.device.device):
+                known.forget_series()
+
     def _take(self, batch: Batch, chunk: Chunk, index: int) -> None:
         topic = chunk.messages.topics[index]
         source = self._sources.young.get(topic) or self._sources.get(topic)
@@ -160,7 +183,7 @@ class Intake:
             self._host.take_death(batch, source.feed, Origin(chunk, index, source.device))
         else:
             _take_status(batch, source, chunk, index)
-        batch.ends.append(len(batch.points.ts_ms))
+        batch.ends.append(len(batch.points.rows.ts_ms))
         batch.taken.append(taken)
         batch.devices.append(source.device)
 
@@ -181,11 +204,16 @@ class Intake:
             seen_now = self._seen_now(batch, origin, known, form)
             refuse_all(batch, origin, str(exc), seen_now=seen_now, tally=tally)
             return ()
+        if self._plain.take(batch, known, chunk, index, decoded):
+            return _all_taken(batch, chunk, decoded.size())
+        decoded = decoded.by_reading()
         fates = tally.readings()
         if source.feed is None and not decoded.readings and not decoded.refused:
             tally.filtered += replay is None
             batch.readings += 1
+        series_refused = batch.series_refused
         taken, refused = self._taking.take(batch, known, chunk, index, decoded)
+        self._tell_full(known.device, batch.series_refused - series_refused)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
         if decoded.refused or refused:
@@ -200,13 +228,20 @@ class Intake:
         batch.readings += len(decoded.readings) + len(decoded.refused)
         return taken
 
-    def _decoded(self, packed: bytes, form: Format) -> Decoded:
+    def _tell_full(self, device: DeviceKey, refused: int) -> None:
+        """Log that there can be no more series, once a tenant; the letters name each reading."""
+        if not refused or self._told_full.get(device.tenant):
+            return
+        self._told_full.put(device.tenant, True)
+        _log.warning("series.refused", tenant=device.tenant, device=device.device, do=_RAISE)
+
+    def _decoded(self, packed: bytes, form: Format) -> Decoded | Table:
         """Return what a payload says; raise `Malformed`."""
         limit = self._max_payload_bytes
         if len(packed) > limit:
             raise Malformed(f"payload is larger than {limit} bytes")
         decoded = form.decode(unpacked(packed, max_bytes=limit))
-        if len(decoded.readings) + len(decoded.refused) > self._max_readings:
+        if decoded.size() > self._max_readings:
             raise Malformed(f"payload has more than {self._max_readings} readings")
         return decoded
 
@@ -286,6 +321,14 @@ def _tenant(name: str | None) -> TenantId | None:
 def _is_taken_back(replay: Replay, source: Source) -> bool:
     """Return whether a letter still comes from the device on whose account it is."""
     return source.channel == "telemetry" and replay.device in (None, source.device)
+
+
+def _all_taken(batch: Batch, chunk: Chunk, readings: int) -> Sequence[int]:
+    """Count a message of which every reading is to be stored; return their indexes."""
+    batch.readings += readings
+    if chunk.reply is not None:
+        chunk.reply.accepted += readings
+    return range(readings)
 
 
 def _take_status(batch: Batch, source: Source, chunk: Chunk, index: int) -> None:

@@ -70,7 +70,7 @@ def bury_foreign(batch: Batch, chunk: Chunk, index: int, *, reason: str) -> None
 
 def pass_over(batch: Batch) -> None:
     """Take a message that holds nothing for the store."""
-    batch.ends.append(len(batch.points.ts_ms))
+    batch.ends.append(len(batch.points.rows.ts_ms))
     batch.taken.append(())
     batch.devices.append(None)
 

@@ -11,7 +11,7 @@ from cloud.ingest.messages import RETAINED
 from cloud.settings import Ingest as Settings
 from wire.ids import TenantId
 from wire.messages import Decoded, Reading, Refusal
-from wire.points import SEQ_MASK, order_of
+from wire.points import SEQ_MASK, Shape, order_of
 
 _MS_PER_S = 1_000
 
@@ -32,20 +32,23 @@ class Taking:
         """Note how many series a tenant has."""
         self._limits.begin(tenant, series)
 
+    def forget(self, tenant: TenantId, series: int) -> None:
+        """Note that a tenant has that many series less."""
+        self._limits.forget(tenant, series)
+
     def take(  # noqa: C901, PLR0912, PLR0915 - see the docstring
         self, batch: Batch, known: Known, chunk: Chunk, place: int, decoded: Decoded
     ) -> tuple[Sequence[int], list[Refusal]]:
-        """Put the readings of a message into the batch's columns.
+        """Put the readings of a message into the batch's rows.
 
         Returns the indexes of those taken, and those that cannot be stored. This runs for every
-        value that comes in, hence its length and its local names.
+        reading that comes in, hence its length and its local names.
         """
         now_ms, replay, tally = chunk.received_ms, chunk.replay, batch.entry.tallies[known.device]
-        bounds, late_ms, series = self._bounds, self._late_ms, known.series
+        bounds, late_ms, shapes = self._bounds, self._late_ms, known.shapes
         earliest_ms, latest_ms = bounds.window(now_ms, now_ms if replay is None else replay.now_ms)
         late_before_ms = now_ms - late_ms - (known.skew.ms or 0)
-        all_series, all_ts = batch.points.series, batch.points.ts_ms
-        all_values, all_orders = batch.points.values, batch.points.order
+        rows = batch.points.rows
         indexes, readings = _asked(decoded, replay)
         left_out: set[int] = set()
         refused: list[Refusal] = []
@@ -74,13 +77,11 @@ class Taking:
             fault = bounds.fault(reading) if bounds.tightened else None
             if not earliest_ms <= ts_ms <= latest_ms:
                 fault = bounds.time_fault(ts_ms, now_ms)
-            try:
-                keys = [series[metric] for metric in reading.values]
-            except KeyError:
-                fault = fault or self._begin_series(batch, known, reading)
-                keys = [series[metric] for metric in reading.values if metric in series]
-            if fault is not None:
-                refused.append(Refusal(index, fault))
+            shape = shapes.get(tuple(reading.values))
+            if shape is None and fault is None:
+                shape, fault = self._shape(batch, known, reading)
+            if fault is not None or shape is None:
+                refused.append(Refusal(index, fault or ""))
                 left_out.add(index)
                 continue
             if clock is not None and replay is None:
@@ -89,23 +90,28 @@ class Taking:
                     tally.late += ts_ms < late_before_ms
                 elif ts_ms < late_before_ms or ts_ms < clock.newest_ms - late_ms:
                     tally.late += 1
-            all_series += keys
-            all_ts += (ts_ms,) * len(keys)
-            all_values += reading.values.values()
-            all_orders += (order,) * len(keys)
+            rows.shapes.append(shape)
+            rows.ts_ms.append(ts_ms)
+            rows.values.append(tuple(reading.values.values()))
+            rows.order.append(order)
             tally.stored += 1
-        if newest_ms is not None and now_ms >= known.skew.due_ms:
-            _sample_skew(known, chunk, place, newest_ms)
+        is_live = not chunk.messages.flags[place] & RETAINED
+        if newest_ms is not None and is_live and now_ms >= known.skew.due_ms:
+            known.skew.sample(now_ms, newest_ms)
         return [one for one in indexes if one not in left_out] if left_out else indexes, refused
 
-    def _begin_series(self, batch: Batch, known: Known, reading: Reading) -> str | None:
-        """Begin the series that a reading is the first of; return why not, None when done."""
-        begun = self._limits.admit(known, reading.values)
-        if isinstance(begun, str):
-            batch.series_refused += 1
-            return begun
-        batch.entry.series += [(known.device, metric) for metric in begun]
-        return None
+    def _shape(
+        self, batch: Batch, known: Known, reading: Reading
+    ) -> tuple[Shape | None, str | None]:
+        """Return a reading's shape, or why it can have none; series that are new are begun."""
+        names = tuple(reading.values)
+        if not known.has_begun(names):
+            begun = self._limits.admit(known, names)
+            if isinstance(begun, str):
+                batch.series_refused += 1
+                return None, begun
+            batch.entry.series += [(known.device, metric) for metric in begun]
+        return known.shape_of(names), None
 
 
 def _asked(decoded: Decoded, replay: Replay | None) -> tuple[Sequence[int], Sequence[Reading]]:
@@ -123,8 +129,3 @@ def _asked(decoded: Decoded, replay: Replay | None) -> tuple[Sequence[int], Sequ
     only = replay.only
     pairs = [pair for pair in zip(indexes, readings, strict=True) if pair[0] in only]
     return [index for index, _ in pairs], [reading for _, reading in pairs]
-
-
-def _sample_skew(known: Known, chunk: Chunk, place: int, newest_ms: int) -> None:
-    if not chunk.messages.flags[place] & RETAINED:
-        known.skew.sample(chunk.received_ms, newest_ms)

@@ -44,6 +44,7 @@ _PUT_MOMENTS, _ADD_SERIES = statement("put_moments"), statement("add_series")
 _ADD_COUNTS, _PUT_BOOTS = statement("add_counts"), statement("put_boots")
 _FORGET_BOOTS, _LETTERS = statement("forget_boots"), statement("letters")
 _REPLAYABLE = statement("replayable")
+_FORGET_SERIES = "DELETE FROM series WHERE tenant = ? AND device = coalesce(?, device)"
 
 
 class LedgerFile:
@@ -185,6 +186,11 @@ class LedgerFile:
         """Forget a device's Sparkplug birth, or all of a tenant's."""
         with translated():
             sparkplug_rows.forget(self._writer.execute, tenant, device)
+
+    def forget_series(self, tenant: str, device: str | None) -> int:
+        """Forget the series of a device, or of all of a tenant; return how many there were."""
+        with translated():
+            return self._writer.execute(_FORGET_SERIES, (tenant, device)).rowcount
 
     def outcome(self, device: DeviceKey, key: str, *, now_ms: int) -> tuple[bytes, Outcome] | None:
         """Return the digest and the outcome of a request of the last day; see `ledger.outcomes`."""

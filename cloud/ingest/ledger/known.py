@@ -4,16 +4,19 @@ from cloud.ingest.ledger.accounts import Remembered
 from cloud.ingest.ledger.limits import MAX_BOOTS
 from cloud.ingest.ledger.spans import Spans
 from wire.ids import DeviceKey, MetricName, SeriesKey
+from wire.points import Shape
 
 MAX_INTERVALS = 4_000
+MAX_SHAPES = 64
 
 
 class Known:
     """The boots, moments, series and clock of a device.
 
     Bounded, whatever the device sends: `MAX_BOOTS` boots with `MAX_INTERVALS` intervals and one
-    boot's more, 256 moments, and as many series as `[ingest.limits]` allows. A batch holds on to
-    it until it is committed: what is read from the ledger then is never older than what is here.
+    boot's more, 256 moments, as many series as `[ingest.limits]` allows, `MAX_SHAPES` shapes. A
+    batch holds on to it until it is committed: what is read from the ledger then is never older
+    than what is here.
     """
 
     __slots__ = (
@@ -24,6 +27,7 @@ class Known:
         "moments",
         "newest_ms",
         "series",
+        "shapes",
         "skew",
     )
 
@@ -37,7 +41,28 @@ class Known:
         self.series: dict[MetricName, SeriesKey] = {
             metric: SeriesKey(device.tenant, device.device, metric) for metric in past.metrics
         }
+        self.shapes: dict[tuple[MetricName, ...], Shape] = {}
         self._bound_boots()
+
+    def has_begun(self, names: tuple[MetricName, ...]) -> bool:
+        """Return whether the device has all these series."""
+        return names in self.shapes or all(name in self.series for name in names)
+
+    def shape_of(self, names: tuple[MetricName, ...]) -> Shape:
+        """Return the shape of readings of series that the device has, one for the same names."""
+        shape = self.shapes.get(names)
+        if shape is None:
+            if len(self.shapes) >= MAX_SHAPES:
+                # Whoever sends ever other combinations pays for it, not this process's memory.
+                self.shapes.clear()
+            series = [self.series[name] for name in names]
+            shape = self.shapes[tuple(key.metric for key in series)] = Shape(series)
+        return shape
+
+    def forget_series(self) -> None:
+        """Forget all series, and the shapes made of them: they begin again when they are heard."""
+        self.series.clear()
+        self.shapes.clear()
 
     def arrival_ms(self, now_ms: int, age_ms: int | None = None) -> int:
         """Return the time of a reading that has none: how long before now, if it says so.

@@ -109,6 +109,10 @@ class Ledger:
         """
         await self._write(partial(self._file.forget_births, tenant, device))
 
+    async def forget_series(self, tenant: str, device: str | None = None) -> int:
+        """Forget the series of a device, or of all of a tenant; return how many there were."""
+        return await self._write(partial(self._file.forget_series, tenant, device))
+
     async def view(self, device: DeviceKey) -> LedgerView:
         """Return a device's account; all zero when it was never heard."""
         return await self._read(partial(self._view, device))
@@ -168,8 +172,8 @@ class Ledger:
     async def _read(self, read: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(read, limiter=self._readers)
 
-    async def _write(self, write: Callable[[], None]) -> None:
-        await anyio.to_thread.run_sync(write, limiter=self._one_writer)
+    async def _write(self, write: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(write, limiter=self._one_writer)
 
     def _open(self) -> None:
         self._file = LedgerFile(self._path, self._limits)

@@ -59,6 +59,18 @@ class Spans:
             return True
         return self._insert(seq)
 
+    def extend(self, first: int, last: int) -> bool:
+        """Add sequences that follow those seen; return False, and add nothing, when others do."""
+        starts, stops = self.starts, self.stops
+        if not stops and first == 1:
+            starts.append(first)
+            stops.append(last)
+        elif stops and first == stops[-1] + 1:
+            stops[-1] = last
+        else:
+            return False
+        return True
+
     def merge(self, intervals: Iterable[tuple[int, int]]) -> bool:
         """Add whole intervals (both ends included); return False when all was there already."""
         anew = [(start, stop) for start, stop in intervals if not self._holds(start, stop)]

@@ -20,7 +20,7 @@ from cloud.ingest.messages import Messages
 from cloud.ingest.receiving.filters import Filter
 from cloud.ingest.receiving.frames import BrokenFrame, Parsed, Trickle, parse, pubacks
 from tidegate.configuration import Secret
-from wire.codecs.json import MAX_PAYLOAD_BYTES
+from wire.codecs.checks import MAX_PAYLOAD_BYTES
 
 READ_BYTES = 256 * 1024
 # Larger ones the broker drops. What is too large to be decoded, but not by far, still gets here,

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from cloud.ingest.ledger.ledger import Ledger, LedgerAway
+from cloud.ingest.metrics import Metrics
 from cloud.ingest.patience import Patience
 from cloud.ingest.receiving.client import BrokerAccess
 from cloud.ingest.receiving.news import News
@@ -44,6 +45,7 @@ class Session:
         patience: Patience,
         *,
         filters: Collection[str],
+        metrics: Metrics,
         now_ms: Callable[[], int],
         on_loss: OnLoss = tell_nobody,
     ) -> None:
@@ -53,11 +55,19 @@ class Session:
         self._filters = sorted(filters)
         self._now_ms = now_ms
         self._on_loss = on_loss
+        self._metrics = metrics
         self._news: deque[News] = deque(maxlen=_MAX_NEWS)
         self._wake = Wake()
 
     def tell(self, news: News) -> None:
-        """Take news from any thread; never blocks. Of more than 1,000 the oldest are let go."""
+        """Take news in the receiver's thread; never blocks.
+
+        While the ledger or whoever is told of losses is away they wait, 1,000 at most: then the
+        oldest is let go, and counted. The newest says how things stand with session, filters and
+        the broker's count; only a `session_lost` can go untold with it, which its metric has.
+        """
+        if len(self._news) == _MAX_NEWS:
+            self._metrics.news_dropped.inc()
         self._news.append(news)
         self._wake.set()
 

@@ -18,7 +18,7 @@ from cloud.ingest.inbox import Chunk
 from cloud.ingest.ledger.accounts import NewLetter
 from wire.ids import DeviceId, DeviceKey, MetricName, SeriesKey, TenantId
 from wire.messages import Value
-from wire.points import PointBatch
+from wire.points import PointBatch, Rows, Shape
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -48,7 +48,11 @@ class Message(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Contents(msgspec.Struct, array_like=True, frozen=True):
-    """A batch without what is not to be stored. Times and orders as differences."""
+    """A batch without what is not to be stored. Times and orders as differences.
+
+    The columns hold points; `widths` are the readings' numbers of points. Records of earlier
+    versions have none: each of their points is a reading to the store.
+    """
 
     devices: list[tuple[str, str]]
     messages: list[Message]
@@ -57,6 +61,7 @@ class Contents(msgspec.Struct, array_like=True, frozen=True):
     ts_steps: list[int]
     order_steps: list[int]
     values: list[Value]
+    widths: list[int] = []
 
     def device(self, index: int) -> DeviceKey:
         """Return whose message `index` is."""
@@ -70,12 +75,27 @@ class Contents(msgspec.Struct, array_like=True, frozen=True):
             for place, metric in self.series
             for tenant, device in (self.devices[place],)
         ]
-        return PointBatch(
-            [keys[place] for place in self.places],
-            list(accumulate(self.ts_steps)),
-            self.values,
-            list(accumulate(self.order_steps)),
-        )
+        times_ms, orders = list(accumulate(self.ts_steps)), list(accumulate(self.order_steps))
+        if not self.widths:
+            series = [keys[place] for place in self.places]
+            return PointBatch(series, times_ms, self.values, orders)
+        shapes: dict[tuple[int, ...], Shape] = {}
+        rows, starts = Rows(), list(accumulate(self.widths, initial=0))
+        for start, stop in pairwise(starts):
+            places = tuple(self.places[start:stop])
+            shape = shapes.get(places)
+            if shape is None:
+                shape = shapes[places] = Shape([keys[place] for place in places])
+            rows.shapes.append(shape)
+            rows.values.append(tuple(self.values[start:stop]))
+        rows.ts_ms = [times_ms[start] for start in starts[:-1]]
+        rows.order = [orders[start] for start in starts[:-1]]
+        return PointBatch.of(rows)
+
+    def ends(self) -> list[int]:
+        """Return the number of `points().rows` up to and including each message."""
+        sizes = [len(one.taken) if self.widths else one.points for one in self.messages]
+        return list(accumulate(sizes))
 
     def letter(self, index: int, reason: str) -> NewLetter:
         """Return the dead letter of a message that the store refuses."""
@@ -96,6 +116,7 @@ def contents_of(batch: Batch) -> Contents:
     """Return what a record is to hold of a batch."""
     devices, series = dict[DeviceKey, int](), dict[SeriesKey, int]()
     messages, ended = list[Message](), 0
+    widths = list(map(len, batch.points.rows.values))
     for index, (chunk, place) in enumerate(_origins(batch)):
         device, taken, end = batch.devices[index], batch.taken[index], batch.ends[index]
         if device is not None and taken:
@@ -107,7 +128,7 @@ def contents_of(batch: Batch) -> Contents:
                 received.content_types.get(place),
                 chunk.received_ms,
                 list(taken),
-                end - ended,
+                sum(widths[ended:end]),
             )
             messages.append(message)
         ended = end
@@ -117,7 +138,9 @@ def contents_of(batch: Batch) -> Contents:
         (devices.setdefault(DeviceKey(*key[:2]), len(devices)), str(key.metric)) for key in series
     ]
     ts_steps, order_steps = _steps(points.ts_ms), _steps(points.order)
-    return Contents(list(devices), messages, names, places, ts_steps, order_steps, points.values)
+    return Contents(
+        list(devices), messages, names, places, ts_steps, order_steps, points.values, widths
+    )
 
 
 def census_of(contents: Contents) -> Census:

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from cloud.ingest.ledger.accounts import DRAINED, Entry, NewLetter, Tally
 from cloud.ingest.spool.contents import Census, Contents
 from wire.ids import DeviceKey
-from wire.points import PointBatch
+from wire.points import PointBatch, Rows
 from wire.topics import topic
 
 
 @dataclass(slots=True)
 class Drain:
-    """Records taken together: their points, and where each message's points end."""
+    """Records taken together: their points, and where each message's readings end."""
 
     contents: Sequence[Contents]
     points: PointBatch = field(init=False)
@@ -21,15 +20,11 @@ class Drain:
 
     def __post_init__(self) -> None:
         """Join the columns."""
-        self.points = PointBatch()
+        rows, ends = Rows(), list[int]()
         for part in self.contents:
-            points = part.points()
-            self.points.series += points.series
-            self.points.ts_ms += points.ts_ms
-            self.points.values += points.values
-            self.points.order += points.order
-        sizes = [message.points for part in self.contents for message in part.messages]
-        self.ends = list(accumulate(sizes))
+            ends += [len(rows) + end for end in part.ends()]
+            rows.extend(part.points().rows)
+        self.points, self.ends = PointBatch.of(rows), ends
 
     def entry(self, rejected: dict[int, str], *, last_id: int) -> Entry:
         """Return what the ledger is told: what was spooled is stored now, or dead (`rejected`)."""

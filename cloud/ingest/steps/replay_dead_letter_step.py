@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from cloud.ingest.http.gateway import Gateway
+from cloud.ingest.http.replaying import Replaying
 from tidegate.contract import Context
 from tidegate.http.request import Request
 
@@ -20,7 +20,7 @@ config = {
 }
 
 
-async def handler(req: Request, _ctx: Context, *, gateway: Gateway) -> dict[str, Any]:
-    """Answer 200 with what was accepted now; 404, 409 and 422 as `Gateway.replay_letter` says."""
-    accepted = await gateway.replay_letter(req.path_params["id"])
+async def handler(req: Request, _ctx: Context, *, replaying: Replaying) -> dict[str, Any]:
+    """Answer 200 with what was accepted now; 404, 409 and 422 as `Replaying.replay_letter` says."""
+    accepted = await replaying.replay_letter(req.path_params["id"])
     return {"status": 200, "body": msgspec.to_builtins(accepted)}

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from cloud.ingest.http.gateway import Gateway
 from cloud.ingest.http.letters_asked import PROPERTIES
+from cloud.ingest.http.replaying import Replaying
 from tidegate.contract import Context
 from tidegate.http.request import Request
 
@@ -28,10 +28,10 @@ config = {
 }
 
 
-async def handler(req: Request, _ctx: Context, *, gateway: Gateway) -> dict[str, Any]:
+async def handler(req: Request, _ctx: Context, *, replaying: Replaying) -> dict[str, Any]:
     """Answer 200 with the sums and `next_cursor`; 503 when not even one could be taken."""
     asked = req.body
-    done = await gateway.replay_letters(
+    done = await replaying.replay_letters(
         tenant=asked.get("tenant"),
         device=asked.get("device"),
         reason=asked.get("reason"),

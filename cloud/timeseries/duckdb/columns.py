@@ -48,9 +48,11 @@ def columns_of(batch: PointBatch, ids: Ids) -> Columns:
     Raises:
         PointsRejected: a time or an order does not fit 64 bits, or a number is not finite.
     """
+    readings = batch.rows
+    widths = np.fromiter(map(len, readings.values), np.intp, len(readings))
     try:
-        times_ms = np.array(batch.ts_ms, np.int64)
-        orders = np.array(batch.order, np.int64)
+        times_ms = np.repeat(np.array(readings.ts_ms, np.int64), widths)
+        orders = np.repeat(np.array(readings.order, np.int64), widths)
     except OverflowError as exc:
         raise PointsRejected("a time (in ms) or an order does not fit 64 bits") from exc
     rows = np.lexsort((orders, times_ms, ids))

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 # What is written to see whether the server takes anything at all.
 PROBE = "tidegate_probe"
-# How many points are written as lines while those before them are under way.
-PART_POINTS = 4_000
+# How many readings are written as lines while those before them are under way.
+PART_READINGS = 1_500
 _STATEMENTS = {"influx1": 50, "influx2": 50, "influx3": 1}
 
 
@@ -104,7 +104,7 @@ class Database:
             raise failure
         if refused:
             reason = next(iter(refused.values()))
-            raise PointsRejected(f"{len(refused)} points: {reason}", points=refused)
+            raise PointsRejected(f"{len(refused)} readings: {reason}", readings=refused)
 
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
         """Return the series that have points in the range (see the port)."""
@@ -142,8 +142,8 @@ class Database:
         send: MemoryObjectSendStream[tuple[int, Lines | PointsRejected]],
     ) -> None:
         async with send:
-            for begin in range(0, len(batch), PART_POINTS):
-                part = batch.part(begin, begin + PART_POINTS)
+            for begin in range(0, len(batch.rows), PART_READINGS):
+                part = batch.rows.part(begin, begin + PART_READINGS)
                 try:
                     lines: Lines | PointsRejected = await anyio.to_thread.run_sync(
                         self._encoder.lines, part, limiter=self._encoding
@@ -161,8 +161,7 @@ class Database:
         if isinstance(lines, PointsRejected):
             raise lines
         for line, reason in (await write_lines(self._target, lines.texts)).items():
-            for point in range(*lines.spans[line]):
-                refused[begin + point] = reason
+            refused[begin + lines.readings[line]] = reason
 
     async def _post(self, body: bytes) -> Answer:
         def post() -> Answer:

@@ -1,12 +1,12 @@
 """Points as line protocol, one line for each reading. Pure.
 
-A reading is what stands together in a batch: points of one device, time and order. Its numbers
-are the fields of one line of `telemetry`; its texts and booleans are JSON in one of `states`, so
-that no field ever changes its type. The order stands in the nanoseconds below the millisecond.
+A reading's numbers are the fields of one line of `telemetry`; its texts and booleans are JSON in
+one of `states`, so that no field ever changes its type. The order stands in the nanoseconds below
+the millisecond.
 """
 
-from itertools import compress, pairwise
-from operator import ne, or_
+from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from cloud.timeseries.influx.names import stored_name
 from cloud.timeseries.port import PointsRejected
 from wire.ids import SeriesKey
 from wire.messages import Value
-from wire.points import PointBatch
+from wire.points import PointBatch, Rows, Shape
 
 TELEMETRY, STATES = "telemetry", "states"
 NS_PER_MS = 1_000_000
@@ -28,10 +28,10 @@ _TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
 
 
 class Lines(NamedTuple):
-    """Lines without their ends; `spans[i]` is (first, stop) of the points in line i."""
+    """Lines without their ends; line i is of the reading `readings[i]`."""
 
     texts: list[str]
-    spans: list[tuple[int, int]]
+    readings: Sequence[int]
 
 
 def check(batch: PointBatch) -> None:
@@ -40,9 +40,10 @@ def check(batch: PointBatch) -> None:
     Raises:
         PointsRejected: a time does not fit 64 bits of nanoseconds, or a number is not finite.
     """
-    if len(batch):
-        _check_times(batch)
-        check_finite(batch.values)
+    rows = batch.rows
+    if len(rows):
+        _check_times(rows)
+        check_finite(rows)
 
 
 def time_ns(ts_ms: int, order: int) -> int:
@@ -62,75 +63,78 @@ class Encoder:
         self.mixed: set[str] = set()
         self._tags: dict[tuple[str, str], str] = {}
         self._fields: dict[str, str] = {}
+        self._templates: dict[Shape, str] = {}
 
-    def lines(self, batch: PointBatch) -> Lines:
-        """Return the lines of a batch that was checked, in its order.
+    def lines(self, rows: Rows) -> Lines:
+        """Return the lines of readings that were checked, in their order.
 
         Raises:
             PointsRejected: a name cannot be stored.
         """
-        if not len(batch):
-            return Lines([], [])
         self._forget_if_many()
-        kinds = set(map(type, batch.values))
-        if not kinds <= {float, int}:
-            self._note_mixed(batch)
+        is_numbers = set(map(type, chain.from_iterable(rows.values))) <= {float}
+        if not is_numbers:
+            self._note_mixed(rows)
         try:
-            if kinds == {float} and self.mixed.isdisjoint(self._metrics(batch)):
-                return self._number_lines(batch)
-            return self._all_lines(batch)
+            if is_numbers and not self._has_mixed(rows):
+                return self._number_lines(rows)
+            return self._all_lines(rows)
         except ValueError as exc:
             raise PointsRejected(f"a name cannot be stored: {exc}") from exc
 
-    def _metrics(self, batch: PointBatch) -> set[str]:
-        return {key[2] for key in batch.series} if self.mixed else set()
+    def _has_mixed(self, rows: Rows) -> bool:
+        if not self.mixed:
+            return False
+        return any(key.metric in self.mixed for shape in set(rows.shapes) for key in shape.series)
 
-    def _note_mixed(self, batch: PointBatch) -> None:
-        for key, value in zip(batch.series, batch.values, strict=True):
-            if type(value) in (str, bool):
-                self.mixed.add(key.metric)
+    def _note_mixed(self, rows: Rows) -> None:
+        for shape, values in zip(rows.shapes, rows.values, strict=True):
+            for key, value in zip(shape.series, values, strict=True):
+                if type(value) in (str, bool):
+                    self.mixed.add(key.metric)
 
-    def _number_lines(self, batch: PointBatch) -> Lines:
-        """The fast way: column by column, and one turn of a loop for each reading."""
-        series, ts_ms, orders, tags_of = batch.series, batch.ts_ms, batch.order, self._tags_of
-        fields = self._field_columns(batch)
-        spans = list(pairwise(_starts(batch)))
-        texts = [
-            f"{TELEMETRY}{tags_of(series[first])} {','.join(fields[first:stop])} "
-            f"{ts_ms[first] * NS_PER_MS + orders[first] % NS_PER_MS}"
-            for first, stop in spans
+    def _number_lines(self, rows: Rows) -> Lines:
+        """The fast way: one formatting for each reading."""
+        templates = self._templates
+        stamps = [
+            ts_ms * NS_PER_MS + order % NS_PER_MS
+            for ts_ms, order in zip(rows.ts_ms, rows.order, strict=True)
         ]
-        return Lines(texts, spans)
-
-    def _field_columns(self, batch: PointBatch) -> list[str]:
-        names = self._fields
-        numbers = map(float.__repr__, batch.values)
-        metrics = [key[2] for key in batch.series]
+        columns = (rows.shapes, rows.values, stamps)
         try:
-            return [names[metric] + number for metric, number in zip(metrics, numbers, strict=True)]
+            texts = [
+                templates[shape] % (*values, stamp)
+                for shape, values, stamp in zip(*columns, strict=True)
+            ]
         except KeyError:
-            for metric in set(metrics):
-                self._field_of(metric)
-            return self._field_columns(batch)
+            templates.update({one: self._template(one) for one in {*rows.shapes} - {*templates}})
+            return self._number_lines(rows)
+        return Lines(texts, range(len(texts)))
 
-    def _all_lines(self, batch: PointBatch) -> Lines:
-        lines = Lines([], [])
-        for first, stop in pairwise(_starts(batch)):
+    def _template(self, shape: Shape) -> str:
+        """Return what a reading of numbers looks like, but for these and its time."""
+        fields = [self._field_of(key.metric).replace("%", "%%") + "%r" for key in shape.series]
+        tags = self._tags_of(shape.series[0]).replace("%", "%%")
+        return f"{TELEMETRY}{tags} {','.join(fields)} %d"
+
+    def _all_lines(self, rows: Rows) -> Lines:
+        texts, readings = list[str](), list[int]()
+        for index, (shape, values) in enumerate(zip(rows.shapes, rows.values, strict=True)):
             numbers: list[str] = []
             states: list[str] = []
-            for key, value in zip(batch.series[first:stop], batch.values[first:stop], strict=True):
+            for key, value in zip(shape.series, values, strict=True):
                 field = self._field_of(key.metric)
                 if type(value) not in (str, bool):
                     numbers.append(f"{field}{_number(value)}")
                 if key.metric in self.mixed:
                     states.append(f"{field}{_state(value)}")
-            tags = self._tags_of(batch.series[first])
-            stamp = time_ns(batch.ts_ms[first], batch.order[first])
+            tags = self._tags_of(shape.series[0])
+            stamp = time_ns(rows.ts_ms[index], rows.order[index])
             for measurement, fields in ((TELEMETRY, numbers), (STATES, states)):
                 if fields:
-                    lines.texts.append(f"{measurement}{tags} {','.join(fields)} {stamp}")
-                    lines.spans.append((first, stop))
-        return lines
+                    texts.append(f"{measurement}{tags} {','.join(fields)} {stamp}")
+                    readings.append(index)
+        return Lines(texts, readings)
 
     def _tags_of(self, key: SeriesKey) -> str:
         whose = (key[0], key[1])
@@ -149,23 +153,14 @@ class Encoder:
 
     def _forget_if_many(self) -> None:
         """Begin anew before the names take too much memory; they are quickly made again."""
-        if len(self._tags) + len(self._fields) > MOST_NAMES:
+        if len(self._tags) + len(self._fields) + len(self._templates) > MOST_NAMES:
+            self._templates.clear()
             self._tags.clear()
             self._fields.clear()
 
 
-def _starts(batch: PointBatch) -> list[int]:
-    """Return where each reading begins, and the end; without a turn of a loop for each point."""
-    tenants = [key[0] for key in batch.series]
-    devices = [key[1] for key in batch.series]
-    changes = map(ne, batch.ts_ms, batch.ts_ms[1:])
-    for column in (batch.order, devices, tenants):
-        changes = map(or_, changes, map(ne, column, column[1:]))
-    return [0, *compress(range(1, len(batch)), changes), len(batch)]
-
-
-def _check_times(batch: PointBatch) -> None:
-    if min(batch.ts_ms) < FIRST_MS or max(batch.ts_ms) > LAST_MS:
+def _check_times(rows: Rows) -> None:
+    if min(rows.ts_ms) < FIRST_MS or max(rows.ts_ms) > LAST_MS:
         raise PointsRejected("a time does not fit 64 bits of nanoseconds (the years 1678 to 2261)")
 
 

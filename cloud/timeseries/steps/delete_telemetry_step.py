@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cloud.timeseries.births import Births
+from cloud.timeseries.forgetting import Forgetting
 from cloud.timeseries.port import TimeSeries, Unsupported
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
@@ -13,7 +13,7 @@ from wire.ids import device_id, tenant_id
 config = {
     "type": "api",
     "name": "DeleteTelemetry",
-    "description": "Deletes what is stored of a device; it stays registered, its ledger as it is",
+    "description": "Deletes what is stored of a device; it stays registered, its readings counted",
     "flows": ["timeseries"],
     "method": "DELETE",
     "path": "/api/v1/devices/:tenant/:device/telemetry",
@@ -23,7 +23,7 @@ config = {
 
 
 async def handler(
-    req: Request, _ctx: Context, *, telemetry: TimeSeries, ledger: Births
+    req: Request, _ctx: Context, *, telemetry: TimeSeries, forgetting: Forgetting
 ) -> dict[str, Any]:
     """Answer 202 with how many series had points: nobody can read them now.
 
@@ -39,6 +39,6 @@ async def handler(
         await telemetry.delete(tenant, device)
     except Unsupported as exc:
         raise HTTPError(501, str(exc)) from exc
-    await ledger.forget_births(tenant, device)
+    await forgetting.forget(tenant, device)
     body = {"tenant": tenant, "device": device, "devices": int(bool(found)), "series": len(found)}
     return {"status": 202, "body": body}

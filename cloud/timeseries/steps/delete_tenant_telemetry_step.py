@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cloud.timeseries.births import Births
+from cloud.timeseries.forgetting import Forgetting
 from cloud.timeseries.port import TimeSeries, Unsupported
 from tidegate.contract import Context
 from tidegate.errors import HTTPError
@@ -23,7 +23,7 @@ config = {
 
 
 async def handler(
-    req: Request, _ctx: Context, *, telemetry: TimeSeries, ledger: Births
+    req: Request, _ctx: Context, *, telemetry: TimeSeries, forgetting: Forgetting
 ) -> dict[str, Any]:
     """Answer 202 with how many devices and series had points: nobody can read them now.
 
@@ -38,7 +38,7 @@ async def handler(
         await telemetry.delete(tenant)
     except Unsupported as exc:
         raise HTTPError(501, str(exc)) from exc
-    await ledger.forget_births(tenant)
+    await forgetting.forget(tenant)
     devices = {one.key.device for one in found}
     body = {"tenant": tenant, "device": None, "devices": len(devices), "series": len(found)}
     return {"status": 202, "body": body}

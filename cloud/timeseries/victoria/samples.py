@@ -14,7 +14,7 @@ from cloud.timeseries.finite import check_finite
 from cloud.timeseries.port import PointsRejected
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.messages import Value
-from wire.points import PointBatch
+from wire.points import PointBatch, Rows
 
 NUMBERS, STATES = "telemetry", "telemetry_state"
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
@@ -37,10 +37,13 @@ class Samples(msgspec.Struct):
 
 
 class Encoded(msgspec.Struct):
-    """Lines to import; `points[i]` are the indexes of those in line i, `refused` those in none."""
+    """Lines to import; line i has samples of the readings `readings[i]`.
+
+    `refused` are the readings of which some value is in no line.
+    """
 
     lines: list[str]
-    points: list[list[int]]
+    readings: list[list[int]]
     refused: dict[int, str]
 
 
@@ -50,20 +53,36 @@ def encode(batch: PointBatch, database: str, limits: Limits) -> Encoded:
     Raises:
         PointsRejected: a number is not finite, or a time does not fit 64 bits.
     """
-    _check(batch)
+    rows = batch.rows
+    _check(rows)
     refused: dict[int, str] = {}
-    rows: dict[tuple[SeriesKey, str], list[int]] = {}
-    for index, (key, value, ts_ms) in enumerate(
-        zip(batch.series, batch.values, batch.ts_ms, strict=True)
+    samples: dict[tuple[SeriesKey, str], _Samples] = {}
+    for index, (shape, ts_ms, values) in enumerate(
+        zip(rows.shapes, rows.ts_ms, rows.values, strict=True)
     ):
-        state = "" if type(value) not in (str, bool) else _json(value)
-        fault = _fault(state, ts_ms, limits)
-        if fault:
-            refused[index] = fault
-        else:
-            rows.setdefault((key, state), []).append(index)
-    lines = [_line(batch, key, state, database, points) for (key, state), points in rows.items()]
-    return Encoded(lines, list(rows.values()), refused)
+        for key, value in zip(shape.series, values, strict=True):
+            state = "" if type(value) not in (str, bool) else _json(value)
+            fault = _fault(state, ts_ms, limits)
+            if fault:
+                refused[index] = fault
+            else:
+                samples.setdefault((key, state), _Samples()).add(index, ts_ms, value)
+    lines = [_line(*whose, database, found) for whose, found in samples.items()]
+    return Encoded(lines, [found.readings for found in samples.values()], refused)
+
+
+class _Samples:
+    """The samples of a line, and whose readings they are."""
+
+    __slots__ = ("readings", "timestamps", "values")
+
+    def __init__(self) -> None:
+        self.readings, self.timestamps, self.values = list[int](), list[int](), list[Value]()
+
+    def add(self, reading: int, ts_ms: int, value: Value) -> None:
+        self.readings.append(reading)
+        self.timestamps.append(ts_ms)
+        self.values.append(value)
 
 
 def value_of(metric: dict[str, str], number: float) -> Value:
@@ -104,25 +123,20 @@ def probe(database: str, ts_ms: int) -> str:
     return _json({"metric": metric, "values": [1], "timestamps": [ts_ms]})
 
 
-def _line(batch: PointBatch, key: SeriesKey, state: str, database: str, points: list[int]) -> str:
+def _line(key: SeriesKey, state: str, database: str, samples: _Samples) -> str:
     metric = {"__name__": STATES if state else NUMBERS, **key._asdict()}
     if database:
         metric["db"] = database
     if state:
         metric["state"] = state
-    return _json(
-        {
-            "metric": metric,
-            "values": [1] * len(points) if state else [batch.values[i] for i in points],
-            "timestamps": [batch.ts_ms[i] for i in points],
-        }
-    )
+    values = [1] * len(samples.values) if state else samples.values
+    return _json({"metric": metric, "values": values, "timestamps": samples.timestamps})
 
 
-def _check(batch: PointBatch) -> None:
-    if min(batch.ts_ms) < _INT64_MIN or max(batch.ts_ms) > _INT64_MAX:
+def _check(rows: Rows) -> None:
+    if min(rows.ts_ms) < _INT64_MIN or max(rows.ts_ms) > _INT64_MAX:
         raise PointsRejected("a time (in ms) does not fit 64 bits")
-    check_finite(batch.values)
+    check_finite(rows)
 
 
 def _fault(state: str, ts_ms: int, limits: Limits) -> str | None:

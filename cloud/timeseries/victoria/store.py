@@ -84,10 +84,10 @@ class Victoria:
         )
         refused = dict(encoded.refused)
         for line, reason in (await write_lines(self._target, encoded.lines)).items():
-            refused.update(dict.fromkeys(encoded.points[line], reason))
+            refused.update(dict.fromkeys(encoded.readings[line], reason))
         if refused:
             reason = next(iter(refused.values()))
-            raise PointsRejected(f"{len(refused)} points: {reason}", points=refused)
+            raise PointsRejected(f"{len(refused)} readings: {reason}", readings=refused)
 
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
         """Return the series that have points in the range (see the port)."""
