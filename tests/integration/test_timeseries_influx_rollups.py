@@ -118,7 +118,7 @@ async def test_influx_rollups_are_kept_as_long_as_they_are_to_be(
 
 
 async def test_influx_rollups_wait_until_everybody_knows(influx_url: str) -> None:
-    """Who looked before there was anything to mark behind does no harm: nothing is rolled up yet."""
+    """Who does not know yet that there is something to mark behind does no harm."""
     address = parse_address(Secret(influx_url))
     async with open_remote(address) as patient, open_remote(address) as other:
         await patient.write(_points((_OLD_MS, 1.0)))

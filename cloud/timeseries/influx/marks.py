@@ -28,13 +28,14 @@ class Redo(NamedTuple):
 
 
 def marks_of(batch: PointBatch, before_ms: int) -> set[Mark]:
-    """Return the hours of a batch's points that lie before a time."""
-    if not len(batch) or min(batch.ts_ms) >= before_ms:
+    """Return the hours of a batch's readings that lie before a time."""
+    rows = batch.rows
+    if not len(rows) or min(rows.ts_ms) >= before_ms:
         return set()
     return {
-        Mark(floor_to(HOUR_MS, ts_ms), key[0], key[1])
-        for key, ts_ms in zip(batch.series, batch.ts_ms, strict=True)
-        if ts_ms < before_ms
+        Mark(floor_to(HOUR_MS, ts_ms), shape.series[0].tenant, shape.series[0].device)
+        for shape, ts_ms in zip(rows.shapes, rows.ts_ms, strict=True)
+        if ts_ms < before_ms and shape.series
     }
 
 
