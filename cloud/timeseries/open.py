@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from cloud.settings import TimeSeriesStore
 from cloud.timeseries.duckdb import DuckDB
+from cloud.timeseries.influx.rollups import Keep
 from cloud.timeseries.memory import Memory
 from cloud.timeseries.port import TimeSeries
 from cloud.timeseries.remote import open_remote
@@ -34,7 +35,8 @@ async def open_timeseries(
     if scheme == "memory":
         yield Memory(settings.retention_days)
     elif url is not None and scheme in SCHEMES:
-        async with open_remote(parse_address(url), keep_days=settings.retention_days) as remote:
+        keep = Keep(settings.retention_days, settings.rollup_retention_days)
+        async with open_remote(parse_address(url), keep) as remote:
             yield remote
     else:
         path = data_dir / "telemetry.duckdb" if url is None else _file_of(url.reveal())

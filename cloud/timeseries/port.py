@@ -130,8 +130,8 @@ class TimeSeries(Protocol):
         `limit` bounds the points in all; what is beyond it is left out at the end.
 
         Of times before the retention of points (`tend`) there are no raw points. A store that
-        rolls up still answers steps that are multiples of five minutes there, or of an hour: from
-        its buckets of that length which lie wholly in the range.
+        rolls up (DuckDB, InfluxDB 1) still answers steps that are multiples of five minutes there,
+        or of an hour: from its buckets of that length which lie wholly in the range.
         """
         ...
 

@@ -11,6 +11,7 @@ import anyio
 import structlog
 
 from cloud.timeseries.influx.database import Database
+from cloud.timeseries.influx.rollups import Keep
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
 from cloud.timeseries.servers.address import Address
 from cloud.timeseries.servers.detect import Server, detect
@@ -27,11 +28,11 @@ Backend = Database | Victoria
 
 @asynccontextmanager
 async def open_remote(
-    address: Address, *, keep_days: float | None, timeout_s: float = TIMEOUT_S
+    address: Address, keep: Keep | None = None, *, timeout_s: float = TIMEOUT_S
 ) -> AsyncIterator["Remote"]:
     """Open the store at an address; nothing is connected before the first call."""
     async with Http(address, timeout_s=timeout_s) as http:
-        remote = Remote(http, keep_days=keep_days)
+        remote = Remote(http, keep or Keep())
         try:
             yield remote
         finally:
@@ -42,9 +43,9 @@ async def open_remote(
 class Remote:
     """The adapter of `cloud.timeseries.port.TimeSeries` for InfluxDB and VictoriaMetrics."""
 
-    def __init__(self, http: Http, *, keep_days: float | None) -> None:
+    def __init__(self, http: Http, keep: Keep) -> None:
         self._http = http
-        self._keep_days = keep_days
+        self._keep = keep
         self._backend: Backend | None = None
         self._server: Server | None = None
         self._is_sure = False
@@ -103,7 +104,7 @@ class Remote:
                 server = await detect(self._http)
                 if self._backend is None or not self._is_served_by(server):
                     await self.aclose()
-                    self._backend = _backend(self._http, server, self._keep_days)
+                    self._backend = _backend(self._http, server, self._keep)
                     self._server = server
                     _log.info("timeseries.detected", server=server.kind, version=server.version)
                 self._is_sure = True
@@ -118,9 +119,9 @@ class Remote:
         return is_victoria or server == self._server
 
 
-def _backend(http: Http, server: Server, keep_days: float | None) -> Backend:
+def _backend(http: Http, server: Server, keep: Keep) -> Backend:
     if server.kind == "victoria":
-        return Victoria(http, keep_days=keep_days)
+        return Victoria(http, keep_days=keep.days)
     if not http.address.database:
         raise StoreAway(f"{http.address.name} is InfluxDB: timeseries.url has to name a database")
-    return Database(http, server, keep_days=keep_days)
+    return Database(http, server, keep)

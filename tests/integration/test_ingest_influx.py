@@ -56,7 +56,7 @@ async def test_ingest_loses_nothing_over_an_influx_that_dies_and_hangs(
     readings = [_reading(seq, mode="auto") for seq in range(1, _READINGS + 1)]
     publisher = threading.Thread(target=_publish, args=(own_mosquitto, readings))
     async with (
-        open_remote(address, keep_days=None, timeout_s=1.0) as store,
+        open_remote(address, timeout_s=1.0) as store,
         running(tmp_path, store, broker=access) as run,
     ):
         publisher.start()

@@ -187,7 +187,7 @@ async def test_influx_away_at_the_start_is_waited_for(own_influxd: Influxd) -> N
 async def test_influx_that_hangs_is_away_in_time(own_influxd: Influxd) -> None:
     """A paused server takes connections and answers nothing: every call ends, then it goes on."""
     address = parse_address(Secret(own_influxd.url("db")))
-    async with open_remote(address, keep_days=None, timeout_s=0.5) as store:
+    async with open_remote(address, timeout_s=0.5) as store:
         await _patiently(lambda: store.write(PointBatch([_KEY], [1], [1.0])))
 
         own_influxd.pause()

@@ -102,7 +102,7 @@ async def test_victoria_doubles_count_once(store: TimeSeries) -> None:
 
 @pytest.mark.parametrize("how", ["here", "there"])
 async def test_victoria_aggregates_are_the_same_here_and_there(tmp_path: Path, how: str) -> None:
-    """Also those of the server, when it drops doubles, and at the range's ragged ends."""
+    """With doubles in some steps, which the server drops or not, and at the range's ragged ends."""
     flags = ["-dedup.minScrapeInterval=1ms"] if how == "there" else []
     points = [(i * 7, float(i % 13)) for i in range(3_000)]
     memory = Secret("memory:")
@@ -115,6 +115,8 @@ async def test_victoria_aggregates_are_the_same_here_and_there(tmp_path: Path, h
             batch = PointBatch([_KEY] * 3_000, [ts for ts, _ in points], [v for _, v in points])
             for one in (store, reference):
                 await one.write(batch)
+            for first, stop in ((400, 450), (1_000, 1_001), (2_990, 3_000)):
+                await store.write(PointBatch.of(batch.rows.part(first, stop)))
 
             for aggregate in _aggregates():
                 query = SeriesQuery(55, 20_033, step_ms=100, aggregate=aggregate)

@@ -11,13 +11,24 @@ from tests.support.server_process import ServerProcess, program_path, required
 
 
 class Influxd(ServerProcess):
-    """A server that takes everybody; with a `certificate` (and its key, in one file) TLS only."""
+    """A server that takes everybody; with a `certificate` (and its key, in one file) TLS only.
+
+    Every `drops_every_s` it drops what is older than it keeps.
+    """
 
     name: ClassVar[str] = "influxd"
 
-    def __init__(self, program: str, *, folder: Path, certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        program: str,
+        *,
+        folder: Path,
+        certificate: Path | None = None,
+        drops_every_s: int = 1_800,
+    ) -> None:
         super().__init__(program, folder=folder)
         self._certificate = certificate
+        self._drops_every_s = drops_every_s
 
     @property
     def http_url(self) -> str:
@@ -47,6 +58,7 @@ class Influxd(ServerProcess):
                 f'[meta]\ndir = "{folder}/meta"',
                 f'[data]\ndir = "{folder}/data"\nwal-dir = "{folder}/wal"',
                 "[monitor]\nstore-enabled = false",
+                f'[retention]\ncheck-interval = "{self._drops_every_s}s"',
                 f'[http]\nbind-address = "{self.host}:{self.port}"\nlog-enabled = false',
                 *tls,
                 "",

@@ -7,16 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cloud.timeseries.buckets import HOUR_MS, MINUTES_MS, Stretch, level_of
 from cloud.timeseries.duckdb.columns import decode_state
-from cloud.timeseries.duckdb.progress import (
-    EARLIEST_MS,
-    HOUR_MS,
-    MINUTES_MS,
-    Progress,
-    Stretch,
-    level_of,
-    served,
-)
+from cloud.timeseries.duckdb.progress import EARLIEST_MS, Progress, served
 from cloud.timeseries.duckdb.rollups import load
 from cloud.timeseries.duckdb.statements import floored, sql
 from cloud.timeseries.duckdb.transactions import Connection

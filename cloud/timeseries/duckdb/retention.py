@@ -3,17 +3,10 @@
 import numpy as np
 
 from cloud.settings import TimeSeriesStore
+from cloud.timeseries.buckets import DAY_MS, HOUR_MS, Stretch, ceil_to, floor_to
 from cloud.timeseries.duckdb.catalog import Catalog
 from cloud.timeseries.duckdb.file import File
-from cloud.timeseries.duckdb.progress import (
-    DAY_MS,
-    EARLIEST_MS,
-    HOUR_MS,
-    INT64_MIN,
-    Stretch,
-    ceil_to,
-    floor_to,
-)
+from cloud.timeseries.duckdb.progress import EARLIEST_MS, INT64_MIN
 from cloud.timeseries.duckdb.rollups import (
     Rollups,
     drop_points,

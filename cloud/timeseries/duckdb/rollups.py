@@ -8,18 +8,11 @@ call is one transaction, or belongs into one: after a crash the file is as after
 import numpy as np
 import numpy.typing as npt
 
+from cloud.timeseries.buckets import HOUR_MS, MINUTES_MS, Stretch, floor_to
 from cloud.timeseries.duckdb.catalog import Catalog
 from cloud.timeseries.duckdb.columns import Columns
 from cloud.timeseries.duckdb.file import File
-from cloud.timeseries.duckdb.progress import (
-    EARLIEST_MS,
-    HOUR_MS,
-    INT64_MIN,
-    MINUTES_MS,
-    Progress,
-    Stretch,
-    floor_to,
-)
+from cloud.timeseries.duckdb.progress import EARLIEST_MS, INT64_MIN, Progress
 from cloud.timeseries.duckdb.statements import floored, sql
 from cloud.timeseries.duckdb.transactions import Connection
 

@@ -11,10 +11,10 @@ import anyio.to_thread
 import numpy as np
 
 from cloud.settings import TimeSeriesStore
+from cloud.timeseries.buckets import Pace
 from cloud.timeseries.duckdb.catalog import Catalog
 from cloud.timeseries.duckdb.columns import columns_of, decode_state
 from cloud.timeseries.duckdb.file import File
-from cloud.timeseries.duckdb.progress import Pace
 from cloud.timeseries.duckdb.reading import Start, raw_rows, register, series_of, stepped
 from cloud.timeseries.duckdb.retention import Purge, Retention
 from cloud.timeseries.duckdb.rollups import Rollups

@@ -9,7 +9,10 @@ import anyio.to_thread
 
 from cloud.timeseries.influx.keeping import Keeping
 from cloud.timeseries.influx.lines import STATES, Encoder, Lines, check
+from cloud.timeseries.influx.notes import Notes
 from cloud.timeseries.influx.reading import Reader
+from cloud.timeseries.influx.rolled import StepReader
+from cloud.timeseries.influx.rollups import Keep, Rollups
 from cloud.timeseries.port import (
     Latest,
     Page,
@@ -36,14 +39,18 @@ _STATEMENTS = {"influx1": 50, "influx2": 50, "influx3": 1}
 class Database:
     """The adapter of `cloud.timeseries.port.TimeSeries` for a detected InfluxDB.
 
-    `keep_days` is how long points are to be kept; None leaves that to the server.
+    `keep` is how long points and their rollups are to be kept.
     """
 
-    def __init__(self, http: Http, server: Server, *, keep_days: float | None) -> None:
+    def __init__(self, http: Http, server: Server, keep: Keep) -> None:
         self._http = http
         self._server = server
-        self._keeping = Keeping(http, server, days=keep_days)
+        self._keeping = Keeping(http, server, days=keep.days)
         self._reader = Reader(http, statements=_STATEMENTS[server.kind])
+        # The others cannot roll up by a statement.
+        notes = Notes(http) if server.kind == "influx1" else None
+        self._rollups = None if notes is None else Rollups(http, notes, keep)
+        self._steps = StepReader(self._reader, notes)
         self._encoder = Encoder()
         self._knows_mixed = False
         # Both the encoder and the sender are of one thread at a time.
@@ -79,6 +86,13 @@ class Database:
         lines, batch.prepared = batch.prepared, None
         if not isinstance(lines, Lines):
             lines = await self._lines(batch)
+        if self._rollups is None:
+            await self._send(lines)
+        else:
+            async with self._rollups.covering(batch):
+                await self._send(lines)
+
+    async def _send(self, lines: Lines) -> None:
         refused = {
             lines.readings[line]: reason
             for line, reason in (await write_lines(self._target, lines.texts, lines.body)).items()
@@ -89,6 +103,8 @@ class Database:
 
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
         """Return the series that have points in the range (see the port)."""
+        if query.step_ms is not None:
+            return await self._steps.read(query, limit=limit)
         return await self._reader.read(query, limit=limit)
 
     async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
@@ -104,8 +120,10 @@ class Database:
         await self._keeping.delete(tenant, device)
 
     async def tend(self, now_ms: int) -> None:
-        """See that the server drops what is older than is to be kept."""
+        """See that the server drops what is older than is to be kept, and roll up."""
         await self._keeping.tend(now_ms)
+        if self._rollups is not None:
+            await self._rollups.tend(now_ms)
 
     async def _learn_mixed(self) -> None:
         """Learn once of which metrics there are texts and booleans."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from cloud.timeseries.influx.lines import FIRST_MS, LAST_MS, NS_PER_MS, TELEMETRY
+from cloud.timeseries.influx.lines import FIRST_MS, LAST_MS, NS_PER_MS
 from cloud.timeseries.influx.names import stored_name
 from cloud.timeseries.port import SeriesQuery, StoreAway
 
@@ -112,15 +112,6 @@ def rows_of(measurement: str, metric: str, *, whose: Whose, span: Span, limit: i
     return (
         f"SELECT {identifier(metric)} FROM {identifier(measurement)}"
         f"{_where(whose, span)} LIMIT {limit}"
-    )
-
-
-def steps_of(query: SeriesQuery, metric: str, *, whose: Whose, span: Span, limit: int) -> str:
-    """Return the statement for one metric's aggregates over steps."""
-    # InfluxQL calls them all as we do.
-    return (
-        f"SELECT {query.aggregate}({identifier(metric)}) FROM {identifier(TELEMETRY)}"
-        f"{_where(whose, span)} GROUP BY time({query.step_ms}ms) fill(none) LIMIT {limit}"
     )
 
 

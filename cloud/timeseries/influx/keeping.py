@@ -1,12 +1,15 @@
 """What is kept in InfluxDB and for how long: databases, retention, deletion."""
 
+import anyio
 import msgspec
 import structlog
 
-from cloud.timeseries.influx import influxql
+from cloud.timeseries.influx import influxql, rollupql
 from cloud.timeseries.influx.influxql import Reply, Whose
 from cloud.timeseries.influx.lines import STATES, TELEMETRY
 from cloud.timeseries.influx.names import stored_name
+from cloud.timeseries.influx.policies import altered, policies_in, shown
+from cloud.timeseries.influx.rollupql import FIVES, HOURS
 from cloud.timeseries.port import Unsupported
 from cloud.timeseries.servers.answers import Answer, decoded, good
 from cloud.timeseries.servers.detect import Server
@@ -17,6 +20,9 @@ _EVERY_MS = 3_600_000
 # All of time that a delete of 2.x takes.
 _BEGIN, _END = "1678-01-01T00:00:00Z", "2262-01-01T00:00:00Z"
 _DAY_S = 86_400
+# Statements that roll up take a tenth of a second; longer than that nobody waits for one.
+_LONGEST_ROLL_S = 30.0
+_LOOK_S = 0.05
 
 _log = structlog.get_logger()
 
@@ -62,6 +68,9 @@ class Keeping:
                 whose = Whose(tenant, device)
                 for measurement in MEASUREMENTS:
                     await self._command(influxql.drop(measurement, whose))
+                await self._rolled_up_elsewhere()
+                for measurement in (FIVES, HOURS):
+                    await self._command(influxql.drop(measurement, whose))
             case "influx2":
                 for measurement in MEASUREMENTS:
                     await self._delete_in_bucket(measurement, tenant, device)
@@ -89,19 +98,31 @@ class Keeping:
                 )
         self._tended_ms = now_ms
 
+    async def _rolled_up_elsewhere(self) -> None:
+        """Wait for what makes rollups of points that are gone now: whoever begins sees none."""
+        left = await self._rolling_up()
+        with anyio.move_on_after(_LONGEST_ROLL_S):
+            while left:
+                await anyio.sleep(_LOOK_S)
+                left &= await self._rolling_up()
+
+    async def _rolling_up(self) -> set[object]:
+        """Return the ids of the statements that make rollups now."""
+        reply = await self._command("SHOW QUERIES")
+        return {
+            row[0]
+            for result in reply.results
+            for rows in result.series
+            for row in rows.values
+            if rollupql.ROLLUPS in str(row)
+        }
+
     async def _keep_in_policy(self, wanted_s: int) -> None:
-        database = influxql.quoted(self._http.address.database)
-        reply = await self._command(f"SHOW RETENTION POLICIES ON {database}")
-        for rows in reply.results[0].series if reply.results else []:
-            for row in rows.values:
-                policy = dict(zip(rows.columns, row, strict=True))
-                if policy["default"] and _seconds(policy["duration"]) != wanted_s:
-                    name = influxql.quoted(policy["name"])
-                    await self._command(
-                        f"ALTER RETENTION POLICY {name} ON {database} "
-                        f"DURATION {wanted_s}s SHARD DURATION {_shard_s(wanted_s)}s"
-                    )
-                    _log.info("timeseries.retention_set", days=self._days)
+        database = self._http.address.database
+        for policy in policies_in(await self._command(shown(database))):
+            if policy.is_default and policy.keeps_s != wanted_s:
+                await self._command(altered(policy.name, database, wanted_s))
+                _log.info("timeseries.retention_set", days=self._days)
 
     async def _keep_in_bucket(self, wanted_s: int) -> None:
         address = self._http.address
@@ -145,22 +166,3 @@ class Keeping:
 
     def _good(self, answer: Answer) -> Answer:
         return good(self._http.address.name, answer)
-
-
-def _shard_s(duration_s: int) -> int:
-    """Return how long a shard is, by InfluxDB's own rule: whole shards are dropped."""
-    if duration_s < 2 * _DAY_S:
-        return 3_600
-    return _DAY_S if duration_s <= 180 * _DAY_S else 7 * _DAY_S
-
-
-def _seconds(duration: str) -> int:
-    """Return what `720h0m0s` says; 0 is for ever."""
-    seconds, number = 0, ""
-    for char in duration:
-        if char.isdigit():
-            number += char
-        else:
-            seconds += int(number or 0) * {"h": 3_600, "m": 60}.get(char, 1)
-            number = ""
-    return seconds

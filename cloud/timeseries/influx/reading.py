@@ -1,15 +1,13 @@
 """Read what is stored in InfluxDB: statements in groups, answers in portions of bounded size."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
-
-import msgspec
 
 from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Result, Rows, Whose
 from cloud.timeseries.influx.lines import NS_PER_MS, STATES, TELEMETRY
 from cloud.timeseries.influx.names import name_of
-from cloud.timeseries.influx.scanning import joined, scan_of, unfinished, value_of
+from cloud.timeseries.influx.scanning import growing, joined, scan_of, unfinished, value_of
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery
 from cloud.timeseries.servers.answers import good
 from cloud.timeseries.servers.http import Http
@@ -18,7 +16,6 @@ from wire.messages import Value
 
 _METRICS_AT_ONCE = 50
 _GROUP_CHARS = 6_000
-_FIRST_GROUP = 4
 _ALWAYS = SeriesQuery(-(2**62), 2**62)
 
 
@@ -34,7 +31,7 @@ class Reader:
 
     def __init__(self, http: Http, *, statements: int) -> None:
         self._http = http
-        self._statements = statements
+        self.statements = statements
 
     async def ask(self, statements: Iterable[str]) -> list[Result]:
         """Return the results of statements that only read.
@@ -43,7 +40,7 @@ class Reader:
             StoreAway: the server does not answer, or cannot.
         """
         found: list[Result] = []
-        for group in _groups(statements, self._statements):
+        for group in _groups(statements, self.statements):
             found += await self._ask_once(group)
         return found
 
@@ -60,30 +57,35 @@ class Reader:
             return {_key(query.tenant, query.device, query.metric)}
         names = [query.metric] if query.metric else await self.metrics(measurement)
         whose, span = Whose(query.tenant, query.device), influxql.span_of(query)
-        groups = [
-            names[at : at + _METRICS_AT_ONCE] for at in range(0, len(names), _METRICS_AT_ONCE)
-        ]
-        results = await self.ask(
-            influxql.newest_of(measurement, group, whose=whose, span=span) for group in groups
+        return await self.owners(
+            names, lambda group: influxql.newest_of(measurement, group, whose=whose, span=span)
         )
+
+    async def owners(
+        self, metrics: list[str], newest: Callable[[list[str]], str]
+    ) -> set[SeriesKey]:
+        """Return the series of which there is a newest value; `newest` makes the statement."""
+        groups = [
+            metrics[at : at + _METRICS_AT_ONCE] for at in range(0, len(metrics), _METRICS_AT_ONCE)
+        ]
+        results = await self.ask(newest(group) for group in groups)
         return {
             _key(name_of(rows.tags["tenant"]), name_of(rows.tags["device"]), metric)
             for group, result in zip(groups, results, strict=True)
             for rows in _ours(result)
-            for metric, newest in zip(group, rows.values[0][1:], strict=True)
-            if newest is not None
+            for metric, value in zip(group, rows.values[0][1:], strict=True)
+            if value is not None
         }
 
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
-        """Return the series that have points in the range (see the port)."""
+        """Return the series that have points in the range, raw (see the port)."""
         most = 2**62 if limit is None else limit
         found = await self._found(query, most=most, start=None)
         return [_series(one) for one in found]
 
     async def page(self, query: SeriesQuery, *, limit: int, start: Place | None = None) -> Page:
         """Return points from `start` on, and where the next page begins (see the port)."""
-        raw = msgspec.structs.replace(query, step_ms=None)
-        found = await self._found(raw, most=limit + 1, start=start)
+        found = await self._found(query, most=limit + 1, start=start)
         if sum(len(one.points) for one in found) <= limit:
             return Page([_series(one) for one in found], None)
         *_, last = found
@@ -112,31 +114,28 @@ class Reader:
         """Return at most `most` points from `start` on, ordered by key and time."""
         if query.from_ms >= query.to_ms or most <= 0:
             return []
-        is_stepped = query.step_ms is not None
-        numbers = await self.keys(query, TELEMETRY)
-        states = set() if is_stepped else await self.keys(query, STATES)
+        numbers, states = await self.keys(query, TELEMETRY), await self.keys(query, STATES)
         keys = sorted(
             key for key in numbers | states if start is None or tuple(key) >= tuple(start.key)
         )
         found: list[Found] = []
-        at, size, left = 0, _FIRST_GROUP, most
-        while at < len(keys) and left > 0:
-            group = keys[at : at + size]
+        left = most
+        for group in growing(keys, self.statements * 2):
+            if left <= 0:
+                break
             for one in await self._group(query, group, most=left, start=start):
                 points = one.points[:left]
                 left -= len(points)
                 if points:
                     found.append(Found(one.key, points))
-            at, size = at + size, min(size * 2, self._statements * 2)
         return found
 
     async def _group(
         self, query: SeriesQuery, keys: Sequence[SeriesKey], *, most: int, start: Place | None
     ) -> list[Found]:
         """Return the first `most` points of some series, and perhaps more."""
-        measurements = (TELEMETRY,) if query.step_ms is not None else (TELEMETRY, STATES)
         scans = {
-            key: [scan_of(query, key, name, most=most, start=start) for name in measurements]
+            key: [scan_of(query, key, name, most=most, start=start) for name in (TELEMETRY, STATES)]
             for key in keys
         }
         while pending := unfinished(scans.values(), most):

@@ -1,26 +1,26 @@
 """A series' values out of InfluxDB, portion by portion: what to ask, and what came. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Result, Span, Whose
-from cloud.timeseries.influx.lines import NS_PER_MS, TELEMETRY, time_ns
+from cloud.timeseries.influx.lines import TELEMETRY, time_ns
 from cloud.timeseries.port import Place, SeriesQuery
 from wire.ids import SeriesKey
 from wire.messages import Value
 
 MOST_ROWS = 10_000
+_FIRST_GROUP = 4
 
 
 @dataclass(slots=True)
 class Scan:
     """One metric's values in one measurement, until `most` are there; `rows` are by time (ns)."""
 
-    query: SeriesQuery
     key: SeriesKey
     measurement: str
     span: Span
@@ -32,8 +32,6 @@ class Scan:
         """Return the statement for the next portion."""
         whose = Whose(self.key.tenant, self.key.device)
         metric, limit = self.key.metric, self._asked()
-        if self.query.step_ms is not None:
-            return influxql.steps_of(self.query, metric, whose=whose, span=self.span, limit=limit)
         return influxql.rows_of(self.measurement, metric, whose=whose, span=self.span, limit=limit)
 
     def take(self, result: Result) -> None:
@@ -48,8 +46,7 @@ class Scan:
                 if value is not None:
                     self.rows[last_ns] = value
         self.is_done = len(self.rows) >= self.most or got == 0 or (got < asked and not is_partial)
-        step_ns = 1 if self.query.step_ms is None else self.query.step_ms * NS_PER_MS
-        self.span = Span(last_ns + step_ns, self.span.to_ns)
+        self.span = Span(last_ns + 1, self.span.to_ns)
 
     def _asked(self) -> int:
         return min(self.most - len(self.rows), MOST_ROWS)
@@ -63,15 +60,35 @@ def scan_of(
     if start is not None and start.key == key:
         begin_ns = time_ns(start.ts_ms, start.order)
         span = Span(min(max(span.from_ns, begin_ns), span.to_ns), span.to_ns)
-    return Scan(query, key, measurement, span, most)
+    return Scan(key, measurement, span, most)
 
 
-def unfinished(scans: Collection[Sequence[Scan]], most: int) -> list[Scan]:
+def growing(keys: Sequence[SeriesKey], most: int) -> Iterator[Sequence[SeriesKey]]:
+    """Cut keys into groups: small ones first, of which a page may not need more; then of `most`."""
+    at, size = 0, _FIRST_GROUP
+    while at < len(keys):
+        yield keys[at : at + size]
+        at, size = at + size, min(size * 2, most)
+
+
+class _Rows(Protocol):
+    """A scan of something."""
+
+    is_done: bool
+
+    @property
+    def rows(self) -> Sized: ...
+
+
+_AnyScan = TypeVar("_AnyScan", bound=_Rows)
+
+
+def unfinished(scans: Collection[Sequence[_AnyScan]], most: int) -> list[_AnyScan]:
     """Return which scans of some series, in their order, have to go on for `most` points in all.
 
     Those behind the first series that have enough need not: they would be read for nothing.
     """
-    wanted: list[Scan] = []
+    wanted: list[_AnyScan] = []
     there = 0
     for of_one in scans:
         if there >= most:

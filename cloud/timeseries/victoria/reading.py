@@ -1,8 +1,9 @@
 """Read what is stored in VictoriaMetrics: raw samples by export, aggregates by PromQL.
 
-Doubles, which a redelivery leaves, are removed here: so sums, counts and means are the server's
-only when it removes doubles itself (`-dedup.minScrapeInterval=1ms`), else they are made here of
-the samples. PromQL invents the values of the last seconds, so those are made here, too.
+Doubles, which a redelivery leaves, are removed here: sums, counts and means of steps that have some
+are made here of the samples, unless the server removes doubles itself
+(`-dedup.minScrapeInterval=1ms`). PromQL invents the values of the last seconds, so those are made
+here, too.
 """
 
 from collections import defaultdict
@@ -22,10 +23,12 @@ from cloud.timeseries.victoria.samples import (
 )
 from cloud.timeseries.victoria.source import Source, seconds
 from wire.ids import SeriesKey
+from wire.messages import Value
 
 # Nothing is older: see `flags.Flags.limits`.
 _FIRST_MS = 86_400_000
 _UNSURE_MS = 120_000
+_DAY_MS = 86_400_000
 _MOST_STEPS = 10_000
 _MOST_QUERIES = 20
 _FUNCTIONS = {
@@ -38,6 +41,8 @@ _FUNCTIONS = {
 }
 # Doubles do not change these.
 _STEADY = frozenset({"min", "max", "last"})
+# The least time between two samples of a step: 0 when two have the same.
+_LEAST_APART = 'label_match(rollup_scrape_interval({samples}), "rollup", "min")'
 
 
 class Reader:
@@ -69,13 +74,18 @@ class Reader:
         first_ms = -(-span.from_ms // step_ms) * step_ms
         last_ms = max(min(span.to_ms, settled_ms) // step_ms * step_ms, first_ms)
         steps = (last_ms - first_ms) // step_ms
-        is_ours = query.aggregate not in _STEADY and not drops_doubles
-        if is_ours or not 0 < steps <= _MOST_STEPS * _MOST_QUERIES:
+        if not 0 < steps <= _MOST_STEPS * _MOST_QUERIES:
             parts = [await self._steps_here(span, step_ms)]
         else:
+            whole = _cut(span, first_ms, last_ms)
+            there = await self._steps_there(
+                whole, step_ms, f"{_FUNCTIONS[span.aggregate]}({{samples}})"
+            )
+            if query.aggregate not in _STEADY and not drops_doubles:
+                await self._mend(there, whole, step_ms)
             parts = [
                 await self._steps_here(_cut(span, span.from_ms, first_ms), step_ms),
-                await self._steps_there(_cut(span, first_ms, last_ms), step_ms),
+                there,
                 await self._steps_here(_cut(span, last_ms, span.to_ms), step_ms),
             ]
         found: list[Series] = []
@@ -137,14 +147,16 @@ class Reader:
                 found[key] = stepped(points, step_ms, span.aggregate)
         return found
 
-    async def _steps_there(self, span: SeriesQuery, step_ms: int) -> dict[SeriesKey, Points]:
+    async def _steps_there(
+        self, span: SeriesQuery, step_ms: int, function: str
+    ) -> dict[SeriesKey, Points]:
         """Ask for whole steps; PromQL looks back from the end of each, which it includes."""
         found: dict[SeriesKey, Points] = defaultdict(list)
-        function, wanted = _FUNCTIONS[span.aggregate], self._source.selector(span, NUMBERS)
+        samples = f"{self._source.selector(span, NUMBERS)}[{step_ms}ms]"
         for from_ms in range(span.from_ms, span.to_ms, _MOST_STEPS * step_ms):
             to_ms = min(from_ms + _MOST_STEPS * step_ms, span.to_ms)
             params = {
-                "query": f"{function}({wanted}[{step_ms}ms])",
+                "query": function.format(samples=samples),
                 "start": seconds(from_ms + step_ms - 1),
                 "end": seconds(to_ms - 1),
                 "step": f"{step_ms}ms",
@@ -156,6 +168,30 @@ class Reader:
                     for at_s, number in row.values
                 ]
         return found
+
+    async def _mend(self, steps: dict[SeriesKey, Points], span: SeriesQuery, step_ms: int) -> None:
+        """Make those steps anew of their samples that have several of the same time."""
+        apart = await self._steps_there(span, step_ms, _LEAST_APART)
+        for key, least in apart.items():
+            starts_ms = [start_ms for start_ms, apart_s in least if apart_s == 0]
+            mended: dict[int, Value] = {}
+            for from_ms, to_ms in _runs(starts_ms, step_ms):
+                part = _cut(span, from_ms, to_ms)
+                points = await self._source.points(key, {NUMBERS}, part, most=2**62)
+                mended |= stepped(points, step_ms, span.aggregate)
+            steps[key] = [(ms, mended.get(ms, number)) for ms, number in steps[key]]
+
+
+def _runs(starts_ms: list[int], step_ms: int) -> list[tuple[int, int]]:
+    """Join steps that follow one another, as long as a run is no longer than a day."""
+    runs: list[tuple[int, int]] = []
+    for start_ms in starts_ms:
+        end_ms = start_ms + step_ms
+        if runs and runs[-1][1] == start_ms and end_ms - runs[-1][0] <= _DAY_MS:
+            runs[-1] = (runs[-1][0], end_ms)
+        else:
+            runs.append((start_ms, end_ms))
+    return runs
 
 
 def _within(query: SeriesQuery, limits: Limits) -> SeriesQuery:

@@ -1,24 +1,29 @@
 """The stores of the suite: each adapter, opened on nothing."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from cloud.settings import TimeSeriesStore
+from cloud.timeseries.influx.rollups import Keep
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import TimeSeries
-from tests.support.victoria import Settled
+from cloud.timeseries.remote import open_remote
+from cloud.timeseries.servers.address import parse_address
+from tests.support.victoria import Settled, Victoria
 from tidegate.configuration import Secret
 
 _EXACT = ["duckdb", "memory", "influx"]
+Opener = Callable[[Path], AbstractAsyncContextManager[TimeSeries]]
 
 
 @pytest.fixture(params=[*_EXACT, "victoria"])
 async def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeries]:
     """Open each adapter on nothing."""
-    async with _opened(request, tmp_path) as opened:
+    async with _opener(request)(tmp_path) as opened:
         yield opened
 
 
@@ -28,25 +33,42 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
     VictoriaMetrics replaces nothing, and has no order within a millisecond.
     """
-    async with _opened(request, tmp_path) as opened:
+    async with _opener(request)(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["duckdb", "influx"])
+def rolling(request: pytest.FixtureRequest) -> Opener:
+    """Return what opens an adapter that rolls up on nothing, each time in another folder."""
+    return _opener(request)
+
+
+def _opener(request: pytest.FixtureRequest) -> Opener:
+    match request.param:
+        case "duckdb":
+            return lambda folder: open_timeseries(None, data_dir=folder)
+        case "memory":
+            return lambda folder: open_timeseries(Secret("memory:"), data_dir=folder)
+        case "influx":
+            influxd = request.getfixturevalue("influxd")
+            return lambda _: _influx(influxd.url(f"test_{secrets.token_hex(6)}"))
+        case _:
+            url = request.getfixturevalue("victoria_url")
+            server = request.getfixturevalue("victoria")
+            return lambda _: _victoria(Secret(url), server)
+
+
+@asynccontextmanager
+async def _influx(url: str) -> AsyncIterator[TimeSeries]:
+    # Nobody else writes to it: what is announced need not rest before it is acted on.
+    async with open_remote(parse_address(Secret(url)), Keep(rest_s=0.0)) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def _opened(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[TimeSeries]:
-    match request.param:
-        case "duckdb":
-            url = None
-        case "memory":
-            url = "memory:"
-        case name:
-            url = request.getfixturevalue(f"{name}_url")
-    secret = None if url is None else Secret(url)
-    async with open_timeseries(secret, data_dir=folder) as opened:
-        if request.param == "victoria":
-            yield Settled(opened, request.getfixturevalue("victoria"))
-        else:
-            yield opened
+async def _victoria(url: Secret, server: Victoria) -> AsyncIterator[TimeSeries]:
+    async with open_timeseries(url, data_dir=Path()) as opened:
+        yield Settled(opened, server)
 
 
 @pytest.fixture(params=["duckdb", "memory"])
