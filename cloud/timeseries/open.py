@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from cloud.settings import TimeSeriesStore
 from cloud.timeseries.duckdb import DuckDB
-from cloud.timeseries.influx.rollups import Keep
+from cloud.timeseries.influx.rollups.rollups import Keep
 from cloud.timeseries.memory import Memory
 from cloud.timeseries.port import TimeSeries
 from cloud.timeseries.remote import open_remote

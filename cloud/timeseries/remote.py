@@ -11,7 +11,7 @@ import anyio
 import structlog
 
 from cloud.timeseries.influx.database import Database
-from cloud.timeseries.influx.rollups import Keep
+from cloud.timeseries.influx.rollups.rollups import Keep
 from cloud.timeseries.port import Latest, Page, Place, Series, SeriesQuery, StoreAway
 from cloud.timeseries.servers.address import Address
 from cloud.timeseries.servers.detect import Server, detect

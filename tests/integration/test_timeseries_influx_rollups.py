@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.settings import TimeSeriesStore
-from cloud.timeseries.influx.rollups import Keep
+from cloud.timeseries.influx.rollups.rollups import Keep
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import Aggregate, Series, SeriesQuery, TimeSeries
 from cloud.timeseries.remote import open_remote
@@ -218,7 +218,7 @@ def test_influx_rolls_up_any_name(influxd: Influxd, points: dict[SeriesKey, floa
 
 _TENDER = f"""
 import sys, anyio
-from cloud.timeseries.influx.rollups import Keep
+from cloud.timeseries.influx.rollups.rollups import Keep
 from cloud.timeseries.remote import open_remote
 from cloud.timeseries.servers.address import parse_address
 from tidegate.configuration import Secret

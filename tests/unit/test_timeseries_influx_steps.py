@@ -2,8 +2,15 @@
 
 from cloud.timeseries.buckets import HOUR_MS, Stretch
 from cloud.timeseries.influx.influxql import Whose
-from cloud.timeseries.influx.marks import MANY_DEVICES, Mark, Redo, marks_of, merged, whole_hours
-from cloud.timeseries.influx.steps import MOST_CUTS, Part, parts_of, served
+from cloud.timeseries.influx.rollups.marks import (
+    MANY_DEVICES,
+    Mark,
+    Redo,
+    marks_of,
+    merged,
+    whole_hours,
+)
+from cloud.timeseries.influx.rollups.steps import MOST_CUTS, Part, parts_of, served
 from cloud.timeseries.port import SeriesQuery
 from wire.ids import DeviceId, MetricName, SeriesKey, TenantId
 from wire.points import PointBatch

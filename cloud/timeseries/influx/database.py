@@ -9,10 +9,10 @@ import anyio.to_thread
 
 from cloud.timeseries.influx.keeping import Keeping
 from cloud.timeseries.influx.lines import STATES, Encoder, Lines, check
-from cloud.timeseries.influx.notes import Notes
 from cloud.timeseries.influx.reading import Reader
-from cloud.timeseries.influx.rolled import StepReader
-from cloud.timeseries.influx.rollups import Keep, Rollups
+from cloud.timeseries.influx.rollups.notes import Notes
+from cloud.timeseries.influx.rollups.rolled import StepReader
+from cloud.timeseries.influx.rollups.rollups import Keep, Rollups
 from cloud.timeseries.port import (
     Latest,
     Page,

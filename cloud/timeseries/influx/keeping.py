@@ -4,12 +4,13 @@ import anyio
 import msgspec
 import structlog
 
-from cloud.timeseries.influx import influxql, rollupql
+from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Reply, Whose
 from cloud.timeseries.influx.lines import STATES, TELEMETRY
 from cloud.timeseries.influx.names import stored_name
 from cloud.timeseries.influx.policies import altered, policies_in, shown
-from cloud.timeseries.influx.rollupql import FIVES, HOURS
+from cloud.timeseries.influx.rollups import rollupql
+from cloud.timeseries.influx.rollups.rollupql import FIVES, HOURS
 from cloud.timeseries.port import Unsupported
 from cloud.timeseries.servers.answers import Answer, decoded, good
 from cloud.timeseries.servers.detect import Server

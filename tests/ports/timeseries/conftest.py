@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloud.settings import TimeSeriesStore
-from cloud.timeseries.influx.rollups import Keep
+from cloud.timeseries.influx.rollups.rollups import Keep
 from cloud.timeseries.open import open_timeseries
 from cloud.timeseries.port import TimeSeries
 from cloud.timeseries.remote import open_remote

@@ -12,9 +12,9 @@ from time import monotonic
 
 import anyio
 
-from cloud.timeseries.influx.marks import Mark, marks_of
-from cloud.timeseries.influx.notes import Notes
-from cloud.timeseries.influx.steps import Progress
+from cloud.timeseries.influx.rollups.marks import Mark, marks_of
+from cloud.timeseries.influx.rollups.notes import Notes
+from cloud.timeseries.influx.rollups.steps import Progress
 from cloud.timeseries.port import PointsRejected
 from wire.points import PointBatch
 

@@ -3,10 +3,11 @@
 import structlog
 
 from cloud.timeseries.buckets import Stretch
-from cloud.timeseries.influx import influxql, policies, rollupql
+from cloud.timeseries.influx import influxql, policies
 from cloud.timeseries.influx.influxql import Reply, Whose
 from cloud.timeseries.influx.lines import TELEMETRY
 from cloud.timeseries.influx.names import name_of
+from cloud.timeseries.influx.rollups import rollupql
 from cloud.timeseries.port import StoreAway
 from cloud.timeseries.servers.answers import DENIED, Answer, decoded, good
 from cloud.timeseries.servers.http import Http

@@ -8,10 +8,10 @@ from cloud.timeseries.buckets import Stretch
 from cloud.timeseries.influx import influxql
 from cloud.timeseries.influx.influxql import Reply, Whose
 from cloud.timeseries.influx.lines import NS_PER_MS
-from cloud.timeseries.influx.marks import Mark
 from cloud.timeseries.influx.names import name_of, stored_name
-from cloud.timeseries.influx.rollupql import NOTES, span_of
-from cloud.timeseries.influx.steps import Progress
+from cloud.timeseries.influx.rollups.marks import Mark
+from cloud.timeseries.influx.rollups.rollupql import NOTES, span_of
+from cloud.timeseries.influx.rollups.steps import Progress
 from cloud.timeseries.servers.answers import good
 from cloud.timeseries.servers.http import Http
 

@@ -9,8 +9,15 @@ import msgspec
 from cloud.timeseries.buckets import Stretch, ceil_to, floor_to
 from cloud.timeseries.influx.influxql import Result, Span, Whose
 from cloud.timeseries.influx.lines import FIRST_MS, NS_PER_MS
-from cloud.timeseries.influx.marks import merged
-from cloud.timeseries.influx.rollupql import LEVELS, RAW, Level, part_of, parts_over, span_of
+from cloud.timeseries.influx.rollups.marks import merged
+from cloud.timeseries.influx.rollups.rollupql import (
+    LEVELS,
+    RAW,
+    Level,
+    part_of,
+    parts_over,
+    span_of,
+)
 from cloud.timeseries.influx.scanning import MOST_ROWS
 from cloud.timeseries.port import Aggregate, SeriesQuery
 from wire.ids import SeriesKey

@@ -14,13 +14,14 @@ from time import monotonic
 import structlog
 
 from cloud.timeseries.buckets import DAY_MS, HOUR_MS, MINUTES_MS, Pace, Stretch, ceil_to, floor_to
-from cloud.timeseries.influx import policies, rollupql
+from cloud.timeseries.influx import policies
 from cloud.timeseries.influx.influxql import Whose
 from cloud.timeseries.influx.lines import FIRST_MS, NS_PER_MS
-from cloud.timeseries.influx.marks import whole_hours
-from cloud.timeseries.influx.notes import MARKS_AT_ONCE, Notes
-from cloud.timeseries.influx.roller import Roller
-from cloud.timeseries.influx.steps import Progress
+from cloud.timeseries.influx.rollups import rollupql
+from cloud.timeseries.influx.rollups.marks import whole_hours
+from cloud.timeseries.influx.rollups.notes import MARKS_AT_ONCE, Notes
+from cloud.timeseries.influx.rollups.roller import Roller
+from cloud.timeseries.influx.rollups.steps import Progress
 from cloud.timeseries.port import StoreAway
 
 REST_S = 240.0

@@ -3,10 +3,10 @@
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
-from cloud.timeseries.influx.marking import Marking
-from cloud.timeseries.influx.notes import Notes
-from cloud.timeseries.influx.roller import Roller
-from cloud.timeseries.influx.rolling import REST_S, Rolling
+from cloud.timeseries.influx.rollups.marking import Marking
+from cloud.timeseries.influx.rollups.notes import Notes
+from cloud.timeseries.influx.rollups.roller import Roller
+from cloud.timeseries.influx.rollups.rolling import REST_S, Rolling
 from cloud.timeseries.servers.http import Http
 from wire.points import PointBatch
 

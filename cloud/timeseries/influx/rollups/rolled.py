@@ -5,14 +5,14 @@ from functools import partial
 import msgspec
 
 from cloud.timeseries.buckets import Stretch, level_of
-from cloud.timeseries.influx import rollupql
 from cloud.timeseries.influx.influxql import Whose
 from cloud.timeseries.influx.lines import NS_PER_MS, TELEMETRY
 from cloud.timeseries.influx.names import name_of
-from cloud.timeseries.influx.notes import Notes
 from cloud.timeseries.influx.reading import Reader
+from cloud.timeseries.influx.rollups import rollupql
+from cloud.timeseries.influx.rollups.notes import Notes
+from cloud.timeseries.influx.rollups.steps import Part, joined_steps, parts_of, served, step_scans
 from cloud.timeseries.influx.scanning import growing, unfinished
-from cloud.timeseries.influx.steps import Part, joined_steps, parts_of, served, step_scans
 from cloud.timeseries.port import Series, SeriesQuery
 from wire.ids import SeriesKey
 
