@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.steps.load import resident_bytes
 from broker.accounts import new_account
+from cloud.collector import calm_collector
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.ledger.ledger import Ledger
@@ -82,6 +83,7 @@ class Stored:
 
 async def ingest(port: int, folder: Path, url: str, points: int) -> None:
     """Ingest from the broker on `port` until `points` are stored."""
+    calm_collector()
     stored = Stored(points)
     registry = Registry(folder / "fleet.db", new_account=new_account)
     async with (
