@@ -33,6 +33,7 @@ from cloud.brokers import (
     reachable,
 )
 from cloud.children import keep_running
+from cloud.collector import calm_collector
 from cloud.dashboard.assets import static_mount
 from cloud.dashboard.live import LiveHub
 from cloud.dashboard.presence import limits_of
@@ -129,6 +130,7 @@ async def run(settings: Settings, *, agent: bool, simulator: bool) -> None:
             signals.start_soon(set_on_signal, stop)
             async with AsyncExitStack() as stack:
                 await _start(stack, settings, folder, listener, agent=agent, simulator=simulator)
+                calm_collector()
                 await stop.wait()
             signals.cancel_scope.cancel()
     log.info("platform.stopped")

@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.steps.load import resident_bytes
 from broker.accounts import new_account
+from cloud.collector import calm_collector
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.ledger.ledger import Ledger
@@ -25,6 +26,7 @@ from cloud.settings import Ingest as Settings
 from cloud.settings import Limits
 from cloud.timeseries.open import open_timeseries
 from tidegate.configuration import Secret
+from wire.ids import DeviceKey
 from wire.points import StoredBatch
 
 _PERCENTILES = (50, 99)
@@ -35,11 +37,14 @@ _SETTINGS = Settings(limits=Limits(max_series_per_tenant=1_000_000))
 
 
 class Stored:
-    """Counts what is durable, and how old each point was then."""
+    """Counts what is durable, how old each point was then, and when the last device came."""
 
     def __init__(self, points: int) -> None:
         self._left = points
         self._of_age_ms = np.zeros(_OLDEST_MS + 1, np.int64)
+        self._heard: set[DeviceKey] = set()
+        self._steady_points = 0
+        self._steady_from_s = self._until_s = time.perf_counter()
         self.done = anyio.Event()
 
     def count(self, batch: StoredBatch) -> None:
@@ -48,24 +53,37 @@ class Stored:
         ages_ms = np.clip(now_ms - np.array(batch.points.ts_ms, np.int64), 0, _OLDEST_MS)
         self._of_age_ms += np.bincount(ages_ms, minlength=_OLDEST_MS + 1)
         self._left -= len(batch.points)
+        self._tell_apart(batch)
         if self._left <= 0 and not self.done.is_set():
             print("stored", flush=True)
             self.done.set()
 
     def figures(self) -> dict[str, float]:
-        """Return percentiles of the ages (ms), and this process's memory (bytes)."""
+        """Return percentiles of the ages (ms), what was steady, and the memory held (bytes)."""
         younger = np.cumsum(self._of_age_ms)
         ranks = [younger[-1] * percent / 100 for percent in _PERCENTILES]
         p50_ms, p99_ms = np.searchsorted(younger, ranks)
         return {
             "p50_ms": float(p50_ms),
             "p99_ms": float(p99_ms),
+            "steady_points": float(self._steady_points),
+            "steady_s": self._until_s - self._steady_from_s,
             "resident_bytes": resident_bytes(),
         }
+
+    def _tell_apart(self, batch: StoredBatch) -> None:
+        """Tell what came after every device had been heard once from what came before."""
+        self._until_s = time.perf_counter()
+        heard = len(self._heard)
+        self._heard.update(batch.heard_at_ms)
+        self._steady_points += len(batch.points)
+        if len(self._heard) > heard:
+            self._steady_points, self._steady_from_s = 0, self._until_s
 
 
 async def ingest(port: int, folder: Path, url: str, points: int) -> None:
     """Ingest from the broker on `port` until `points` are stored."""
+    calm_collector()
     stored = Stored(points)
     registry = Registry(folder / "fleet.db", new_account=new_account)
     async with (

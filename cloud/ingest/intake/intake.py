@@ -65,8 +65,8 @@ class Past(Protocol):
 class Memory:
     """How many are remembered between batches; the ledger is asked for the others again."""
 
-    devices: int = 100_000
-    topics: int = 100_000
+    devices: int = 200_000
+    topics: int = 200_000
 
 
 @dataclass(slots=True)

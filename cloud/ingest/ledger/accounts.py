@@ -68,8 +68,7 @@ class Holes(NamedTuple):
     declared: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BootRow:
+class BootRow(NamedTuple):
     """One boot of a device as it stands after a batch (`ledger.spans.Spans`)."""
 
     device: DeviceKey
@@ -80,7 +79,7 @@ class BootRow:
     heard_at_ms: int
     closed: int = 0
     newest_ms: int = 0
-    holes: Holes = field(default_factory=Holes)
+    holes: Holes = Holes()
 
 
 @dataclass(frozen=True, slots=True)

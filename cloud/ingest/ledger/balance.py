@@ -6,9 +6,12 @@ Any thread may ask.
 """
 
 import threading
+from operator import attrgetter
 
 from cloud.ingest.ledger.accounts import Counts, Entry, Holes, Totals
 from wire.ids import DeviceKey
+
+_fates = attrgetter(*Counts._fields)
 
 
 class Balance:
@@ -32,12 +35,8 @@ class Balance:
         with self._lock:
             for device, readings in entry.expected.items():
                 self._move(device, -readings)
-            tallies = entry.tallies.values()
             self._counts = Counts(
-                *(
-                    before + sum(getattr(tally, name) for tally in tallies)
-                    for name, before in self._counts._asdict().items()
-                )
+                *map(sum, zip(self._counts, *map(_fates, entry.tallies.values()), strict=True))
             )
             self._missing += entry.missing - forgotten.missing
             self._declared += entry.declared - forgotten.declared

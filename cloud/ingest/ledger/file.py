@@ -2,7 +2,10 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,29 +20,20 @@ from cloud.ingest.ledger.accounts import (
     Outcome,
     Remembered,
 )
+from cloud.ingest.ledger.journal import Journal, Step
 from cloud.ingest.ledger.letters import Letters, letter_of
 from cloud.ingest.ledger.limits import SHIPPED, Limits
-from cloud.ingest.ledger.moments import recalled
 from cloud.ingest.ledger.outcomes import outcome_of, put_outcomes
-from cloud.ingest.ledger.rows import (
-    boot_rows,
-    boot_view,
-    count_rows,
-    intervals,
-    key_of,
-    moment_rows,
-    series_rows,
-)
+from cloud.ingest.ledger.pending import NOTHING, counts_of
+from cloud.ingest.ledger.reading import Reading
+from cloud.ingest.ledger.rows import boot_rows, count_rows, moment_rows, series_rows
 from cloud.ingest.ledger.schema import LedgerAway, connect, prepare, statement, translated
-from cloud.ingest.ledger.skew import Skew
-from cloud.ingest.ledger.spans import Spans
-from wire.ids import DeviceKey, MetricName
+from wire.ids import DeviceKey
 from wire.sparkplug.session import Saved
 from wire.sparkplug.topics import Node
 
 __all__ = ["LedgerAway", "LedgerFile"]
 
-_COUNTED = ("stored", "duplicate", "dead", "filtered", "spooled", "late")
 _PUT_MOMENTS, _ADD_SERIES = statement("put_moments"), statement("add_series")
 _ADD_COUNTS, _PUT_BOOTS = statement("add_counts"), statement("put_boots")
 _FORGET_BOOTS, _LETTERS = statement("forget_boots"), statement("letters")
@@ -61,6 +55,9 @@ class LedgerFile:
             prepare(self._writer)
             self._reader = connect(path)
             self._letters = Letters(self._writer, limits)
+        self._journal = Journal(limits)
+        # Of whom there may be an account: nobody else needs to be looked for.
+        self._heard = set(map(hash, self.heard()))
 
     @property
     def letters_dropped(self) -> int:
@@ -77,11 +74,18 @@ class LedgerFile:
 
         Returns the holes of boots that were forgotten with it.
         """
+        self._heard.update(map(hash, entry.tallies))
         with translated():
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
-                forgotten = self._apply(entry)
-                self._writer.execute("COMMIT")
+                with self._reading:
+                    self._journal.catch_up(self._writer)
+                step = self._journal.step(entry)
+                forgotten = self._apply(entry, step)
+                # Who reads sees what is pending and the rows from before, or both from after.
+                with self._reading:
+                    self._writer.execute("COMMIT")
+                    self._journal.done(step)
             except sqlite3.Error:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
@@ -91,88 +95,47 @@ class LedgerFile:
 
     def account(self, device: DeviceKey) -> tuple[Counts, int | None, str | None]:
         """Return a device's counts, its skew (ms) and its last gap (JSON)."""
-        rows = self._rows(
-            f"SELECT {', '.join(_COUNTED)}, skew_ms, last_gap FROM devices"  # noqa: S608 - constants
-            " WHERE tenant = ? AND device = ?",
-            device,
-        )
-        if not rows:
-            return Counts(), None, None
-        *counts, skew_ms, gap = rows[0]
-        return Counts(*counts), skew_ms, gap
+        with self._read() as reading:
+            account = reading.account(device) or NOTHING
+        *_, skew_ms, gap = account[0]
+        return counts_of(account), skew_ms, gap
 
     def totals(self) -> Counts:
         """Return the counts of all devices together."""
-        sums = ", ".join(f"coalesce(sum({count}), 0)" for count in _COUNTED)
-        return Counts(*self._rows(f"SELECT {sums} FROM devices", ())[0])  # noqa: S608 - constants
+        with self._read() as reading:
+            return reading.totals()
 
     def holes(self) -> Holes:
         """Return how many readings of all boots did not come."""
-        # `total`, unlike `sum`, does not overflow when devices invent sequences.
-        rows = self._rows("SELECT total(missing), total(declared) FROM boots", ())
-        return Holes(*(int(number) for number in rows[0]))
+        with self._read() as reading:
+            return reading.holes()
 
     def boots(self, device: DeviceKey) -> list[BootView]:
         """Return a device's boots, the one heard last at the end."""
-        rows = self._rows(
-            "SELECT boot, spans FROM boots WHERE tenant = ? AND device = ?"
-            " ORDER BY heard_at_ms, boot",
-            device,
-        )
-        return [boot_view(boot, spans) for boot, spans in rows]
+        with self._read() as reading:
+            return reading.boots(device)
 
     def recall(self, device: DeviceKey) -> Remembered:
         """Return what intake needs to know of a device; nothing when it was never heard."""
-        clock = self._rows(
-            "SELECT newest_ms, skew_ms FROM devices WHERE tenant = ? AND device = ?", device
-        )
-        if not clock:
+        if hash(device) not in self._heard:
             return Remembered()
-        moments = self._rows(
-            "SELECT number, mark FROM moments WHERE tenant = ? AND device = ? ORDER BY number",
-            device,
-        )
-        metrics = self._rows("SELECT metric FROM series WHERE tenant = ? AND device = ?", device)
-        return Remembered(
-            self._spans_of(device),
-            recalled([(number, bytes.fromhex(mark)) for number, mark in moments]),
-            [MetricName(metric) for (metric,) in metrics],
-            newest_ms=clock[0][0],
-            skew=Skew(clock[0][1]),
-        )
+        with self._read() as reading:
+            return reading.recall(device)
 
     def series_of(self, tenant: str) -> int:
         """Return how many series a tenant has."""
         rows = self._rows("SELECT count(*) FROM series WHERE tenant = ?", (tenant,))
         return int(rows[0][0])
 
-    def _spans_of(self, device: DeviceKey) -> dict[str, Spans]:
-        rows = self._rows(
-            "SELECT boot, spans, declared_first, forgotten, closed, newest_ms, missing, declared"
-            " FROM boots WHERE tenant = ? AND device = ? ORDER BY heard_at_ms, boot",
-            device,
-        )
-        return {
-            boot: Spans(
-                intervals(spans),
-                declared_first=first,
-                forgotten=forgotten,
-                closed=closed,
-                newest_ms=newest_ms,
-                told=(missing, declared),
-            )
-            for boot, spans, first, forgotten, closed, newest_ms, missing, declared in rows
-        }
-
     def heard(self) -> dict[DeviceKey, int]:
         """Return when each device was last heard (Unix ms)."""
-        rows = self._rows("SELECT tenant, device, heard_at_ms FROM devices", ())
-        return {key_of(tenant, device): heard_at_ms for tenant, device, heard_at_ms in rows}
+        with self._read() as reading:
+            return reading.heard()
 
     def spooled(self) -> dict[DeviceKey, int]:
         """Return how many readings of each device wait in the spool, of those that have any."""
-        rows = self._rows("SELECT tenant, device, spooled FROM devices WHERE spooled <> 0", ())
-        return {key_of(tenant, device): spooled for tenant, device, spooled in rows}
+        with self._read() as reading:
+            return reading.spooled()
 
     def session_of(self, node: Node) -> Saved:
         """Return what is kept of a Sparkplug node's session."""
@@ -219,11 +182,25 @@ class LedgerFile:
         with translated(), self._reading:
             return self._reader.execute(sql, values).fetchall()
 
-    def _apply(self, entry: Entry) -> Holes:
-        if entry.tallies:
-            self._writer.execute(_ADD_COUNTS, {"rows": count_rows(entry)})
-        if entry.boots:
-            self._writer.execute(_PUT_BOOTS, {"rows": boot_rows(entry)})
+    @contextmanager
+    def _read(self) -> Iterator[Reading]:
+        """Read one moment of rows and journal."""
+        with translated(), self._reading:
+            self._reader.execute("BEGIN")
+            try:
+                self._journal.catch_up(self._reader)
+                yield Reading(self._ask, self._journal.pending)
+            finally:
+                self._reader.execute("COMMIT")
+
+    def _ask(self, sql: str, values: tuple[object, ...]) -> list[Any]:
+        return self._reader.execute(sql, values).fetchall()
+
+    def _apply(self, entry: Entry, step: Step) -> Holes:
+        if step.settled:
+            self._writer.execute(_ADD_COUNTS, {"rows": count_rows(step.settled)})
+            self._writer.execute(_PUT_BOOTS, {"rows": boot_rows(step.settled)})
+        self._journal.write(self._writer, step)
         if entry.moments:
             self._writer.execute(_PUT_MOMENTS, {"rows": moment_rows(entry)})
         if entry.series:

@@ -8,10 +8,12 @@ import msgspec
 
 from cloud.ingest.ledger.accounts import BootView, Entry, Gap, LastGap, Tally
 from cloud.ingest.ledger.moments import slot_of
+from cloud.ingest.ledger.pending import NO_COUNTS, Account, Accounts, BootText, CountRow
 from cloud.ingest.ledger.spans import Spans
 from wire.ids import DeviceId, DeviceKey, TenantId
 
 Intervals = list[tuple[int, int]]
+_encode = msgspec.json.Encoder().encode
 
 
 def key_of(tenant: str, device: str) -> DeviceKey:
@@ -24,9 +26,9 @@ def intervals(spans: str) -> Intervals:
     return msgspec.json.decode(spans, type=Intervals)
 
 
-def boot_view(boot: str, spans: str) -> BootView:
+def boot_view(boot: str, spans: Intervals) -> BootView:
     """Return a boot as the API shows it."""
-    seen = Spans(intervals(spans))
+    seen = Spans(spans)
     return BootView(boot, seen.starts[0], seen.stops[-1], seen.missing())
 
 
@@ -40,29 +42,29 @@ def last_gap(text: str | None, boots: list[BootView]) -> LastGap | None:
     return LastGap(gap.boot, gap.first, gap.last, gap.at_ms, missing)
 
 
-def count_rows(entry: Entry) -> str:
+def accounts_of(entry: Entry) -> dict[DeviceKey, Account]:
+    """Return what a batch adds to the accounts of the devices that it touches."""
+    boots: dict[DeviceKey, tuple[BootText, ...]] = {}
+    for row in entry.boots:
+        device, text = row[0], (row[1], _encode(row))
+        boots[device] = (*boots[device], text) if device in boots else (text,)
+    accounts = {
+        device: (_counts(tally), boots.get(device, ())) for device, tally in entry.tallies.items()
+    }
+    for device in boots.keys() - accounts.keys():
+        accounts[device] = (NO_COUNTS, boots[device])
+    return accounts
+
+
+def count_rows(accounts: Accounts) -> str:
     """Return the rows of `add_counts.sql`."""
-    return _rows([(*key, *_counts(tally)) for key, tally in entry.tallies.items()])
+    return _rows([(*device, *counts) for device, (counts, _) in accounts.items()])
 
 
-def boot_rows(entry: Entry) -> str:
+def boot_rows(accounts: Accounts) -> str:
     """Return the rows of `put_boots.sql`."""
-    return _rows(
-        [
-            (
-                *row.device,
-                row.boot,
-                row.spans,
-                row.declared_first,
-                row.forgotten,
-                row.heard_at_ms,
-                row.closed,
-                row.newest_ms,
-                *row.holes,
-            )
-            for row in entry.boots
-        ]
-    )
+    rows = [row for _, boots in accounts.values() for _, row in boots]
+    return f"[{b','.join(rows).decode()}]"
 
 
 def moment_rows(entry: Entry) -> str:
@@ -78,7 +80,7 @@ def series_rows(entry: Entry) -> str:
     return _rows([(*device, metric) for device, metric in entry.series])
 
 
-def _counts(tally: Tally) -> tuple[object, ...]:
+def _counts(tally: Tally) -> CountRow:
     return (
         tally.stored,
         tally.duplicate,

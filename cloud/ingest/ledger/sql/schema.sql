@@ -23,6 +23,13 @@ CREATE TABLE IF NOT EXISTS boots (
     PRIMARY KEY (tenant, device, boot)
 ) STRICT, WITHOUT ROWID;
 
+-- What batches add to the rows of devices and boots (`journal.py`), until those are settled. Its
+-- numbers are never used again: they tell who reads along what he has missed.
+CREATE TABLE IF NOT EXISTS journal (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    page BLOB NOT NULL
+) STRICT;
+
 -- `only`: the indexes of the readings that were refused, as JSON; NULL for the whole message.
 -- `is_shortened`: only the payload's beginning is kept. `content_type`: what the sender said.
 CREATE TABLE IF NOT EXISTS dead_letters (
