@@ -9,7 +9,7 @@ import gc
 
 # New objects until the youngest are looked at; how often that, until the middle ones are; how
 # often these, until all are.
-_THRESHOLDS = (5_000, 10, 100)
+_THRESHOLDS = (5_000, 10, 500)
 
 
 def calm_collector() -> None:

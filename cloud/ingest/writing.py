@@ -17,27 +17,23 @@ async def write_what_goes(write: Write, points: PointBatch, ends: Sequence[int])
     durable.
     """
     rejected: dict[int, str] = {}
-
-    async def write_part(first: int, last: int) -> None:
+    waiting = [(0, len(ends))] if ends else []
+    while waiting:
+        first, last = waiting.pop()
         start, stop = ends[first - 1] if first else 0, ends[last - 1]
         if start == stop:
-            return
+            continue
+        is_all = stop - start == len(points.rows)
         try:
-            is_all = stop - start == len(points.rows)
             await write(points if is_all else PointBatch.of(points.rows.part(start, stop)))
         except PointsRejected as exc:
             if exc.readings:
                 rejected.update(_messages_of(exc.readings, ends, start))
-                return
-            if last - first == 1:
+            elif last - first == 1:
                 rejected[first] = str(exc)
-                return
-            middle = (first + last) // 2
-            await write_part(first, middle)
-            await write_part(middle, last)
-
-    if ends:
-        await write_part(0, len(ends))
+            else:
+                middle = (first + last) // 2
+                waiting += [(middle, last), (first, middle)]
     return rejected
 
 
