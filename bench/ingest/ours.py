@@ -50,8 +50,12 @@ class Stored:
     def count(self, batch: StoredBatch) -> None:
         """Take one batch in."""
         now_ms = time.time_ns() // 1_000_000
-        ages_ms = np.clip(now_ms - np.array(batch.points.ts_ms, np.int64), 0, _OLDEST_MS)
-        self._of_age_ms += np.bincount(ages_ms, minlength=_OLDEST_MS + 1)
+        rows = batch.points.rows
+        if rows.ts_ms and now_ms - min(rows.ts_ms) < _OLDEST_MS:
+            ages_ms = np.clip(now_ms - np.array(rows.ts_ms, np.int64), 0, _OLDEST_MS)
+            self._of_age_ms += np.bincount(ages_ms, minlength=_OLDEST_MS + 1)
+        else:
+            self._of_age_ms[-1] += len(rows)
         self._left -= len(batch.points)
         self._tell_apart(batch)
         if self._left <= 0 and not self.done.is_set():

@@ -1,9 +1,10 @@
 """Ingestion: receive → decode → batch → store or spool → account → acknowledge → tell the taps.
 
-One batch is filled while the one before it is stored. Nothing is acknowledged before the store,
-or while that is away the spool on disk, and the ledger have it; while neither takes anything, the
-pipeline waits and the inbox fills, until the broker has to keep the rest. The taps are told once,
-when a batch is durable, be it in the spool: who watches the data wants it now.
+One batch is filled while the one before it is stored and the one before that accounted for.
+Nothing is acknowledged before the store, or while that is away the spool on disk, and the ledger
+have it; while neither takes anything, the pipeline waits and the inbox fills, until the broker has
+to keep the rest. The taps are told once, when a batch is durable, be it in the spool: who watches
+the data wants it now.
 """
 
 import random
@@ -241,12 +242,26 @@ class Ingest:
         await send.send(batch)
 
     async def _store_batches(self, receive: MemoryObjectReceiveStream[Batch]) -> None:
-        async with receive:
+        """Store one batch while the one before it is accounted for, in order."""
+        is_settled = anyio.Semaphore(1)
+        async with receive, anyio.create_task_group() as tasks:
             async for batch in receive:
                 if batch.first_seen:
                     await self._register(batch.first_seen)
-                await self._storing.settle(batch)
+                is_stored = await self._storing.store_now(batch)
+                await is_settled.acquire()
+                if is_stored:
+                    tasks.start_soon(self._settle, batch, is_settled)
+                    continue
+                # What comes behind a batch in the spool goes there, too.
+                await self._storing.settle_away(batch)
                 self._finish(batch)
+                is_settled.release()
+
+    async def _settle(self, batch: Batch, is_settled: anyio.Semaphore) -> None:
+        await self._storing.account(batch)
+        self._finish(batch)
+        is_settled.release()
 
     async def _register(self, devices: list[DeviceKey]) -> None:
         register = partial(self._registry.register_all_seen, devices, self._now_ms())

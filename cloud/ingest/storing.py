@@ -34,18 +34,12 @@ class Storing:
         if self.spooling.is_empty:
             await self.store.prepare(batch.points)
 
-    async def settle(self, batch: Batch) -> None:
-        """Store a batch or spool it, and account for it; durable on return."""
-        is_refused = False
-        while not await self._stored(batch) and not await self.spooling.put(batch):
-            if not is_refused:
-                self.metrics.spool_refused.inc()
-            is_refused = True
-            await self.spooling.wait_for_room()
+    async def store_now(self, batch: Batch) -> bool:
+        """Store a batch past an empty spool; False when that cannot be done now.
 
-    async def _stored(self, batch: Batch) -> bool:
-        """Store a batch past an empty spool; False when that cannot be done now."""
-        if len(batch.points) and not self.spooling.is_empty:
+        Not accounted for yet.
+        """
+        if len(batch.points.rows) and not self.spooling.is_empty:
             return False
         try:
             rejected = await write_what_goes(self._write, batch.points, batch.ends)
@@ -53,10 +47,28 @@ class Storing:
             return False
         batch.reject(rejected)
         batch.keep_outcomes()
+        return True
+
+    async def account(self, batch: Batch) -> None:
+        """Account for a batch that is stored, once those before it are; durable on return."""
         await self.patience.until_done(
             partial(self.ledger.commit, batch.entry), what="ledger", of=LedgerAway
         )
-        return True
+
+    async def settle_away(self, batch: Batch) -> None:
+        """Spool a batch that cannot be stored now, or store it as soon as it can be after all.
+
+        All before it are accounted for, and so is it; durable on return.
+        """
+        is_refused = False
+        while not await self.spooling.put(batch):
+            if not is_refused:
+                self.metrics.spool_refused.inc()
+            is_refused = True
+            await self.spooling.wait_for_room()
+            if await self.store_now(batch):
+                await self.account(batch)
+                return
 
     async def _write(self, points: PointBatch) -> None:
         await self.patience.until_done(

@@ -409,6 +409,72 @@ async def test_pipeline_waits_for_the_ledger_when_it_starts(tmp_path: Path) -> N
         assert run.number("store_retries_total") == 1
 
 
+class _Slow(Ledger):
+    """A ledger that commits when it is let, and remembers which entries it has."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.is_let = anyio.Event()
+        self.committed: list[int] = []
+
+    async def commit(self, entry: Entry) -> None:
+        """Commit it, but the readings of no boot before."""
+        if entry.boots:
+            await self.is_let.wait()
+        await super().commit(entry)
+        self.committed += [row.spans[-1][1] for row in entry.boots]
+
+
+async def test_pipeline_stores_a_batch_while_the_one_before_is_accounted_for(
+    tmp_path: Path,
+) -> None:
+    """One more at most; nobody is told before the ledger has it, and that in their order."""
+    store = Flaky()
+    settings = Settings(batch_wait_s=0, batch_readings=1)
+    async with (
+        running(tmp_path, store, settings=settings, open_ledger=_Slow) as run,
+        anyio.create_task_group() as tasks,
+    ):
+        ledger = run.ledger
+        assert isinstance(ledger, _Slow)
+        for seq in (1, 2, 3, 4):
+            tasks.start_soon(run.service.gateway.accept, _PUMP, _payload(seq))
+            await until(lambda seq=seq: run.service.gateway.held == seq)  # type: ignore[misc]  # a default is no argument
+        await until(lambda: store.written == 2)
+        await anyio.sleep(0.05)
+
+        assert (store.written, run.tapped, ledger.committed) == (2, [], [])
+        ledger.is_let.set()
+        await until(lambda: len(run.tapped) == 4)
+
+        assert ledger.committed == [1, 2, 3, 4]
+
+
+async def test_pipeline_spools_behind_what_is_accounted_for(tmp_path: Path) -> None:
+    """A batch that cannot be stored waits for the accounts of the one before it."""
+    store = Flaky()
+    spool = Spool(after_s=0.05, keep_free_bytes=0)
+    settings = Settings(batch_wait_s=0, batch_readings=1, spool=spool)
+    async with (
+        running(tmp_path, store, settings=settings, open_ledger=_Slow) as run,
+        anyio.create_task_group() as tasks,
+    ):
+        ledger = run.ledger
+        assert isinstance(ledger, _Slow)
+        tasks.start_soon(run.service.gateway.accept, _PUMP, _payload(1))
+        await until(lambda: store.written == 1)
+        store.away = True
+        tasks.start_soon(run.service.gateway.accept, _PUMP, _payload(2))
+        await until(lambda: run.number("store_retries_total") > 0)
+        await anyio.sleep(0.2)
+
+        assert run.service.spool.last_id == 0
+        ledger.is_let.set()
+        await until(lambda: run.service.spool.readings == 1)
+
+        assert ledger.committed == [1, 2]
+
+
 class _Away(Ledger):
     """A ledger that says nothing of devices."""
 
