@@ -33,7 +33,6 @@ from cloud.brokers import (
     reachable,
 )
 from cloud.children import keep_running
-from cloud.collector import calm_collector
 from cloud.dashboard.assets import static_mount
 from cloud.dashboard.live import LiveHub
 from cloud.dashboard.presence import limits_of
@@ -50,6 +49,7 @@ from cloud.ingest.ledger.metrics import LedgerMetrics
 from cloud.ingest.pipeline import Ingest
 from cloud.ingest.receiving.client import BrokerAccess
 from cloud.ingest.spool.spool import Spool
+from cloud.interpreter import tune_interpreter
 from cloud.metrics import ServiceMetrics
 from cloud.reports.schedule import time_of_day
 from cloud.running_steps import RunningSteps
@@ -130,7 +130,7 @@ async def run(settings: Settings, *, agent: bool, simulator: bool) -> None:
             signals.start_soon(set_on_signal, stop)
             async with AsyncExitStack() as stack:
                 await _start(stack, settings, folder, listener, agent=agent, simulator=simulator)
-                calm_collector()
+                tune_interpreter()
                 await stop.wait()
             signals.cancel_scope.cancel()
     log.info("platform.stopped")

@@ -15,13 +15,13 @@ import numpy as np
 
 from bench.steps.load import resident_bytes
 from broker.accounts import new_account
-from cloud.collector import calm_collector
 from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.ledger.ledger import Ledger
 from cloud.ingest.pipeline import Ingest
 from cloud.ingest.receiving.client import BrokerAccess
 from cloud.ingest.spool.spool import Spool
+from cloud.interpreter import tune_interpreter
 from cloud.settings import Ingest as Settings
 from cloud.settings import Limits
 from cloud.timeseries.open import open_timeseries
@@ -87,7 +87,7 @@ class Stored:
 
 async def ingest(port: int, folder: Path, url: str, points: int) -> None:
     """Ingest from the broker on `port` until `points` are stored."""
-    calm_collector()
+    tune_interpreter()
     stored = Stored(points)
     registry = Registry(folder / "fleet.db", new_account=new_account)
     async with (

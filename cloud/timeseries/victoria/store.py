@@ -1,5 +1,6 @@
 """Telemetry in VictoriaMetrics, which says yes to nearly everything: we look before we write."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,9 +22,10 @@ from cloud.timeseries.servers.http import Http
 from cloud.timeseries.servers.posting import Posting
 from cloud.timeseries.servers.writing import Target, write_lines
 from cloud.timeseries.victoria.flags import Flags, flags_in
+from cloud.timeseries.victoria.lines import Encoded, Encoder, probe
 from cloud.timeseries.victoria.reading import Reader
 from cloud.timeseries.victoria.recent import Deletion, Recent
-from cloud.timeseries.victoria.samples import NUMBERS, STATES, encode, probe, selector
+from cloud.timeseries.victoria.samples import NUMBERS, STATES, selector
 from wire.points import PointBatch
 
 _DAY_MS = 86_400_000
@@ -67,6 +69,7 @@ class Victoria:
         self._in_order = anyio.Lock()
         self._sender = Posting(http.address, "/api/v1/import", {}, timeout_s=http.timeout_s)
         name, self._database = http.address.name, http.address.database
+        self._encoder = Encoder(self._database)
         self._target = Target(
             name, self._database, self._post, partial(http.get, "/health"), _cannot, self._probe
         )
@@ -76,22 +79,32 @@ class Victoria:
         await anyio.to_thread.run_sync(self._sender.close, limiter=self._posting)
 
     async def prepare(self, batch: PointBatch) -> None:
-        """Do nothing: what the server takes depends on when it is written."""
+        """Write a batch as lines (see the port), once it is known what the server takes."""
+        if self._flags is not None and len(batch.rows):
+            # Why it cannot be stored is told when it is its turn.
+            with contextlib.suppress(PointsRejected):
+                batch.prepared = await self._encoded(batch, self._flags)
 
     async def write(self, batch: PointBatch) -> None:
         """Store a batch (see the port); what the server would drop is refused."""
-        if not len(batch):
+        if not len(batch.rows):
             return
-        limits = (await self._known()).limits(self._now_ms())
-        encoded = await anyio.to_thread.run_sync(
-            encode, batch, self._database, limits, limiter=self._encoding
-        )
+        encoded, batch.prepared = batch.prepared, None
+        if not isinstance(encoded, Encoded):
+            encoded = await self._encoded(batch, await self._known())
         refused = dict(encoded.refused)
-        for line, reason in (await write_lines(self._target, encoded.lines)).items():
+        told = await write_lines(self._target, encoded.lines, encoded.body)
+        for line, reason in told.items():
             refused.update(dict.fromkeys(encoded.readings[line], reason))
         if refused:
             reason = next(iter(refused.values()))
             raise PointsRejected(f"{len(refused)} readings: {reason}", readings=refused)
+
+    async def _encoded(self, batch: PointBatch, flags: Flags) -> Encoded:
+        limits = flags.limits(self._now_ms())
+        return await anyio.to_thread.run_sync(
+            self._encoder.encode, batch.rows, limits, limiter=self._encoding
+        )
 
     async def read(self, query: SeriesQuery, *, limit: int | None = None) -> list[Series]:
         """Return the series that have points in the range (see the port)."""
