@@ -14,7 +14,7 @@ import sys
 # New objects until the youngest are looked at; how often that, until the middle ones are; how
 # often these, until all are.
 _THRESHOLDS = (5_000, 10, 500)
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0002
 
 
 def tune_interpreter() -> None:

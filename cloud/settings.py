@@ -152,7 +152,7 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http: IngestHttp = IngestHttp()
     sparkplug: Sparkplug = Sparkplug()
 
-    batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 5_000
+    batch_readings: Annotated[int, msgspec.Meta(ge=1)] = 20_000
     batch_wait_s: Positive = 0.2
     queue_messages: Annotated[int, msgspec.Meta(ge=1)] = 20_000
     max_future_s: Positive = 600.0

@@ -84,6 +84,7 @@ class Batch:
     entry: Entry = field(default_factory=Entry)
     reached: list[Reach] = field(default_factory=list)
     known: dict[DeviceKey, Known] = field(default_factory=dict)
+    messages: int = 0
     readings: int = 0
     foreign: int = 0
     series_refused: int = 0

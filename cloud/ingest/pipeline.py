@@ -83,7 +83,6 @@ class Ingest:
         rng = rng or random.Random()  # noqa: S311 - jitter
         self.metrics = self._metrics = telling or metrics()
         self._wait_s = settings.batch_wait_s
-        self._batch_readings = settings.batch_readings
         self._inbox = Inbox(settings.queue_messages)
         sparkplug = settings.sparkplug
         self._host = Host(sparkplug, ledger.session_of) if sparkplug.enabled else None
@@ -208,7 +207,7 @@ class Ingest:
                     batch.began_s = anyio.current_time()
                 while backlog.chunks:
                     await self._fill(batch, backlog)
-                    if batch.readings >= self._batch_readings:
+                    if self._intake.is_full(batch):
                         await self._hand_over(batch, send)
                         batch = Batch(began_s=anyio.current_time())
                 if not batch.is_empty and self._left_s(batch) == 0:

@@ -14,6 +14,8 @@ import structlog
 from tidegate.errors import Conflict, StoreAway
 from wire.points import PointBatch, StoredBatch
 
+# About a gigabyte of readings that have three values each.
+MAX_POINTS = 4_000_000
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 5.0
 
@@ -21,16 +23,17 @@ log = structlog.get_logger()
 
 
 class Tap:
-    """A queue of at most `max_batches` batches, from the ingest to one reader.
+    """A queue of at most `max_batches` batches and `max_points` points, from ingest to one reader.
 
-    `offer` and `take` belong to one event loop.
+    One batch may be larger than that. `offer` and `take` belong to one event loop.
     """
 
-    def __init__(self, name: str, *, max_batches: int) -> None:
+    def __init__(self, name: str, *, max_batches: int, max_points: int = MAX_POINTS) -> None:
         self.dropped_batches = 0
         self.dropped_points = 0
         self._name = name
-        self._max_batches = max_batches
+        self._max_batches, self._max_points = max_batches, max_points
+        self._points = 0
         self._queue: deque[PointBatch] = deque()
         self._arrived = anyio.Event()
 
@@ -41,11 +44,13 @@ class Tap:
 
     def offer(self, batch: StoredBatch) -> None:
         """Take a batch; never waits. One without points is nothing."""
-        if not len(batch.points):
+        points = len(batch.points)
+        if not points:
             return
-        if len(self._queue) >= self._max_batches:
+        while self._queue and not self._has_room(points):
             self._drop_oldest()
         self._queue.append(batch.points)
+        self._points += points
         self._arrived.set()
 
     async def take(self, max_points: int = 1) -> list[PointBatch]:
@@ -61,13 +66,20 @@ class Tap:
         while self._queue and points < max_points:
             taken.append(self._queue.popleft())
             points += len(taken[-1])
+        self._points -= points
         return taken
+
+    def _has_room(self, points: int) -> bool:
+        is_few = len(self._queue) < self._max_batches
+        return is_few and self._points + points <= self._max_points
 
     def _drop_oldest(self) -> None:
         if not self.dropped_batches:
             log.warning("tap.overflowed", tap=self._name, max_batches=self._max_batches)
+        points = len(self._queue.popleft())
+        self._points -= points
         self.dropped_batches += 1
-        self.dropped_points += len(self._queue.popleft())
+        self.dropped_points += points
 
 
 async def until_taken(send: Callable[[], Awaitable[None]], *, what: str) -> None:

@@ -194,9 +194,13 @@ def test_intake_buries_what_is_too_large_unread() -> None:
     assert (letter.is_shortened, len(letter.payload)) == (True, 1024)
 
 
-def test_intake_fills_up_to_the_limit_and_goes_on_there() -> None:
-    """A full batch leaves the rest of a chunk for the next one, nothing lost or twice."""
-    intake, backlog = new_intake(Settings(batch_readings=3)), Backlog()
+@pytest.mark.parametrize("full", [Settings(batch_readings=3), Settings(queue_messages=12)])
+def test_intake_fills_up_to_the_limit_and_goes_on_there(full: Settings) -> None:
+    """A full batch leaves the rest of a chunk for the next one, nothing lost or twice.
+
+    It has a quarter of the messages that may be unacknowledged at most.
+    """
+    intake, backlog = new_intake(full), Backlog()
     backlog.chunks.extend(
         [chunk_of(*map(reading_of, range(1, 6))), chunk_of(*map(reading_of, (6, 7)))]
     )

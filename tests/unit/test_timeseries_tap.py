@@ -28,6 +28,20 @@ async def test_tap_drops_the_oldest_batch_when_it_is_full() -> None:
     assert [len(points) for points in await tap.take(1_000)] == [4, 5]
 
 
+async def test_tap_drops_the_oldest_batches_when_the_points_are_many() -> None:
+    """As many as make room; one that is larger than all of it is taken alone."""
+    tap = Tap("test", max_batches=9, max_points=10)
+
+    for size in (3, 4, 3, 7):
+        tap.offer(_batch(size))
+
+    assert (tap.dropped_batches, tap.dropped_points) == (2, 7)
+    assert [len(points) for points in await tap.take(1_000)] == [3, 7]
+    for size in (9, 1, 30):
+        tap.offer(_batch(size))
+    assert [len(points) for points in await tap.take(1_000)] == [30]
+
+
 async def test_tap_gives_about_as_many_points_as_asked_for() -> None:
     """Whole batches in order of arrival, at least one of them; empty ones are nothing."""
     tap = Tap("test", max_batches=9)

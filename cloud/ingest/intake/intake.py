@@ -45,6 +45,8 @@ _RAISE = (
 
 _log = structlog.get_logger()
 
+_BATCHES_UNDER_WAY = 4
+
 
 class Past(Protocol):
     """What was known before the start, or before it was forgotten (`cloud.ingest.ledger.ledger`).
@@ -102,6 +104,8 @@ class Intake:
         self._host = host
         self._rules = topic_rules(settings, formats)
         self._batch_readings = settings.batch_readings
+        # One is filled, one stored, one accounted for, and the broker has yet to hear of a fourth.
+        self._batch_messages = max(1, settings.queue_messages // _BATCHES_UNDER_WAY)
         self._max_payload_bytes = settings.limits.max_payload_bytes
         self._max_readings = settings.limits.max_readings
         self._plain, self._taking = Plain(settings), Taking(settings)
@@ -122,18 +126,24 @@ class Intake:
         When the ledger is away and raises, it can be called again: the backlog keeps its place.
         """
         chunks, limit = backlog.chunks, self._batch_readings
-        while chunks and batch.readings < limit:
+        while chunks and not self.is_full(batch):
             chunk, start = chunks[0], backlog.offset
+            stop = min(len(chunk), start + self._batch_messages - batch.messages)
             try:
-                while backlog.offset < len(chunk) and batch.readings < limit:
+                while backlog.offset < stop and batch.readings < limit:
                     self._take(batch, chunk, backlog.offset)
                     backlog.offset += 1
             finally:
                 if backlog.offset > start:
+                    batch.messages += backlog.offset - start
                     batch.segments.append(Segment(chunk, start, backlog.offset))
             if backlog.offset == len(chunk):
                 chunks.popleft()
                 backlog.offset = 0
+
+    def is_full(self, batch: Batch) -> bool:
+        """Return whether a batch takes no more messages."""
+        return batch.readings >= self._batch_readings or batch.messages >= self._batch_messages
 
     def learn(self, batch: Batch, claims: Iterable[Claim]) -> None:
         """Take what other ingesters have made durable. It can be called again, as `fill` can."""
