@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.ingest.messages import RETAINED
-from cloud.ingest.receiving.frames import BrokenFrame, Trickle, parse, pubacks
+from cloud.ingest.receiving.frames import BrokenFrame, Trickle, parse, pubacks, publishes
 
 _PINGRESP = b"\xd0\x00"
+_SIZES = st.sampled_from([0, 1, 90, 200, 17_000])
 
 
 def _publish(topic: str, payload: bytes, *, mid: int, head: int = 0x32, mqtt5: bool) -> bytes:
@@ -78,6 +79,30 @@ def test_frames_skip_properties() -> None:
 def test_frames_pubacks_are_one_run_of_bytes() -> None:
     """Every id is acknowledged in the order given, a message without one is not."""
     assert pubacks([b"\x00\x01", b"", b"\x01\x02"]) == b"\x40\x02\x00\x01\x40\x02\x01\x02"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text("täb/", min_size=1, max_size=99), st.sampled_from([0, 1, 90, 200, 17_000])
+        ),
+        max_size=5,
+    ),
+    st.booleans(),
+)
+def test_frames_publishes_are_read_as_they_were_written(
+    messages: list[tuple[str, int]],
+    mqtt5: bool,  # noqa: FBT001 - hypothesis gives it
+) -> None:
+    """Lengths of one to three bytes; QoS 0, not retained."""
+    sent = [(topic, b"x" * size) for topic, size in messages]
+
+    found = parse(publishes(sent, mqtt5=mqtt5), mqtt5=mqtt5)
+
+    assert not found.others
+    assert [topic.decode() for topic in found.messages.topics] == [topic for topic, _ in sent]
+    assert found.messages.payloads == [payload for _, payload in sent]
+    assert set(found.messages.flags) <= {0x30}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,14 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from cloud.ingest.messages import Messages
 from cloud.ingest.receiving.filters import Filter
-from cloud.ingest.receiving.frames import BrokenFrame, Parsed, Trickle, parse, pubacks
+from cloud.ingest.receiving.frames import (
+    BrokenFrame,
+    Parsed,
+    Trickle,
+    parse,
+    pubacks,
+    publishes,
+)
 from tidegate.configuration import Secret
 from wire.codecs.checks import MAX_PAYLOAD_BYTES
 
@@ -117,6 +124,13 @@ class BulkClient(Client):
         """Acknowledge messages, in the order given, in one go."""
         packets = pubacks(mids)
         if packets:
+            self._packet_queue(_PUBACK, packets, 0, 1)
+
+    def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Publish messages (topic, payload) at QoS 0, not retained, in one go."""
+        if messages:
+            # Whatever is queued as an acknowledgement is sent, and that is all that follows.
+            packets = publishes(messages, mqtt5=self._access.mqtt5)
             self._packet_queue(_PUBACK, packets, 0, 1)
 
     def excuse_silence(self) -> None:

@@ -4,12 +4,14 @@ An MQTT client library handles one packet a call. Here one pass over everything 
 returned sorts the messages into columns; whatever is not a message is left to the library.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cloud.ingest.messages import Messages
 
 _PUBLISH_QOS0 = 0x30
 _PUBLISH_QOS1 = 0x32
+_QOS0 = bytes([_PUBLISH_QOS0])
 _MESSAGES = (_PUBLISH_QOS1, _PUBLISH_QOS0)
 _TYPE_AND_QOS = 0xF6
 _CONTINUES = 0x80
@@ -174,3 +176,24 @@ def _after_length(data: bytes, at: int) -> int:
     if end < 0:
         raise BrokenFrame("a message ends inside of its properties")
     return end
+
+
+def publishes(messages: Iterable[tuple[str, bytes]], *, mqtt5: bool) -> bytes:
+    """Return messages (topic, payload) at QoS 0, not retained, as one run of bytes."""
+    no_properties = b"\0" if mqtt5 else b""
+    parts: list[bytes] = []
+    for topic, payload in messages:
+        name = topic.encode()
+        length = 2 + len(name) + len(no_properties) + len(payload)
+        parts += (_QOS0, _encoded_length(length), len(name).to_bytes(2), name, no_properties)
+        parts.append(payload)
+    return b"".join(parts)
+
+
+def _encoded_length(length: int) -> bytes:
+    encoded = bytearray()
+    while length > _SEVEN_BITS:
+        encoded.append(length & _SEVEN_BITS | _CONTINUES)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded)

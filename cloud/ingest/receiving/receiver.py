@@ -32,8 +32,10 @@ from cloud.ingest.wake import Wake
 _TICK_S = 1.0
 _RECEIVE_MAXIMUM = 65_535
 _MAX_QUEUED_PUBLISHES = 100_000
-# Packets given to the connection and not sent: a broker that does not read gets no more of them.
-_MAX_UNSENT = 10_000
+_PUBLISHES_AT_ONCE = 500
+# How often so many were given to the connection and are not sent: a broker that does not read gets
+# no more of them.
+_MAX_UNSENT = 20
 _DROPPED = DROPPED_TOPIC.encode()
 
 
@@ -227,8 +229,8 @@ class Receiver:
             if generation == self._generation:
                 client.acknowledge(mids)
         while self._publishes and self.subscribed and client.unsent < _MAX_UNSENT:
-            topic, payload = self._publishes.popleft()
-            client.publish(topic, payload, qos=0)
+            count = min(len(self._publishes), _PUBLISHES_AT_ONCE)
+            client.publish_all([self._publishes.popleft() for _ in range(count)])
 
     def _leave(self, client: BulkClient) -> None:
         if client.socket() is not None:
