@@ -42,8 +42,8 @@ from cloud.fleet.presence import Presence
 from cloud.fleet.registry import Registry
 from cloud.ingest.http.middleware import ingest_middlewares
 from cloud.ingest.intake.bounds import within_retention
-from cloud.ingest.intake.intake import topic_rules
 from cloud.ingest.intake.mappings import formats_of
+from cloud.ingest.intake.rules import TopicRules
 from cloud.ingest.ledger.ledger import Ledger
 from cloud.ingest.ledger.metrics import LedgerMetrics
 from cloud.ingest.pipeline import Ingest
@@ -148,7 +148,7 @@ def check_settings(settings: Settings) -> None:
     except Malformed as exc:
         raise Misconfigured(f"ingest.mappings: {exc}") from exc
     try:
-        topic_rules(settings.ingest, formats)
+        TopicRules(settings.ingest, formats)
     except Malformed as exc:
         raise Misconfigured(f"ingest.topics: {exc}") from exc
     check_sharing(settings)

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from cloud.ingest.batch import Batch
 from cloud.ingest.intake.bounds import within_retention
-from cloud.ingest.intake.intake import Intake, Memory
+from cloud.ingest.intake.devices import Memory
+from cloud.ingest.intake.intake import Intake
 from cloud.ingest.intake.recent import Recent
 from cloud.ingest.ledger.accounts import Remembered
 from cloud.ingest.ledger.known import MAX_INTERVALS, Known
@@ -205,9 +207,7 @@ def test_known_boots_are_bounded() -> None:
 
 
 def _known(intake: Intake) -> Known:
-    known = intake._devices.get(PUMP)
-    assert known is not None
-    return known
+    return intake._devices.known(PUMP, Batch())
 
 
 def test_known_series_are_bounded() -> None:
@@ -229,7 +229,7 @@ def test_intake_forgets_devices_and_topics_heard_long_ago() -> None:
 
     assert len(intake._devices) <= 100
     assert len(intake._sources) <= 200
-    assert len(intake._alive) <= 200
+    assert len(intake._devices._alive) <= 200
 
 
 def test_intake_does_not_forget_what_is_not_committed() -> None:

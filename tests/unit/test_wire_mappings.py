@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from cloud.ingest.intake.intake import topic_rules
 from cloud.ingest.intake.mappings import formats_of
+from cloud.ingest.intake.rules import TopicRules
 from cloud.settings import Ingest, Settings
 from tidegate.configuration import load
-from wire.codecs.formats import Format
 from wire.errors import Malformed
 from wire.messages import Decoded
-from wire.patterns import Pattern
 
 _ROOT = Path(__file__).parents[2]
 _GUIDE = _ROOT / "docs" / "how-to" / "connect-devices.md"
@@ -27,30 +25,26 @@ _RECORDED = [
     for index, message in enumerate(json.loads(file.read_text("utf-8"))["messages"])
 ]
 
-_Rules = list[tuple[Pattern, Format]]
-
 
 @pytest.fixture(scope="module")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> _Rules:
+def rules(tmp_path_factory: pytest.TempPathFactory) -> TopicRules:
     """Load the guide's configuration and return its topic rules."""
     folder = tmp_path_factory.mktemp("guide")
     for name, text in _FILE.findall(_GUIDE.read_text("utf-8")):
         (folder / name).write_text(text, "utf-8")
     ingest = load(Settings, folder / "tidegate.toml", environ={}).ingest
     ingest = Ingest(topics=ingest.topics, mappings=[folder / file for file in ingest.mappings])
-    return topic_rules(ingest, formats_of(ingest))
+    return TopicRules(ingest, formats_of(ingest))
 
 
-def _decoded(rules: _Rules, topic: str, payload: bytes) -> tuple[str, Decoded]:
-    for pattern, form in rules:
-        match = pattern.match(topic)
-        if match is not None:
-            return match.device.device, form.for_topic(match.names).decode(payload).by_reading()
-    raise AssertionError(f"the guide has no rule for {topic}")
+def _decoded(rules: TopicRules, topic: str, payload: bytes) -> tuple[str, Decoded]:
+    owner = rules.owner(topic)
+    assert owner.format is not None, f"the guide has no rule for {topic}"
+    return owner.device.device, owner.format.decode(payload).by_reading()
 
 
 @pytest.mark.parametrize("message", _RECORDED)
-def test_mapping_reads_what_devices_send(rules: _Rules, message: dict[str, Any]) -> None:
+def test_mapping_reads_what_devices_send(rules: TopicRules, message: dict[str, Any]) -> None:
     """Every recorded payload gives exactly the readings that its file lists."""
     text = message.get("text")
     payload = (json.dumps(message["payload"]) if text is None else text).encode()
@@ -76,7 +70,7 @@ def _raised(decoded: Decoded) -> None:
         raise Malformed(refusal.reason)
 
 
-def test_mapping_of_the_guide_does_what_it_says(rules: _Rules) -> None:
+def test_mapping_of_the_guide_does_what_it_says(rules: TopicRules) -> None:
     """The page's own example is read as the page says."""
     [payload] = re.findall(r"^`(\{.*\})` is read by$", _GUIDE.read_text("utf-8"), re.MULTILINE)
 

@@ -3,13 +3,10 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
-from weakref import WeakValueDictionary
-
-import structlog
 
 from cloud.ingest.batch import Batch, Heard, Origin, Segment
 from cloud.ingest.inbox import Chunk, Replay
+from cloud.ingest.intake.devices import MEMORY, Devices, Memory, Past
 from cloud.ingest.intake.mappings import formats_of
 from cloud.ingest.intake.plain import Plain
 from cloud.ingest.intake.recent import Recent
@@ -20,10 +17,10 @@ from cloud.ingest.intake.refusals import (
     refuse_all,
     refused_anew,
 )
+from cloud.ingest.intake.rules import TopicRules
 from cloud.ingest.intake.source import Source
 from cloud.ingest.intake.sparkplug import Host
 from cloud.ingest.intake.taking import Taking
-from cloud.ingest.ledger.accounts import Remembered
 from cloud.ingest.ledger.known import Known
 from cloud.ingest.messages import RETAINED
 from cloud.ingest.sharing.peers import Claim
@@ -32,43 +29,10 @@ from wire.codecs.formats import OURS, Format, Formats
 from wire.codecs.json import decode_status
 from wire.codecs.packing import unpacked
 from wire.errors import Malformed
-from wire.ids import DeviceKey, TenantId, tenant_id
+from wire.ids import TenantId
 from wire.messages import Decoded, Table
-from wire.patterns import Pattern
-from wire.topics import Channel, parse_topic
-
-_MAX_TOLD = 10_000
-_RAISE = (
-    "raise ingest.limits.max_series_per_tenant or max_series_per_device, start anew, replay the"
-    " dead letters; or delete the telemetry of devices that are gone"
-)
-
-_log = structlog.get_logger()
 
 _BATCHES_UNDER_WAY = 4
-
-
-class Past(Protocol):
-    """What was known before the start, or before it was forgotten (`cloud.ingest.ledger.ledger`).
-
-    Both calls block, and raise `LedgerAway` when they cannot be answered now.
-    """
-
-    def recall(self, device: DeviceKey) -> Remembered:
-        """Return what is known of a device; nothing when it was never heard."""
-        ...
-
-    def series_of(self, tenant: TenantId) -> int:
-        """Return how many series a tenant has."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """How many are remembered between batches; the ledger is asked for the others again."""
-
-    devices: int = 200_000
-    topics: int = 200_000
 
 
 @dataclass(slots=True)
@@ -82,8 +46,8 @@ class Backlog:
 class Intake:
     """Fills batches. One thread at a time.
 
-    It remembers the devices heard last, `Memory.devices` of them and those in batches that are not
-    committed; the others are read from the ledger again when they are heard.
+    It remembers the devices heard last (`intake.devices`); the others are read from the ledger
+    again when they are heard.
     """
 
     def __init__(
@@ -92,17 +56,16 @@ class Intake:
         settings: Settings,
         formats: Formats | None = None,
         host: Host | None = None,
-        memory: Memory = Memory(),
+        memory: Memory = MEMORY,
     ) -> None:
         """Prepare to fill; `formats` is for tests, else they are what settings say.
 
         Raises:
             Malformed: a topic rule or a mapping file is wrong.
         """
-        self._past = past
         self._formats = formats = formats or formats_of(settings)
         self._host = host
-        self._rules = topic_rules(settings, formats)
+        self._rules = TopicRules(settings, formats)
         self._batch_readings = settings.batch_readings
         # One is filled, one stored, one accounted for, and the broker has yet to hear of a fourth.
         self._batch_messages = max(1, settings.queue_messages // _BATCHES_UNDER_WAY)
@@ -110,15 +73,12 @@ class Intake:
         self._max_readings = settings.limits.max_readings
         self._plain, self._taking = Plain(settings), Taking(settings)
         self._sources: Recent[bytes, Source] = Recent(memory.topics)
-        self._devices: Recent[DeviceKey, Known] = Recent(memory.devices)
-        self._told_full: Recent[TenantId, bool] = Recent(_MAX_TOLD)
-        # Who was forgotten while a batch that is not committed holds on to it.
-        self._alive: WeakValueDictionary[DeviceKey, Known] = WeakValueDictionary()
+        self._devices = Devices(past, self._taking, memory)
 
     @property
     def own_filters(self) -> list[str]:
         """Return what is subscribed to because of topic rules."""
-        return [pattern.topic_filter for pattern, _ in self._rules]
+        return self._rules.filters
 
     def fill(self, batch: Batch, backlog: Backlog) -> None:
         """Move messages from the backlog into the batch until it is full or they are used up.
@@ -147,17 +107,7 @@ class Intake:
 
     def learn(self, batch: Batch, claims: Iterable[Claim]) -> None:
         """Take what other ingesters have made durable. It can be called again, as `fill` can."""
-        for claim in claims:
-            known = self._known(claim.key(), batch)
-            spans = known.boots.get(claim.boot)
-            if spans is None:
-                spans = known.new_boot(claim.boot)
-                batch.entry.devices_with_new_boots.add(known.device)
-            if not spans.merge(claim.spans) and claim.declared_first <= spans.declared_first:
-                continue
-            spans.declare_first(claim.declared_first)
-            batch.tally(known, claim.heard_at_ms)
-            batch.learned[spans] = (known.device, claim.boot)
+        self._devices.learn(batch, claims)
 
     def forget(self, tenant: str, device: str | None, *, series: int) -> None:
         """Forget the series of a device, or of all of a tenant: `series` the ledger has forgotten.
@@ -165,10 +115,7 @@ class Intake:
         They begin again when they are heard again.
         """
         self._taking.forget(TenantId(tenant), series)
-        self._told_full.put(TenantId(tenant), False)
-        for known in list(self._alive.values()):
-            if known.device.tenant == tenant and device in (None, known.device.device):
-                known.forget_series()
+        self._devices.forget_series(tenant, device)
 
     def _take(self, batch: Batch, chunk: Chunk, index: int) -> None:
         topic = chunk.messages.topics[index]
@@ -221,9 +168,7 @@ class Intake:
         if source.feed is None and not decoded.readings and not decoded.refused:
             tally.filtered += replay is None
             batch.readings += 1
-        series_refused = batch.series_refused
         taken, refused = self._taking.take(batch, known, chunk, index, decoded)
-        self._tell_full(known.device, batch.series_refused - series_refused)
         if chunk.reply is not None:
             chunk.reply.accepted += tally.readings() - fates
         if decoded.refused or refused:
@@ -237,13 +182,6 @@ class Intake:
             tally.filtered += max(0, replay.readings - (tally.readings() - fates))
         batch.readings += len(decoded.readings) + len(decoded.refused)
         return taken
-
-    def _tell_full(self, device: DeviceKey, refused: int) -> None:
-        """Log that there can be no more series, once a tenant; the letters name each reading."""
-        if not refused or self._told_full.get(device.tenant):
-            return
-        self._told_full.put(device.tenant, True)
-        _log.warning("series.refused", tenant=device.tenant, device=device.device, do=_RAISE)
 
     def _decoded(self, packed: bytes, form: Format) -> Decoded | Table:
         """Return what a payload says; raise `Malformed`."""
@@ -283,49 +221,12 @@ class Intake:
     def _source(self, topic: bytes, batch: Batch) -> Source:
         feed = None if self._host is None else self._host.feed(topic.decode())
         if feed is None:
-            device, channel, form = self._owner(topic.decode())
+            device, channel, form = self._rules.owner(topic.decode())
         else:
             device, channel, form = feed.topic.key, feed.channel, None
-        source = Source(self._known(device, batch), channel, form=form, feed=feed)
+        source = Source(self._devices.known(device, batch), channel, form=form, feed=feed)
         self._sources.put(topic, source)
         return source
-
-    def _known(self, device: DeviceKey, batch: Batch) -> Known:
-        known = self._devices.get(device)
-        if known is not None:
-            return known
-        known = self._alive.get(device)
-        if known is None:
-            if not self._taking.knows(device.tenant):
-                self._taking.begin(device.tenant, self._past.series_of(device.tenant))
-            known = self._alive[device] = Known(device, self._past.recall(device))
-            batch.first_seen.append(device)
-        self._devices.put(device, known)
-        return known
-
-    def _owner(self, topic: str) -> tuple[DeviceKey, Channel, Format | None]:
-        """Return whose a topic is, what comes on it, and in which format if the topic says so."""
-        for pattern, form in self._rules:
-            match = pattern.match(topic)
-            if match is not None:
-                return match.device, "telemetry", form.for_topic(match.names)
-        parsed = parse_topic(topic)
-        return parsed.device, parsed.channel, None
-
-
-def topic_rules(settings: Settings, formats: Formats) -> list[tuple[Pattern, Format]]:
-    """Return the rules for topics that are not ours; raise `Malformed` for one that is wrong."""
-    rules = []
-    for rule in settings.topics:
-        pattern, form = Pattern(rule.topic, _tenant(rule.tenant)), formats.named(rule.format)
-        if form.check_names is not None:
-            form.check_names(dict.fromkeys(pattern.names, ""))
-        rules.append((pattern, form))
-    return rules
-
-
-def _tenant(name: str | None) -> TenantId | None:
-    return None if name is None else tenant_id(name)
 
 
 def _is_taken_back(replay: Replay, source: Source) -> bool:

@@ -2,18 +2,28 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from cloud.ingest.batch import Batch
 from cloud.ingest.inbox import Chunk, Replay
 from cloud.ingest.intake.bounds import Bounds, SeriesLimits
+from cloud.ingest.intake.recent import Recent
 from cloud.ingest.ledger.known import Known
 from cloud.ingest.ledger.spans import Spans
 from cloud.ingest.messages import RETAINED
 from cloud.settings import Ingest as Settings
-from wire.ids import TenantId
+from wire.ids import DeviceKey, TenantId
 from wire.messages import Decoded, Reading, Refusal
 from wire.points import SEQ_MASK, Shape, order_of
 
 _MS_PER_S = 1_000
+_MAX_TOLD = 10_000
+_RAISE = (
+    "raise ingest.limits.max_series_per_tenant or max_series_per_device, start anew, replay the"
+    " dead letters; or delete the telemetry of devices that are gone"
+)
+
+_log = structlog.get_logger()
 
 
 class Taking:
@@ -23,6 +33,7 @@ class Taking:
         self._late_ms = round(settings.late_after_s * _MS_PER_S)
         self._bounds = Bounds(settings)
         self._limits = SeriesLimits(settings)
+        self._told_full: Recent[TenantId, bool] = Recent(_MAX_TOLD)
 
     def knows(self, tenant: TenantId) -> bool:
         """Return whether the tenant's series are counted."""
@@ -35,6 +46,7 @@ class Taking:
     def forget(self, tenant: TenantId, series: int) -> None:
         """Note that a tenant has that many series less."""
         self._limits.forget(tenant, series)
+        self._told_full.put(tenant, False)
 
     def take(  # noqa: C901, PLR0912, PLR0915 - see the docstring
         self, batch: Batch, known: Known, chunk: Chunk, place: int, decoded: Decoded
@@ -109,9 +121,16 @@ class Taking:
             begun = self._limits.admit(known, names)
             if isinstance(begun, str):
                 batch.series_refused += 1
+                self._tell_full(known.device)
                 return None, begun
             batch.entry.series += [(known.device, metric) for metric in begun]
         return known.shape_of(names), None
+
+    def _tell_full(self, device: DeviceKey) -> None:
+        """Log that there can be no more series, once a tenant; the letters name each reading."""
+        if not self._told_full.get(device.tenant):
+            self._told_full.put(device.tenant, True)
+            _log.warning("series.refused", tenant=device.tenant, device=device.device, do=_RAISE)
 
 
 def _asked(decoded: Decoded, replay: Replay | None) -> tuple[Sequence[int], Sequence[Reading]]:
