@@ -34,7 +34,7 @@ def target(form: Format) -> Callable[[bytes], None]:
         for one in bound:
             one.identities(payload)
             try:
-                decoded = one.decode(payload)
+                decoded = one.decode(payload).by_reading()
             except Malformed:
                 continue
             check(decoded, payload)
