@@ -183,6 +183,19 @@ async def test_codes_line_that_is_too_large_is_refused(codes: Codes) -> None:
     assert codes.times == [1, 3]
 
 
+async def test_codes_connection_closed_with_an_answer_costs_nothing(codes: Codes) -> None:
+    """Who does not read a body closes behind its answer; what is sent next comes too late."""
+    codes.faults = [Fault(413), Fault(0)]
+
+    async with _opened(codes) as store:
+        with pytest.raises(PointsRejected) as refused:
+            await store.write(_batch(1))
+        await store.write(_batch(2))
+
+    assert list(refused.value.readings) == [0]
+    assert codes.times == [0, 1]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_codes_busy_server_says_how_long(codes: Codes, status: int) -> None:
     """`Retry-After` reaches whoever retries; without it there is only his own patience."""

@@ -137,7 +137,12 @@ class _Errand:
         """See that a line beyond doubt is taken: else the lines are not what is at fault."""
         if self._is_probed:
             return
-        probe = await self._target.post(self._target.probe(time.time_ns()).encode())
+        line = self._target.probe(time.time_ns()).encode()
+        try:
+            probe = await self._target.post(line)
+        except Cut:
+            # With its answer it may have closed the connection: of a body that it did not want.
+            probe = await self._target.post(line)
         if outcome_of(probe.status) != "stored":
             raise StoreAway(
                 f"{self._target.name} takes nothing now ({answer.status}): {answer.text}",
