@@ -71,12 +71,14 @@ class Collector:
         deadband: Deadband,
         clock: Clock,
         on_kept: Callable[[], None],
+        after_crash_s: float = AFTER_CRASH_S,
     ) -> None:
         self._sources = sources
         self._outbox = outbox
         self._deadband = deadband
         self._clock = clock
         self._on_kept = on_kept
+        self._after_crash_s = after_crash_s
         self._notices = {source.name: Notice(log, f"source.{source.name}") for source in sources}
         self._disk = Notice(log, "outbox")
         self._bad_values = Notice(log, "value")
@@ -124,7 +126,7 @@ class Collector:
             # The thread's supervisor: a bug costs what was just read, not all that the device
             # would measure from now on.
             self._crashes.failed(repr(exc), bug=exc)
-            return AFTER_CRASH_S
+            return self._after_crash_s
         self._crashes.worked()
         return wait_s
 

@@ -35,6 +35,11 @@ class Seen(Protocol):
 class PresenceView(Protocol):
     """Who was heard when (`cloud.fleet.presence.Presence`)."""
 
+    @property
+    def listener(self) -> str:
+        """Who has listened: another one after each restart."""
+        ...
+
     def of(self, device: DeviceKey) -> Seen:
         """Return what is known of a device."""
         ...

@@ -37,13 +37,19 @@ class Watcher:
     """
 
     def __init__(
-        self, settings: Analytics, emit_many: EmitMany, *, checkpoint_path: Path | None = None
+        self,
+        settings: Analytics,
+        emit_many: EmitMany,
+        *,
+        checkpoint_path: Path | None = None,
+        tell_at_stop_s: float = _TELL_AT_STOP_S,
     ) -> None:
         self.tap = Tap("analytics", max_batches=settings.queue_batches)
         self.lost_events = 0
         self._enabled = settings.enabled
         self._emit_many = emit_many
         self._path = checkpoint_path
+        self._tell_at_stop_s = tell_at_stop_s
         self._scorer = Scorer(settings.max_series)
         self._untold: list[AnomalyDetected] = []
 
@@ -63,9 +69,9 @@ class Watcher:
         try:
             await self._watch()
         finally:
-            with anyio.move_on_after(_TELL_AT_STOP_S, shield=True):
+            with anyio.move_on_after(self._tell_at_stop_s, shield=True):
                 await self._tell()
-            self._count_lost(f"not emitted in {_TELL_AT_STOP_S} s")
+            self._count_lost(f"not emitted in {self._tell_at_stop_s} s")
             with anyio.move_on_after(_SAVE_AT_STOP_S, shield=True):
                 await anyio.to_thread.run_sync(self._save)
 

@@ -1,5 +1,6 @@
 """Whether a device is there: when it was last heard, and what its birth or last will said."""
 
+import uuid
 from typing import NamedTuple
 
 from wire.ids import DeviceKey
@@ -14,9 +15,13 @@ class Seen(NamedTuple):
 
 
 class Presence:
-    """In memory, one entry a device. After a restart the ledger and retained statuses fill it."""
+    """In memory, one entry a device. After a restart the ledger and retained statuses fill it.
+
+    `listener` tells it from that of the process before, however quickly that was restarted.
+    """
 
     def __init__(self) -> None:
+        self.listener = uuid.uuid4().hex
         self._seen: dict[DeviceKey, Seen] = {}
 
     def heard(self, device: DeviceKey, at_ms: int) -> None:

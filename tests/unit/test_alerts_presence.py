@@ -30,6 +30,7 @@ class _Presence:
     """Who was heard; a new one remembers nobody, as after a restart."""
 
     def __init__(self) -> None:
+        self.listener = "this process"
         self.seen: dict[str, _Sight] = {}
 
     def of(self, device: DeviceKey) -> _Sight:
@@ -120,16 +121,14 @@ async def test_check_presence_takes_a_last_will_at_once() -> None:
 
 
 @pytest.mark.parametrize("remembers", [True, False])
-async def test_check_presence_gives_devices_time_after_a_quick_restart(
-    monkeypatch: pytest.MonkeyPatch, *, remembers: bool
-) -> None:
+async def test_check_presence_gives_devices_time_after_a_quick_restart(*, remembers: bool) -> None:
     """Only who does not come back in time is offline, whatever presence knows at the start."""
     watched = _Watched("comes-back", "stays-away")
     watched.hear("comes-back")
     watched.hear("stays-away")
     await watched.check_for_s(55)
 
-    monkeypatch.setattr(check_presence_step, "LISTENER", "the next process")
+    watched.presence.listener = "the next process"
     if not remembers:
         watched.presence.seen.clear()
     early = await watched.check_for_s(60)

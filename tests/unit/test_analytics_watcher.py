@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from cloud.analytics import checkpoint
-from cloud.analytics import watcher as watcher_module
 from cloud.analytics.scoring import Scorer
 from cloud.analytics.watcher import Watcher
 from cloud.settings import Analytics
@@ -123,16 +122,14 @@ async def test_watcher_tells_when_the_store_is_back() -> None:
     assert watcher.lost_events == 0
 
 
-async def test_watcher_counts_every_anomaly_that_a_stop_leaves_untold(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_watcher_counts_every_anomaly_that_a_stop_leaves_untold() -> None:
     """When the store does not come back before we stop, the loss is counted by its anomalies."""
-    monkeypatch.setattr(watcher_module, "_TELL_AT_STOP_S", 0.05)
     batch = PointBatch()
     for at, value in enumerate([*_noise(300), 35.0]):
         for metric in ("flow", "speed"):
             batch.append(_key(metric), at * 1000, value)
-    watcher = Watcher(Analytics(), _Events(away_for=1_000_000).emit_many)
+    events = _Events(away_for=1_000_000)
+    watcher = Watcher(Analytics(), events.emit_many, tell_at_stop_s=0.05)
 
     async with _running(watcher):
         watcher.offer(StoredBatch(batch, {}))

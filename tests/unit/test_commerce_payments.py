@@ -46,10 +46,9 @@ def test_commerce_settings_say_where_payments_go() -> None:
         read_settings({"TIDEGATE_COMMERCE_PAYMENTS": "stripe"})
 
 
-async def test_commerce_payments_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_commerce_payments_memory_is_bounded() -> None:
     """The oldest payments are forgotten, and cannot be charged then."""
-    monkeypatch.setattr(memory, "MAX_PAYMENTS", 2)
-    payments = memory.MemoryPayments()
+    payments = memory.MemoryPayments(max_payments=2)
 
     ids = [await payments.open(PaymentOrder(key, Money(1, "EUR"), "card", key)) for key in "abc"]
 

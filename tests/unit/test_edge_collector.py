@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from edge_agent import collector as collector_module
 from edge_agent.clock import Clock
 from edge_agent.collector import Collector
 from edge_agent.filters import Deadband, Filter
@@ -144,11 +143,8 @@ def test_collector_survives_a_source_that_returns_nonsense() -> None:
     assert [reading.values for reading in outbox.read(1, 10)] == [{"a": 1.0}]
 
 
-def test_collector_goes_on_after_a_bug(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_collector_goes_on_after_a_bug(caplog: pytest.LogCaptureFixture) -> None:
     """An unforeseen error is logged once with its traceback; the thread goes on collecting."""
-    monkeypatch.setattr(collector_module, "AFTER_CRASH_S", 0.01)
     caplog.set_level(logging.INFO)
     source, calls, done = _Source("s", 0.01, {"a": 1.0}), itertools.count(1), threading.Event()
 
@@ -159,7 +155,14 @@ def test_collector_goes_on_after_a_bug(
         done.set()
 
     outbox = outbox_in_memory(OutboxLimits(), boot="b1")
-    collector = Collector([source], outbox, deadband=Deadband([]), clock=Clock(), on_kept=buggy)
+    collector = Collector(
+        [source],
+        outbox,
+        deadband=Deadband([]),
+        clock=Clock(),
+        on_kept=buggy,
+        after_crash_s=0.01,
+    )
     collector.start()
 
     assert done.wait(5.0)

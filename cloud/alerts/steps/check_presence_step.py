@@ -1,7 +1,5 @@
 """Finds devices that have gone silent, and those that have come back."""
 
-import uuid
-
 import msgspec
 from anyio import to_thread
 
@@ -24,8 +22,6 @@ _WATCHES = "offline_watch"
 _CLOCK = ("offline_clock", "last_check")
 # Several checks missed in a row mean that the platform was away, not that it was busy.
 _LONGEST_GAP_MS = 20_000
-# Tells this process from the one before it, however quickly it was restarted.
-LISTENER = uuid.uuid4().hex
 
 
 async def handler(
@@ -33,7 +29,7 @@ async def handler(
 ) -> None:
     """Compare every offline rule with what was heard of every registered device."""
     now_ms = round(ctx.now().timestamp() * 1000)
-    clock = await _tick(ctx, now_ms)
+    clock = await _tick(ctx, now_ms, presence.listener)
     firing = await register.open_alerts(ctx.state)
     firing_ids = {alert.alert_id for alert in firing}
     # In a thread: a large fleet takes a while to read, and this runs every few seconds.
@@ -51,10 +47,10 @@ def _registered(registry: RegistryView) -> dict[str, set[str]]:
     return offline.by_tenant(registry.devices())
 
 
-async def _tick(ctx: Context, now_ms: int) -> Clock:
+async def _tick(ctx: Context, now_ms: int, listener: str) -> Clock:
     kept = await ctx.state.get(*_CLOCK)
     before = Clock() if kept is None else msgspec.convert(kept, Clock)
-    clock = before.tick(now_ms, listener=LISTENER, longest_gap_ms=_LONGEST_GAP_MS)
+    clock = before.tick(now_ms, listener=listener, longest_gap_ms=_LONGEST_GAP_MS)
     await ctx.state.set(*_CLOCK, msgspec.to_builtins(clock))
     return clock
 

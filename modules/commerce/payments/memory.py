@@ -26,11 +26,12 @@ class _Payment:
 class MemoryPayments:
     """See `payments.port.Payments`; forgets everything with its process.
 
-    `charged` and `refunded` are what was taken and went back, in order. Beyond 100,000 payments
-    the oldest are forgotten.
+    `charged` and `refunded` are what was taken and went back, in order. Beyond `max_payments` the
+    oldest are forgotten.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_payments: int = MAX_PAYMENTS) -> None:
+        self._max_payments = max_payments
         self.charged: list[tuple[str, Money]] = []
         self.refunded: list[str] = []
         self._payments: dict[str, _Payment] = {}
@@ -41,7 +42,7 @@ class MemoryPayments:
             raise PaymentRefused("payment_not_possible", "needs a method and an amount above 0")
         payment_id = f"memory-{order.key}"
         self._payments.setdefault(payment_id, _Payment(order))
-        while len(self._payments) > MAX_PAYMENTS:
+        while len(self._payments) > self._max_payments:
             del self._payments[next(iter(self._payments))]
         return payment_id
 
