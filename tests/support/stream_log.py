@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from tidegate.store.model import Frame, StreamChange, StreamSnapshot
+from tidegate.streams.hub import Hub
 
 Kind = Literal["set", "delete", "event"]
 
@@ -96,3 +97,10 @@ class MemoryLog:
         kept.append(frame)
         del kept[: max(0, len(kept) - self.keep)]
         return frame
+
+
+def write(log: MemoryLog, hub: Hub, count: int) -> list[Frame]:
+    """Commit so many changes and tell the hub; return them."""
+    frames = log.commit(*(change(f"k{n}") for n in range(count)))
+    hub.publish(frames)
+    return frames

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from tests.support.stream_log import MemoryLog, change
-from tidegate.errors import Misconfigured, StoreAway
+from tests.support.stream_log import MemoryLog, change, write
+from tidegate.errors import StoreAway
 from tidegate.store.model import Frame, StreamSnapshot
 from tidegate.streams.follower import Follower, Told
 from tidegate.streams.hub import Hub
@@ -27,21 +27,15 @@ def _numbers(told: Sequence[Told]) -> list[str]:
     return [f"{'snapshot ' if isinstance(t, StreamSnapshot) else ''}{t.seq}" for t in told]
 
 
-def _write(log: MemoryLog, hub: Hub, count: int) -> list[Frame]:
-    frames = log.commit(*(change(f"k{n}") for n in range(count)))
-    hub.publish(frames)
-    return frames
-
-
 async def test_hub_client_gets_the_snapshot_first() -> None:
     """Values that are there come as one snapshot, later changes one by one."""
     log = MemoryLog()
     hub = Hub(log)
-    _write(log, hub, 2)
+    write(log, hub, 2)
 
     async with hub.join("game", "g") as follower:
         first = await _told(follower)
-        _write(log, hub, 2)
+        write(log, hub, 2)
         later = await _told(follower)
 
     assert first == [StreamSnapshot(2, [("k0", b"v"), ("k1", b"v")])]
@@ -117,11 +111,11 @@ async def test_hub_resumes_after_a_number() -> None:
     """A client that comes back with its number gets what it has missed, and no snapshot."""
     log = MemoryLog()
     hub = Hub(log)
-    _write(log, hub, 200)
+    write(log, hub, 200)
 
     async with hub.join("game", "g", after=3) as follower:
         told = await _told(follower)
-        _write(log, hub, 1)
+        write(log, hub, 1)
         told += await _told(follower)
 
     assert _numbers(told) == [str(n) for n in range(4, 202)]
@@ -132,7 +126,7 @@ async def test_hub_gives_a_snapshot_for_a_number_it_cannot_go_on_from(after: int
     """A number that is too old or was never given out gets a fresh snapshot."""
     log = MemoryLog(keep=2)
     hub = Hub(log)
-    _write(log, hub, 5)
+    write(log, hub, 5)
 
     async with hub.join("game", "g", after=after) as follower:
         told = await _told(follower)
@@ -144,7 +138,7 @@ async def test_hub_gives_a_snapshot_for_a_number_beyond_what_others_have() -> No
     """A made-up number is noticed also where the last one is known already."""
     log = MemoryLog()
     hub = Hub(log)
-    _write(log, hub, 5)
+    write(log, hub, 5)
 
     async with hub.join("game", "g") as other, hub.join("game", "g", after=9) as follower:
         await _told(other)
@@ -157,7 +151,7 @@ async def test_hub_finds_silent_changes_for_a_client_that_came_back() -> None:
     """Who went on after a number hears of changes that nobody tells us of."""
     log = MemoryLog()
     hub = Hub(log)
-    _write(log, hub, 5)
+    write(log, hub, 5)
 
     async with hub.join("game", "g", after=3) as follower:
         told = await _told(follower)
@@ -173,7 +167,7 @@ async def test_hub_gives_a_snapshot_when_the_log_withholds_changes() -> None:
     log = MemoryLog(keep=0)
     log.withholds = True
     hub = Hub(log)
-    _write(log, hub, 5)
+    write(log, hub, 5)
 
     async with hub.join("game", "g", after=3) as follower:
         told = await _told(follower)
@@ -188,7 +182,7 @@ async def test_hub_resumes_an_empty_group_without_a_snapshot() -> None:
 
     async with hub.join("game", "g", after=0) as follower:
         nothing = await _told(follower)
-        _write(log, hub, 1)
+        write(log, hub, 1)
         told = await _told(follower)
 
     assert (nothing, _numbers(told)) == ([], ["1"])
@@ -201,9 +195,9 @@ async def test_hub_drops_a_slow_client_to_a_fresh_snapshot() -> None:
 
     async with hub.join("game", "g") as slow, hub.join("game", "g") as fast:
         await _told(slow), await _told(fast)
-        _write(log, hub, 256)
+        write(log, hub, 256)
         in_time = await _told(fast)
-        _write(log, hub, 1)
+        write(log, hub, 1)
         late = await _told(slow)
         in_time += await _told(fast)
 
@@ -218,7 +212,7 @@ async def test_hub_forgives_a_burst() -> None:
 
     async with hub.join("game", "g") as follower:
         await _told(follower)
-        _write(log, hub, 10_000)
+        write(log, hub, 10_000)
         told = await _told(follower)
 
     assert _numbers(told) == [str(n) for n in range(1, 10_001)]
@@ -243,15 +237,15 @@ async def test_hub_notices_a_database_that_went_back() -> None:
     """Numbers that begin anew do not leave a client without news for ever."""
     log = MemoryLog()
     hub = Hub(log)
-    _write(log, hub, 5)
+    write(log, hub, 5)
 
     async with hub.join("game", "g") as follower:
         await _told(follower)
         log.forget()
-        _write(log, hub, 1)
+        write(log, hub, 1)
         await hub.compare()
         told = await _told(follower)
-        _write(log, hub, 1)
+        write(log, hub, 1)
         told += await _told(follower)
 
     assert _numbers(told) == ["snapshot 1", "2"]
@@ -267,7 +261,7 @@ async def test_hub_believes_no_number_that_the_log_does_not_know() -> None:
         await _told(follower)
         hub.receive([made_up])
         await hub.fill_gaps()
-        _write(log, hub, 8)
+        write(log, hub, 8)
         told = await _told(follower)
 
     assert _numbers(told) == [str(n) for n in range(1, 9)]
@@ -305,7 +299,7 @@ async def test_hub_forgets_a_group_that_nobody_follows() -> None:
 
     async with hub.join("game", "g") as follower:
         await _told(follower)
-    _write(log, hub, 5)
+    write(log, hub, 5)
     reads = log.reads
     await hub.compare()
 
@@ -320,83 +314,14 @@ async def test_hub_lets_its_clients_go() -> None:
     async with hub.join("game", "g") as before:
         await _told(before)
         hub.let_go()
-        _write(log, hub, 1)
+        write(log, hub, 1)
         ended = [told async for told in before]
         again = hub.join("game", "g", after=0)
         follower = await again.__aenter__()
-    _write(log, hub, 1)
+    write(log, hub, 1)
     told = await _told(follower)
     await again.__aexit__(None, None, None)
 
     assert ended == []
     assert _numbers(told) == ["1", "2"]
     assert hub.followed == 0
-
-
-async def test_hub_subscription_hears_every_group() -> None:
-    """A subscription follows all groups of one stream from now on, each in order."""
-    log = MemoryLog()
-    hub = Hub(log)
-    hub.publish(log.commit(change("before")))
-
-    subscription = hub.subscribe("game")
-    one, two, three = log.commit(change("a"), change("b"), change("c"))
-    other = log.commit(change("x", group="h"), change(name="chat"))
-    hub.publish([one, three, *other])
-    hub.receive([two])
-    heard = [await anext(subscription) for _ in range(4)]
-
-    assert heard == [one, other[0], two, three]
-
-
-async def test_hub_subscription_ends() -> None:
-    """After its end nothing comes; one that nobody refers to is not kept either."""
-    log = MemoryLog()
-    hub = Hub(log)
-    subscription = hub.subscribe("game")
-    _write(log, hub, 1)
-
-    subscription.close()
-    left = [frame async for frame in subscription]
-    for _ in range(3_000):
-        hub.subscribe("game")
-
-    assert left == []
-
-
-async def test_hub_refuses_subscriptions_without_an_end() -> None:
-    """The thousand-and-first subscription is an error that says what to do."""
-    hub = Hub(MemoryLog())
-    kept = [hub.subscribe(f"s{n}") for n in range(1_000)]
-
-    with pytest.raises(Misconfigured, match="end those"):
-        hub.subscribe("one more")
-    kept[0].close()
-    hub.subscribe("one more")
-
-
-async def test_hub_calls_a_function_and_outlives_its_errors() -> None:
-    """A subscribed function that fails is called again for the next change."""
-    log = MemoryLog()
-    hub = Hub(log)
-    seen: list[int] = []
-    done = anyio.Event()
-
-    async def fn(frame: Frame) -> None:
-        seen.append(frame.seq)
-        if frame.seq == 3:
-            done.set()
-        raise ValueError(frame.seq)
-
-    subscription = hub.call("game", fn)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(hub.run)
-        _write(log, hub, 3)
-        with anyio.fail_after(5):
-            await done.wait()
-        subscription.close()
-        _write(log, hub, 3)
-        await anyio.sleep(0.05)
-        tasks.cancel_scope.cancel()
-
-    assert seen == [1, 2, 3]
