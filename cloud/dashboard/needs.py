@@ -136,7 +136,7 @@ class Ledger(Protocol):
         """Return a device's account; all zero when it was never heard."""
         ...
 
-    def totals(self) -> Awaitable[Fates]:
+    def totals(self) -> Fates:
         """Return the counts of all devices together."""
         ...
 

@@ -281,10 +281,10 @@ async def test_ledger_counts_come_back(tmp_path: Path) -> None:
         batch.seal()
         ledger.expect(batch.entry)
         await ledger.commit(batch.entry)
-        before, view = ledger.totals_now(), await ledger.view(_PUMP)
+        before, view = ledger.totals(), await ledger.view(_PUMP)
 
     async with Ledger(tmp_path / "ingest.db") as ledger:
-        assert ledger.totals_now() == before
+        assert ledger.totals() == before
         assert (before.stored, before.missing) == (2, 3)
         assert view.last_gap is not None
         assert (view.last_gap.first, view.last_gap.last, view.last_gap.missing) == (2, 4, 3)

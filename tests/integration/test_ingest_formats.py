@@ -74,7 +74,7 @@ async def test_formats_follow_topics_and_content_types(
         await anyio.to_thread.run_sync(_publish_all, own_mosquitto.port)
         await until(lambda: run.number("messages_total") == 5)
         stored = await _stored(run)
-        fates = await run.ledger.totals()
+        fates = run.ledger.totals()
 
     assert set(stored) == {
         ("relay:0.power_w", "12.5"),

@@ -38,7 +38,7 @@ def _publish(broker: Mosquitto, messages: list[dict[str, object]]) -> None:
 
 async def _all_told(run: Running, count: int) -> None:
     with anyio.fail_after(20):
-        while (await run.ledger.totals()).stored < count:  # noqa: ASYNC110 - a file is asked
+        while run.ledger.totals().stored < count:  # noqa: ASYNC110 - a file is asked
             await anyio.sleep(0.02)
 
 

@@ -56,7 +56,7 @@ async def test_ingest_killed_stores_everything_once(
         running(tmp_path, store, broker=access) as run,
     ):
         # On a busy machine the killed ones may have stored it all.
-        while (stored := run.ledger.totals_now().stored) < _DEVICES * _READINGS:
+        while (stored := run.ledger.totals().stored) < _DEVICES * _READINGS:
             before = len(run.tapped)
             await until(lambda before=before: len(run.tapped) > before)  # type: ignore[misc]  # a default is no argument
         found = await store.read(ALWAYS)

@@ -41,7 +41,7 @@ async def test_ledger_adds_up_over_batches_and_restarts(tmp_path: Path) -> None:
 
     async with Ledger(path) as ledger:
         ledger.expect(Entry(tallies={_PUMP: Tally(5)}))
-        view, totals = await ledger.view(_PUMP), await ledger.totals()
+        view, totals = await ledger.view(_PUMP), ledger.totals()
 
         assert (view.stored, view.duplicate, view.dead, view.filtered) == (10, 2, 1, 4)
         assert (view.in_flight, view.received) == (5, 22)
@@ -70,9 +70,9 @@ async def test_ledger_commits_all_or_nothing(tmp_path: Path) -> None:
         with pytest.raises(LedgerAway):
             await ledger.commit(broken)
 
-        assert (await ledger.totals()).stored == 0
+        assert ledger.totals().stored == 0
         await ledger.commit(Entry(tallies={_PUMP: Tally(1)}))
-        assert (await ledger.totals()).stored == 1
+        assert ledger.totals().stored == 1
 
 
 async def test_ledger_lists_letters_newest_first(tmp_path: Path) -> None:
@@ -207,15 +207,15 @@ async def test_ledger_what_is_spooled_is_in_flight(tmp_path: Path) -> None:
     async with Ledger(tmp_path / "ingest.db") as ledger:
         entry = Entry(tallies={_PUMP: Tally(stored=4)})
         ledger.expect(entry)
-        received.append(ledger.totals_now())
+        received.append(ledger.totals())
         entry.tallies[_PUMP] = Tally(spooled=4)
         await ledger.commit(entry)
-        received.append(ledger.totals_now())
+        received.append(ledger.totals())
         spooled = await ledger.view(_PUMP)
     async with Ledger(tmp_path / "ingest.db") as ledger:
-        received.append(ledger.totals_now())
+        received.append(ledger.totals())
         await ledger.commit(Entry(tallies={_PUMP: Tally(stored=3, dead=1, spooled=-4)}))
-        received.append(ledger.totals_now())
+        received.append(ledger.totals())
 
     assert [one.received for one in received] == [4, 4, 4, 4]
     assert [one.in_flight for one in received] == [4, 4, 4, 0]

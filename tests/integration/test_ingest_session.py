@@ -168,7 +168,7 @@ async def test_session_half_open_connection_is_noticed(
             proxy.heal()
             await until(lambda: store.written == 10 and run.service.gateway.held == 0)
 
-            view = await run.ledger.totals()
+            view = run.ledger.totals()
             assert (view.stored, view.duplicate) == (10, 0)
 
 

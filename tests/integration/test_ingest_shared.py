@@ -66,6 +66,6 @@ async def test_shared_members_store_each_reading_once_and_see_no_gap(
         await _until_it_misses_nothing(second)
 
         assert 0 < one.written < _READINGS
-        totals = [await run.ledger.totals() for run in (first, second)]
+        totals = [run.ledger.totals() for run in (first, second)]
         assert [total.stored for total in totals] == [one.written, two.written]
         assert sum(total.duplicate for total in totals) == 0

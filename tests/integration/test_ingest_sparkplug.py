@@ -200,7 +200,7 @@ async def test_sparkplug_data_before_its_birth_is_replayed_after_it(
             assert await run.ledger.dead_letters() == []
             assert await _temps(run, _EDGE) == [7.0, 0.0]
             assert await _temps(run, _PUMP) == [8.0, 0.0]
-            assert (await run.ledger.totals()).dead == 0
+            assert run.ledger.totals().dead == 0
 
 
 async def test_sparkplug_late_will_of_an_old_connection_is_ignored(

@@ -108,7 +108,7 @@ class FakeLedger:
         counts |= {"stored": 8, "dead": 1, "late": 3, "skew_ms": 7_400}
         return SimpleNamespace(**counts, boots=boots, last_gap=gap)
 
-    async def totals(self) -> Any:
+    def totals(self) -> Any:
         """Return the counts of all devices."""
         return SimpleNamespace(stored=1_284_301, dead=1, in_flight=4_217)
 

@@ -59,7 +59,7 @@ async def handler(
         window=found.window,
         limits=limits_of(settings.alerts.rules),
     )
-    totals = await ledger.totals()
+    totals = ledger.totals()
     reports = newest_reports(await ctx.state.get_group(REPORTS))
     return page(
         "home.html",

@@ -117,12 +117,8 @@ class Ledger:
         """Return a device's account; all zero when it was never heard."""
         return await self._read(partial(self._view, device))
 
-    async def totals(self) -> Totals:
-        """Return the counts of all devices together."""
-        return self._balance.totals()
-
-    def totals_now(self) -> Totals:
-        """As `totals`, for who cannot wait."""
+    def totals(self) -> Totals:
+        """Return the counts of all devices together; from memory, in any thread."""
         return self._balance.totals()
 
     async def spooled(self) -> dict[DeviceKey, int]:

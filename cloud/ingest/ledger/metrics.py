@@ -21,7 +21,7 @@ class LedgerMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the readings by fate, those that did not come, and the letters that had to go."""
-        totals = self._ledger.totals_now()
+        totals = self._ledger.totals()
         fates = GaugeMetricFamily(
             "tidegate_ledger_readings",
             "Readings by fate: received is the sum of the others",
