@@ -18,8 +18,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.outbox_file import open_outbox
 from edge_agent.settings import OutboxLimits
+from tests.support.decoding import decoded_json
 from tests.support.servers import Mosquitto
-from wire.codecs.json import decode_status, decode_telemetry, encode
+from wire.codecs.json import decode_status, encode
 from wire.messages import Ack, Status
 
 _WAIT_S = 20.0
@@ -93,7 +94,7 @@ class Cloud:
             self._changed.notify_all()
 
     def _remember(self, client: Client, payload: bytes) -> None:
-        decoded = decode_telemetry(payload)
+        decoded = decoded_json(payload)
         for reading in decoded.readings:
             assert reading.boot is not None
             assert reading.seq is not None

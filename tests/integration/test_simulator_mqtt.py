@@ -23,10 +23,11 @@ from devices.simulator.recorded import read_rows
 from devices.simulator.recording import write_recording
 from devices.simulator.replay import ReplayOptions, replay
 from devices.simulator.signals import Device
+from tests.support.decoding import decoded_json
 from tests.support.ports import unused_port, wait_for_port
 from tests.support.server_process import required
 from tests.support.servers import Mosquitto, SilentBroker, mosquitto_program
-from wire.codecs.json import decode_status, decode_telemetry
+from wire.codecs.json import decode_status
 from wire.ids import DeviceId, DeviceKey, MetricName, TenantId
 from wire.messages import Reading
 from wire.topics import parse_topic
@@ -73,7 +74,7 @@ async def _readings(client: aiomqtt.Client, *, until: int) -> dict[str, list[Rea
     with anyio.fail_after(15):
         async for message in client.messages:
             assert isinstance(message.payload, bytes)
-            decoded = decode_telemetry(message.payload)
+            decoded = decoded_json(message.payload)
             assert not decoded.refused
             found[parse_topic(str(message.topic)).device.device] += decoded.readings
             if sum(map(len, found.values())) >= until:

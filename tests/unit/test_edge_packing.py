@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.packing import pack
-from wire.codecs.json import decode_telemetry
+from tests.support.decoding import decoded_json
 from wire.ids import MetricName
 from wire.messages import Reading
 
@@ -26,7 +26,7 @@ def test_pack_keeps_the_oldest_that_fit(sizes: list[int], max_bytes: int) -> Non
         assert pack(readings[:1], boot="b", first=1, max_bytes=max_bytes) is None
         return
     assert 0 < len(packed.payload) <= max_bytes
-    decoded = decode_telemetry(packed.payload)
+    decoded = decoded_json(packed.payload)
     assert decoded.first == 1
     assert [reading.seq for reading in decoded.readings] == list(range(1, len(packed.readings) + 1))
 

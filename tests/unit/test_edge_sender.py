@@ -8,7 +8,8 @@ from edge_agent.outbox import Gap, Outbox, Sample
 from edge_agent.outbox_file import outbox_in_memory
 from edge_agent.sender import Sender
 from edge_agent.settings import Mqtt, OutboxLimits
-from wire.codecs.json import decode_telemetry, encode
+from tests.support.decoding import decoded_json
+from wire.codecs.json import encode
 from wire.ids import DeviceId, DeviceKey, MetricName, TenantId
 from wire.messages import Ack, Decoded
 
@@ -41,7 +42,7 @@ class _Wire:
         pass
 
     def decoded(self, index: int) -> Decoded:
-        return decode_telemetry(self.sent[index].payload)
+        return decoded_json(self.sent[index].payload)
 
     def sequences(self, index: int) -> list[int | None]:
         return [reading.seq for reading in self.decoded(index).readings]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.codecs.json import decode_columns
-from wire.codecs.msgpack import decode_columns as decode_packed
+from wire.codecs.json import decode_telemetry
+from wire.codecs.msgpack import decode_telemetry as decode_packed
 from wire.codecs.telemetry import MAX_SEQ, Payload, taken
 from wire.errors import Malformed
 from wire.ids import MetricName
@@ -25,7 +25,7 @@ _COLUMNS: dict[str, Any] = {
 
 def _decoded(**changed: Any) -> Decoded | Table:
     fields = {**_COLUMNS, **changed}
-    return decode_columns(json.dumps({k: v for k, v in fields.items() if v is not None}).encode())
+    return decode_telemetry(json.dumps({k: v for k, v in fields.items() if v is not None}).encode())
 
 
 def test_columns_of_numbers_are_a_table() -> None:
@@ -95,7 +95,7 @@ def test_table_says_what_the_slow_way_says(
     columns: Any = {name: [data.draw(_numbers) for _ in times] for name in names}
     raw = Payload(list(times), "k", seq, first, columns)
 
-    found = decode_columns(msgspec.json.encode(raw))
+    found = decode_telemetry(msgspec.json.encode(raw))
     packed = decode_packed(msgspec.msgpack.encode(raw))
 
     assert found.by_reading() == packed.by_reading() == taken(raw)

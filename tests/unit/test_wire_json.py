@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts.decoding import check
+from tests.support.decoding import decoded_json
 from wire.codecs.checks import MAX_PAYLOAD_BYTES, MAX_READINGS
 from wire.codecs.json import (
     decode_ack,
     decode_status,
-    decode_telemetry,
     encode,
     encode_telemetry,
     identities,
@@ -43,7 +43,7 @@ def test_json_batch_round_trips(readings: list[Reading], first: int | None) -> N
     """What an agent encodes is what the cloud decodes, to the last bit."""
     payload = encode_telemetry(readings, boot="k3", first=first)
 
-    decoded = decode_telemetry(payload)
+    decoded = decoded_json(payload)
 
     assert decoded.readings == readings
     assert decoded.refused == []
@@ -54,7 +54,7 @@ def test_json_batch_round_trips(readings: list[Reading], first: int | None) -> N
 def test_json_any_bytes_decode_or_are_malformed(payload: bytes) -> None:
     """Nothing that a device sends makes the decoder fail in another way."""
     with suppress(Malformed):
-        check(decode_telemetry(payload), payload)
+        check(decoded_json(payload), payload)
     assert all(boot and seq >= 1 for boot, seq in identities(payload).values())
 
 
@@ -83,7 +83,7 @@ def test_json_any_shape_decodes_or_is_malformed(shape: dict[str, object]) -> Non
     payload = msgspec.json.encode(shape)
 
     try:
-        decoded = decode_telemetry(payload)
+        decoded = decoded_json(payload)
     except Malformed:
         return
 
@@ -92,7 +92,7 @@ def test_json_any_shape_decodes_or_is_malformed(shape: dict[str, object]) -> Non
 
 def test_json_integers_become_floats() -> None:
     """21 and 21.5 have one type."""
-    reading = decode_telemetry(b'{"values":{"t":21}}').readings[0]
+    reading = decoded_json(b'{"values":{"t":21}}').readings[0]
 
     assert reading == Reading({MetricName("t"): 21.0})
     assert type(reading.values[MetricName("t")]) is float
@@ -109,7 +109,7 @@ def test_json_bad_value_costs_only_its_reading(bad: str) -> None:
         f'{{"seq":2,"values":{{"a":{bad}}}}},{{"seq":3,"values":{{"a":3}}}}]}}'
     ).encode()
 
-    decoded = decode_telemetry(payload)
+    decoded = decoded_json(payload)
 
     assert [reading.seq for reading in decoded.readings] == [1, 3]
     assert [refusal.index for refusal in decoded.refused] == [1]
@@ -120,7 +120,7 @@ def test_json_columns_are_the_same_as_a_batch() -> None:
     """Columns number their rows from `seq` on; null is no value."""
     columns = b'{"boot":"k","seq":5,"ts":[10,20],"values":{"a":[1,null],"b":[true,"x"]}}'
 
-    readings = decode_telemetry(columns).readings
+    readings = decoded_json(columns).readings
 
     assert readings == [
         Reading({MetricName("a"): 1.0, MetricName("b"): True}, 10, "k", 5),
@@ -133,7 +133,7 @@ def test_json_columns_are_the_same_as_a_batch() -> None:
 )
 def test_json_rfc3339_times_are_read(text: str) -> None:
     """A time may be written in RFC 3339, in any zone."""
-    decoded = decode_telemetry(f'{{"ts":"{text}","values":{{"a":1}}}}'.encode())
+    decoded = decoded_json(f'{{"ts":"{text}","values":{{"a":1}}}}'.encode())
 
     assert decoded.readings[0].ts_ms == 1_714_564_800_000
 
@@ -141,7 +141,7 @@ def test_json_rfc3339_times_are_read(text: str) -> None:
 @pytest.mark.parametrize("ts", ['"yesterday"', '"2024-05-01T12:00:00"', "true", "[]", "1e999"])
 def test_json_other_times_are_refused(ts: str) -> None:
     """A time that is neither milliseconds nor RFC 3339 with an offset refuses the reading."""
-    decoded = decode_telemetry(f'{{"points":[{{"ts":{ts},"values":{{"a":1}}}}]}}'.encode())
+    decoded = decoded_json(f'{{"points":[{{"ts":{ts},"values":{{"a":1}}}}]}}'.encode())
 
     assert decoded.readings == []
     assert len(decoded.refused) == 1
@@ -168,12 +168,12 @@ def test_json_other_times_are_refused(ts: str) -> None:
 def test_json_unusable_payloads_are_malformed(payload: bytes) -> None:
     """A payload that cannot be read as a whole is refused as a whole."""
     with pytest.raises(Malformed):
-        decode_telemetry(payload)
+        decoded_json(payload)
 
 
 def test_json_not_a_number_is_never_taken() -> None:
     """The strict decoder knows no NaN, the lenient one refuses it."""
-    decoded = decode_telemetry(b'{"values":{"a":NaN}}')
+    decoded = decoded_json(b'{"values":{"a":NaN}}')
 
     assert not any(math.isnan(v) for r in decoded.readings for v in r.values.values())  # type: ignore[arg-type]  # only numbers could be here
     assert decoded.refused[0].reason == "value of 'a' is not finite"
@@ -214,7 +214,7 @@ def test_json_too_large_a_payload_shows_no_identities() -> None:
 )
 def test_json_name_that_stands_twice_refuses_its_reading(payload: bytes) -> None:
     """Which of the two is meant, nobody knows; readings beside it are kept."""
-    decoded = decode_telemetry(payload)
+    decoded = decoded_json(payload)
 
     assert decoded.readings == []
     assert [one.reason for one in decoded.refused] == ["a name stands twice in one object"]
@@ -222,7 +222,7 @@ def test_json_name_that_stands_twice_refuses_its_reading(payload: bytes) -> None
 
 def test_json_name_that_stands_twice_costs_no_other_reading() -> None:
     """The reading before and the one behind are taken."""
-    decoded = decode_telemetry(
+    decoded = decoded_json(
         b'{"boot":"k","points":[{"seq":1,"values":{"a":1}},{"seq":2,"values":{"a":1,"a":2}},'
         b'{"seq":3,"values":{"a":3}}]}'
     )
@@ -243,7 +243,7 @@ def test_json_name_that_stands_twice_costs_no_other_reading() -> None:
 def test_json_name_that_stands_twice_around_readings_is_malformed(payload: bytes) -> None:
     """In the object that holds all of them it makes all of them doubtful."""
     with pytest.raises(Malformed, match="stands twice"):
-        decode_telemetry(payload)
+        decoded_json(payload)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_json_name_that_stands_twice_around_readings_is_malformed(payload: bytes
 )
 def test_json_other_colons_are_no_names(payload: bytes) -> None:
     """Colons in texts, and names in what we do not read, make nobody suspect."""
-    decoded = decode_telemetry(payload)
+    decoded = decoded_json(payload)
 
     assert (len(decoded.readings), decoded.refused) == (1, [])
 
@@ -275,7 +275,7 @@ def test_json_no_name_that_stands_twice_is_missed(pairs: list[tuple[str, str]], 
     names = [name.replace("\\u0061", "a") for name, _ in pairs]
     body = ",".join(f'"{name}":{value}' for name, value in pairs)
 
-    decoded = decode_telemetry(f'{{{rest}"values":{{{body}}}}}'.encode())
+    decoded = decoded_json(f'{{{rest}"values":{{{body}}}}}'.encode())
 
     is_refused = bool(decoded.refused) and "stands twice" in decoded.refused[0].reason
     assert is_refused == (len(set(names)) < len(names))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wire.codecs import json, msgpack
+from tests.support.decoding import decoded_json, decoded_msgpack
+from wire.codecs import msgpack
 from wire.codecs.checks import MAX_PAYLOAD_BYTES, MAX_READINGS
 from wire.codecs.msgpack_names import decoded_with_names
 from wire.errors import Malformed
@@ -49,13 +50,13 @@ def test_msgpack_says_what_json_says(shape: dict[str, object]) -> None:
     """The same object is the same readings, or malformed, in both; whatever is in it."""
     packed = msgspec.msgpack.encode(shape)
     try:
-        expected = json.decode_telemetry(msgspec.json.encode(shape))
+        expected = decoded_json(msgspec.json.encode(shape))
     except Malformed:
         with pytest.raises(Malformed):
-            msgpack.decode_telemetry(packed)
+            decoded_msgpack(packed)
         return
 
-    decoded = msgpack.decode_telemetry(packed)
+    decoded = decoded_msgpack(packed)
 
     assert decoded.first == expected.first
     if b"\xc4" not in packed:  # JSON turns bytes into texts
@@ -68,9 +69,9 @@ def test_msgpack_reads_the_three_shapes() -> None:
     point = {"ts": 10, "seq": 5, "values": {"a": 21, "ok": True}}
     columns = {"boot": "k", "seq": 5, "ts": [10, 20], "values": {"a": [21, None], "b": [1, 2]}}
 
-    single = msgpack.decode_telemetry(msgspec.msgpack.encode({"boot": "k", **point}))
-    batch = msgpack.decode_telemetry(msgspec.msgpack.encode({"boot": "k", "points": [point]}))
-    rows = msgpack.decode_telemetry(msgspec.msgpack.encode(columns))
+    single = decoded_msgpack(msgspec.msgpack.encode({"boot": "k", **point}))
+    batch = decoded_msgpack(msgspec.msgpack.encode({"boot": "k", "points": [point]}))
+    rows = decoded_msgpack(msgspec.msgpack.encode(columns))
 
     assert single.readings == batch.readings == [Reading({"a": 21.0, "ok": True}, 10, "k", 5)]  # type: ignore[dict-item]  # names are texts here
     assert type(single.readings[0].values["a"]) is float  # type: ignore[index]  # as above
@@ -84,7 +85,7 @@ def test_msgpack_bad_value_costs_only_its_reading(bad: object) -> None:
     points = [{"seq": index + 1, "values": one} for index, one in enumerate(values)]
     payload = msgspec.msgpack.encode({"boot": "k", "points": points})
 
-    decoded = msgpack.decode_telemetry(payload)
+    decoded = decoded_msgpack(payload)
 
     assert [reading.seq for reading in decoded.readings] == [1, 3]
     assert [refusal.index for refusal in decoded.refused] == [1]
@@ -112,7 +113,7 @@ def test_msgpack_bad_value_costs_only_its_reading(bad: object) -> None:
 def test_msgpack_unusable_payloads_are_malformed(payload: bytes) -> None:
     """Depth, declared lengths, sizes and names that are no texts: refused, at no cost."""
     with pytest.raises(Malformed):
-        msgpack.decode_telemetry(payload)
+        decoded_msgpack(payload)
     assert msgpack.identities(payload) == {}
 
 
@@ -127,7 +128,7 @@ def test_msgpack_unusable_payloads_are_malformed(payload: bytes) -> None:
 def test_msgpack_name_that_stands_twice_is_malformed(payload: bytes) -> None:
     """Around the readings it makes all of them doubtful."""
     with pytest.raises(Malformed, match="stands twice"):
-        msgpack.decode_telemetry(payload)
+        decoded_msgpack(payload)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_msgpack_name_that_stands_twice_refuses_its_reading(values: bytes) -> No
     """However it is encoded; readings beside it are kept."""
     payload = b"\x81\xa6points\x92\x81\xa6values\x81\xa1a\x01\x81\xa6values" + values
 
-    decoded = msgpack.decode_telemetry(payload)
+    decoded = decoded_msgpack(payload)
 
     assert len(decoded.readings) == 1
     assert [(one.index, "stands twice" in one.reason) for one in decoded.refused] == [(1, True)]
@@ -162,6 +163,6 @@ def test_msgpack_many_names_cost_no_more_than_their_bytes() -> None:
         {"values": {f"n{start + n}": n for n in range(1_000)}} for start in range(0, 90_000, 1_000)
     ]
 
-    decoded = msgpack.decode_telemetry(msgspec.msgpack.encode({"points": points}))
+    decoded = decoded_msgpack(msgspec.msgpack.encode({"points": points}))
 
     assert [len(reading.values) for reading in decoded.readings] == [1_000] * 90

@@ -53,7 +53,7 @@ def mapping_format(text: str, *, source: str) -> Format:
     return Format(mapped.name, mapped.bound({}), bind=mapped.bound, check_names=mapped.check_names)
 
 
-OURS = Format("tidegate", json.decode_columns, ("application/json",), json.identities)
+OURS = Format("tidegate", json.decode_telemetry, ("application/json",), json.identities)
 LINE_PROTOCOL = Format(
     "line-protocol",
     line_protocol.decode_lines,
@@ -110,7 +110,7 @@ def _parameters(text: str) -> dict[str, str]:
 _BINARY_AND_TEXT = (
     Format(
         "msgpack",
-        msgpack.decode_columns,
+        msgpack.decode_telemetry,
         ("application/msgpack", "application/vnd.msgpack", "application/x-msgpack"),
         msgpack.identities,
     ),

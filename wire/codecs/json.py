@@ -27,13 +27,8 @@ _acks = msgspec.json.Decoder(Ack)
 _statuses = msgspec.json.Decoder(Status)
 
 
-def decode_telemetry(payload: bytes) -> Decoded:
-    """As `decode_columns`, reading by reading."""
-    return decode_columns(payload).by_reading()
-
-
-def decode_columns(payload: bytes) -> Decoded | Table:
-    """Decode a telemetry payload of any of the three shapes.
+def decode_telemetry(payload: bytes) -> Decoded | Table:
+    """Decode a telemetry payload of any of the three shapes; columns as a table where they are one.
 
     Raises:
         Malformed: the payload as a whole is unusable. A fault of single readings is not

@@ -20,12 +20,7 @@ _MAX_NAMES, _MAX_SEARCHED_BYTES = 64, 4_000_000
 _FIELDS = Payload.__struct_fields__
 
 
-def decode_telemetry(payload: bytes) -> Decoded:
-    """As `decode_columns`, reading by reading."""
-    return decode_columns(payload).by_reading()
-
-
-def decode_columns(payload: bytes) -> Decoded | Table:
+def decode_telemetry(payload: bytes) -> Decoded | Table:
     """Decode a telemetry payload of any of the three shapes; raise `Malformed` as JSON does."""
     check_size(payload)
     try:
