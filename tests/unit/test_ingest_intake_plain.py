@@ -131,6 +131,24 @@ def test_plain_leaves_what_has_more_values_than_a_reading_may_have() -> None:
         assert short.said(told) == long.said(told)
 
 
+def test_plain_leaves_a_text_that_is_too_long() -> None:
+    """Its series is known, and its sequence follows."""
+    short_texts = Settings(limits=Limits(max_text_chars=3))
+    plain, taking = Plain(short_texts), Taking(short_texts)
+    known, batch, chunk = Known(PUMP, Remembered()), Batch(), chunk_of(b"")
+    taking.begin(PUMP.tenant, 0)
+    batch.tally(known, NOW_MS)
+    taking.take(batch, known, chunk, 0, _saying("on", seq=1))
+
+    taken = [plain.take(batch, known, chunk, 0, _saying(text, seq=2)) for text in ("long", "off")]
+
+    assert taken == [False, True]
+
+
+def _saying(text: str, *, seq: int) -> Decoded:
+    return Decoded([Reading({MetricName("mode"): text}, NOW_MS, "a", seq)])
+
+
 def test_plain_takes_what_follows() -> None:
     """Tables and single readings, with one shape for the same metrics; nothing is left over."""
     plain, known, batch = Plain(Settings()), Known(PUMP, Remembered()), Batch()
