@@ -92,7 +92,7 @@ class Notes:
 
     async def forget(self, number: int) -> None:
         """Forget a round's marks."""
-        await self._ask(f'DROP SERIES FROM "{_MARKS}" WHERE "round" = \'{number}\'')
+        await self._do(f'DROP SERIES FROM "{_MARKS}" WHERE "round" = \'{number}\'')
 
     async def _ask(self, statement: str) -> Reply:
         answer = await self._http.get("/query", self._params(statement))
